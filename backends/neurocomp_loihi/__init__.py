@@ -1,0 +1,78 @@
+"""The Loihi backend: lowering, core tables, their simulation, and Lava as a witness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, Witness
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.network import Network
+from neurocomp.ir.program import Program
+from neurocomp.ir.quantized import QuantizedNetwork
+from neurocomp.ir.trace import Trace
+
+
+class LoihiBackend:
+    """Chips of the Loihi family; see `neurocomp.backend.Backend` for the methods."""
+
+    name = "loihi"
+
+    @property
+    def witnesses(self) -> Sequence[Witness]:
+        """Lava."""
+        from neurocomp_loihi.lava import LavaWitness
+
+        return (LavaWitness(),)
+
+    def check(
+        self, stage: Network | QuantizedNetwork | LoweredNetwork | MappedNetwork, spec: HardwareSpec
+    ) -> Sequence[Violation]:
+        """Return every rule that the stage breaks; mapping itself keeps the limits of the cores."""
+        from neurocomp_loihi import check
+
+        match stage:
+            case Network():
+                return check.check_network(stage, spec)
+            case QuantizedNetwork():
+                return check.check_quantized(stage, spec)
+            case LoweredNetwork():
+                return check.check_lowered(stage, spec)
+            case MappedNetwork():
+                return ()
+
+    def lower(
+        self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None
+    ) -> Lowering:
+        """Rewrite the logical network into compartments and synapses."""
+        from neurocomp_loihi.lower import lower
+
+        return lower(quantized, spec)
+
+    def emit(self, mapped: MappedNetwork, spec: HardwareSpec) -> Program:
+        """Write the core tables; docs/loihi-program.md has their layout."""
+        from neurocomp_loihi.emit import emit
+
+        return emit(mapped, spec)
+
+    def utilization(self, program: Program, spec: HardwareSpec) -> Mapping[str, tuple[int, int, int]]:
+        """Return the use of each resource, read from the bytes."""
+        from neurocomp_loihi.emit import utilization
+
+        return utilization(program, spec)
+
+    def chip_simulator(self) -> ChipSimulator:
+        """Return the simulation of the core tables."""
+        from neurocomp_loihi.chip import ChipSimulation
+
+        return ChipSimulation()
+
+    def inject(self, program: Program, trace: Trace, kind: str, seed: int) -> Injection:
+        """Corrupt one table entry that the trace exercises."""
+        from neurocomp_loihi.inject import inject
+
+        return inject(program, trace, kind, seed)
+
+
+__all__ = ["LoihiBackend"]

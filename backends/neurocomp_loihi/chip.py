@@ -1,0 +1,420 @@
+"""The chip simulation: executes the bytes of a program, and nothing else that the compiler knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.engine.kernels.compartment import Compartments, update
+from neurocomp.errors import Diagnostic, NetworkError, did_you_mean
+from neurocomp.fixedpoint import shifted
+from neurocomp.ir.program import Program
+from neurocomp.ir.trace import Event, Trace
+from neurocomp_loihi import formats as fm
+
+Array = NDArray[Any]
+IntArray = NDArray[np.int64]
+
+COUNTERS = (
+    "synaptic_events",
+    "sops",
+    "updates",
+    "updates_active",
+    "spikes",
+    "packets",
+    "packets_received",
+    "host_packets",
+    "dropped",
+)
+"""Counters of a trace, each int64 (cores, samples, chip ticks).
+
+Everything that a spike causes is counted in the tick of the spike, whatever its delay: ``packets`` and ``spikes`` at the core of
+the source; ``packets_received`` (of which ``host_packets`` come from the host), ``synaptic_events`` (stored synapses visited)
+and ``sops`` (those whose weight is not zero) at the core of the target. ``dropped`` counts messages to a core or axon that does
+not exist, at their sender, or the host's at the core meant, and synapses visited whose compartment does not exist.
+"""
+CHUNK_BYTES = 256 << 20
+"""Samples run together as long as their state and spikes need no more memory than about this."""
+REGISTERS = ("accumulator", "u", "v")
+
+
+class ChipSimulation:
+    """Runs Loihi programs; see `neurocomp.backend.ChipSimulator`."""
+
+    name = "chip"
+
+    def run(
+        self, program: Program, stimulus: Mapping[str, Array], *, record: Sequence[str] | None = None, state: bool = True
+    ) -> Trace:
+        """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
+
+        Args:
+            program: A program of the format ``loihi-1``.
+            stimulus: One array of integers (samples, ticks, n) per input population, not 0: a spike; none beyond its ticks.
+                For a program without inputs it is empty: one sample runs for the program's ticks.
+            record: Populations whose spikes (and state) the trace holds; None: all.
+            state: Whether u and v are recorded.
+
+        Returns:
+            Spikes, u and v as int32 (samples, chip ticks, n), not windowed; an input's spikes are its stimulus. Counters: see
+            `COUNTERS`. Events: the first place (by sample, then tick, then neuron) and number of overflows per register.
+
+        Raises:
+            NetworkError: The stimulus does not belong to the program (NC0211), or ``record`` names no population (NC0201).
+            ArtifactError: The bytes are no program (NC0602, NC0603).
+        """
+        fm.check_format(program)
+        samples, ticks = _samples_and_ticks(program, stimulus)
+        recorded = _recorded(program, record)
+        chip_ticks = ticks + program.largest_lag
+        machine = _Machine.of(program)
+        shape = (samples, chip_ticks)
+        spikes = {n: np.zeros((*shape, _size(program, n)), np.int32) for n in recorded}
+        with_state = [name for name in recorded if state and name in program.populations]
+        u, v = ({n: np.zeros((*shape, _size(program, n)), np.int32) for n in with_state} for _ in range(2))
+        counters = {name: np.zeros((len(program.cores), *shape), np.int64) for name in COUNTERS}
+        overflows = _Overflows(machine)
+        for name in recorded:
+            if name in program.inputs:
+                spikes[name][:, :ticks] = stimulus[name]
+        per_sample = 8 * (machine.depth + 8) * max(machine.n_compartments, 1) + 9 * machine.n_axons
+        size = max(1, CHUNK_BYTES // per_sample)
+        for begin in range(0, samples, size):
+            chunk = slice(begin, min(begin + size, samples))
+            machine.run(stimulus, chunk, ticks, chip_ticks, (spikes, u, v), counters, overflows)
+        lag = dict.fromkeys(program.inputs, 0) | {name: symbol.lag for name, symbol in program.populations.items()}
+        return Trace(self.name, ticks, lag, spikes, u, v, events=overflows.events(), counters=counters)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Synapses:
+    """The synapses of one core that share a delay, from input axons to compartments.
+
+    As a matrix where it is well filled, else as a list sorted by axon. Products run in float64, where they are exact: no sum
+    of magnitudes of a core reaches 2**53.
+    """
+
+    delay: int
+    matrix: NDArray[np.float64] | None
+    """(axons, compartments)."""
+    start: IntArray
+    """First synapse of each axon in the list, (axons + 1,)."""
+    compartment: IntArray
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, delay: int, axon: IntArray, compartment: IntArray, weight: IntArray, n_axons: int, n_compartments: int
+    ) -> _Synapses:
+        """Join synapses, given by axon in ascending order."""
+        start = np.searchsorted(axon, np.arange(n_axons + 1))
+        values = weight.astype(np.float64)
+        matrix = None
+        if 8 * len(axon) >= n_axons * n_compartments:
+            flat = np.bincount(axon * n_compartments + compartment, values, n_axons * n_compartments)
+            matrix = np.asarray(flat, np.float64).reshape(n_axons, n_compartments)
+        return cls(delay, matrix, start, compartment, values)
+
+    def sums(self, active: Array, n_compartments: int) -> IntArray:
+        """Return what messages add to each compartment: ``active`` counts them, (samples, axons)."""
+        samples = len(active)
+        if self.matrix is not None:
+            return np.asarray(active.astype(np.float64) @ self.matrix).astype(np.int64)
+        sample, axon = np.nonzero(active)
+        first, count = self.start[axon], self.start[axon + 1] - self.start[axon]
+        at = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        values = self.weight[at] * np.repeat(active[sample, axon], count)
+        place = np.repeat(sample, count) * n_compartments + self.compartment[at]
+        return np.bincount(place, values, samples * n_compartments).astype(np.int64).reshape(samples, n_compartments)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Core:
+    """One core, decoded: its ranges among all compartments and axons, parameters and synapses."""
+
+    compartments: slice
+    axons: slice
+    form: Compartments
+    u_init: IntArray
+    v_init: IntArray
+    accumulator_half: int
+    synapses: tuple[_Synapses, ...]
+    axon_counts: IntArray
+    """(axons, 3): stored synapses visited by a message, those with a weight, those without a compartment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Messages:
+    """Who sends to which axon: messages from sources (numbered somehow) to axons of the whole machine."""
+
+    source: IntArray
+    axon: IntArray
+    distinct: bool
+
+    @classmethod
+    def of(cls, source: IntArray, axon: IntArray) -> _Messages:
+        """Note whether two messages go to one axon."""
+        return cls(source, axon, len(np.unique(axon)) == len(axon))
+
+    def send(self, spikes: Array, active: Array) -> None:
+        """Add the messages of ``spikes`` (samples, sources), not 0 where one is, to ``active`` (samples, axons)."""
+        sent = spikes[:, self.source] != 0
+        if self.distinct:
+            active[:, self.axon] += sent
+        else:
+            np.add.at(active.T, self.axon, sent.T)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Machine:
+    """All cores of a program, made ready to run."""
+
+    program: Program
+    cores: tuple[_Core, ...]
+    n_compartments: int
+    n_axons: int
+    depth: int
+    """Ticks from a message to the last effect it can have, beyond the one that every hop takes, plus one."""
+    messages: _Messages
+    """From compartments."""
+    output_count: IntArray
+    """Messages per spike of each compartment, (compartments,)."""
+    lost: IntArray
+    """Of them, those to nowhere."""
+    inputs: Mapping[str, _Messages]
+    lost_inputs: Mapping[str, tuple[IntArray, IntArray]]
+    """(neuron, core) of the host's messages to axons that do not exist."""
+    places: Mapping[str, IntArray]
+    """Compartment of each neuron, among all."""
+
+    @classmethod
+    def of(cls, program: Program) -> _Machine:
+        """Decode a program."""
+        decoded = [fm.decode_core(core) for core in program.cores]
+        compartment_start = np.cumsum([0, *(d.header["compartments"] for d in decoded)])
+        axon_start = np.cumsum([0, *(len(d.axon_row) for d in decoded)])
+        n_axons_of = np.diff(axon_start)
+        index_of = {(core.chip, core.core): index for index, core in enumerate(program.cores)}
+        starts = zip(decoded, compartment_start[:-1], axon_start[:-1], strict=True)
+        cores = tuple(_core(d, int(first), int(first_axon)) for d, first, first_axon in starts)
+
+        source = _joined(d.output_source + first for d, first in zip(decoded, compartment_start[:-1], strict=True))
+        target = _joined(_targets(d, index_of) for d in decoded)
+        axon = _joined(d.output_axon for d in decoded)
+        exists = (target >= 0) & (axon < n_axons_of[target]) if len(target) else np.zeros(0, np.bool_)
+        n = int(compartment_start[-1])
+
+        inputs, lost_inputs = {}, {}
+        for name, symbol in program.inputs.items():
+            there = symbol.axon < n_axons_of[symbol.core] if len(symbol.core) else np.zeros(0, np.bool_)
+            inputs[name] = _Messages.of(symbol.neuron[there], (axon_start[symbol.core] + symbol.axon)[there])
+            lost_inputs[name] = symbol.neuron[~there], symbol.core[~there]
+        return cls(
+            program,
+            cores,
+            n,
+            int(axon_start[-1]),
+            1 + max((s.delay for core in cores for s in core.synapses), default=0),
+            _Messages.of(source[exists], axon_start[target[exists]] + axon[exists]),
+            np.bincount(source, minlength=n),
+            np.bincount(source[~exists], minlength=n),
+            inputs,
+            lost_inputs,
+            {name: compartment_start[symbol.core] + symbol.compartment for name, symbol in program.populations.items()},
+        )
+
+    def run(
+        self,
+        stimulus: Mapping[str, Array],
+        chunk: slice,
+        ticks: int,
+        chip_ticks: int,
+        recorded: tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]],
+        counters: Mapping[str, IntArray],
+        overflows: _Overflows,
+    ) -> None:
+        """Run some samples together and write what they did into the rows ``chunk`` of the recorded arrays and counters."""
+        samples = chunk.stop - chunk.start
+        u, v, spiked = (np.zeros((samples, self.n_compartments), t) for t in (np.int32, np.int32, np.bool_))
+        for core in self.cores:
+            u[:, core.compartments], v[:, core.compartments] = core.u_init, core.v_init
+        arriving = np.zeros((self.depth, samples, self.n_compartments), np.int64)
+        """What arrives in tick t lies at t % depth until then."""
+        flags = {register: np.zeros((samples, self.n_compartments), np.bool_) for register in REGISTERS}
+        active = np.zeros((samples, self.n_axons), np.int32)
+
+        for t in range(chip_ticks):
+            arrived = arriving[t % self.depth]
+            for number, core in enumerate(self.cores):
+                at = core.compartments
+                activation = arrived[:, at]
+                tick = update(core.form, u[:, at], v[:, at], activation)
+                u[:, at], v[:, at], spiked[:, at] = tick.u, tick.v, tick.spikes
+                flags["accumulator"][:, at] = (activation < -core.accumulator_half) | (activation >= core.accumulator_half)
+                flags["u"][:, at], flags["v"][:, at] = tick.u_overflow, tick.v_overflow
+                counters["updates"][number, chunk, t] = at.stop - at.start
+                counters["updates_active"][number, chunk, t] = ((tick.u != 0) | (tick.v != 0) | tick.spikes).sum(axis=1)
+                for name, per_spike in (("spikes", None), ("packets", self.output_count), ("dropped", self.lost)):
+                    sent = tick.spikes if per_spike is None else tick.spikes * per_spike[at]
+                    counters[name][number, chunk, t] += sent.sum(axis=1)
+            overflows.add(flags, chunk.start, t)
+            arrived[:] = 0
+
+            active[:] = 0
+            if t < ticks:
+                self._host(stimulus, chunk, t, active, counters)
+            self.messages.send(spiked, active)
+            self._deliver(active, arriving, t, chunk, counters)
+            for name, place in self.places.items():
+                for table, values in zip(recorded, (spiked, u, v), strict=True):
+                    if name in table:
+                        table[name][chunk, t] = values[:, place]
+
+    def _host(
+        self, stimulus: Mapping[str, Array], chunk: slice, t: int, active: Array, counters: Mapping[str, IntArray]
+    ) -> None:
+        """Enter the host's spikes of a tick into the input axons; nothing else is in ``active`` yet."""
+        for name, messages in self.inputs.items():
+            spikes = stimulus[name][chunk, t]
+            messages.send(spikes, active)
+            neuron, core = self.lost_inputs[name]
+            for n, c in zip(neuron, core, strict=True):
+                counters["dropped"][c, chunk, t] += spikes[:, n] != 0
+        for number, one in enumerate(self.cores):
+            counters["host_packets"][number, chunk, t] = active[:, one.axons].sum(axis=1)
+
+    def _deliver(self, active: Array, arriving: IntArray, t: int, chunk: slice, counters: Mapping[str, IntArray]) -> None:
+        """Send the messages of tick t through the synapses: with a delay of d they act in tick t + 1 + d."""
+        for number, core in enumerate(self.cores):
+            own = active[:, core.axons]
+            if not own.any():
+                continue
+            counters["packets_received"][number, chunk, t] = own.sum(axis=1)
+            visited = own @ core.axon_counts
+            for column, name in enumerate(("synaptic_events", "sops", "dropped")):
+                counters[name][number, chunk, t] += visited[:, column]
+            for synapses in core.synapses:
+                size = core.compartments.stop - core.compartments.start
+                arriving[(t + 1 + synapses.delay) % self.depth][:, core.compartments] += synapses.sums(own, size)
+
+
+def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
+    """Make a decoded core ready to run."""
+    h, c = d.header, d.compartments
+    form = Compartments(
+        keep_u=(1 << h["decay_bits"]) - c["du"] - h["current_decay_offset"],
+        keep_v=(1 << h["decay_bits"]) - c["dv"],
+        bias=shifted(c["bias_mantissa"], c["bias_exponent"]),
+        threshold=c["threshold"] << h["state_shift"],
+        decay_bits=h["decay_bits"],
+        state_shift=h["state_shift"],
+        u_bits=h["u_bits"],
+        u_wraps=h["u_overflow"] == fm.WRAP,
+        v_bits=h["v_bits"],
+    )
+    n_axons, n = len(d.axon_row), h["compartments"]
+    items = d.rows.block_start[d.rows.row_start]
+    count = np.diff(items)[d.axon_row]
+    axon = np.repeat(np.arange(n_axons), count)
+    item = np.repeat(items[d.axon_row] - (np.cumsum(count) - count), count) + np.arange(count.sum())
+    weight = d.formats.contributions(d.rows.item_format, d.rows.weight)[item]
+    has_weight = (d.formats.weights(d.rows.item_format, d.rows.weight) != 0)[item]
+    compartment, delay = d.rows.index[item], d.rows.delay[item]
+    exists = compartment < n
+    axon_counts = [count, np.bincount(axon[has_weight], minlength=n_axons), np.bincount(axon[~exists], minlength=n_axons)]
+    kept = exists & (weight != 0)
+    synapses = []
+    for value in np.unique(delay[kept]):
+        these = kept & (delay == value)
+        synapses.append(_Synapses.of(int(value), axon[these], compartment[these], weight[these], n_axons, n))
+    return _Core(
+        slice(first_compartment, first_compartment + n), slice(first_axon, first_axon + n_axons), form, c["u_init"], c["v_init"],
+        1 << (h["accumulator_bits"] - 1), tuple(synapses), np.stack(axon_counts, axis=1).astype(np.int64),
+    )  # fmt: skip
+
+
+def _targets(d: fm.DecodedCore, index_of: Mapping[tuple[int, int], int]) -> IntArray:
+    """Return the index of the core of each message, -1 where no core of the program is meant."""
+    key = (d.output_chip << 32) + d.output_core
+    places, inverse = np.unique(key, return_inverse=True)
+    index = np.array([index_of.get((int(k) >> 32, int(k) & 0xFFFFFFFF), -1) for k in places], np.int64)
+    return np.asarray(index[inverse.reshape(-1)])
+
+
+def _joined(parts: Iterable[IntArray]) -> IntArray:
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+@dataclass(slots=True)
+class _Overflows:
+    """Counts registers that left their width, by population."""
+
+    machine: _Machine
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    first: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    """(population, register) -> the smallest (sample, tick, neuron)."""
+
+    def add(self, flags: Mapping[str, Array], first_sample: int, tick: int) -> None:
+        """Note the overflows of one tick; each flag is (samples of the chunk, compartments)."""
+        for register, where in flags.items():
+            if not where.any():
+                continue
+            for name, place in self.machine.places.items():
+                own = np.argwhere(where[:, place])
+                if len(own):
+                    at = (first_sample + int(own[0, 0]), tick, int(own[0, 1]))
+                    self.first[name, register] = min(self.first.get((name, register), at), at)
+                    self.counts[name, register] = self.counts.get((name, register), 0) + len(own)
+
+    def events(self) -> tuple[Event, ...]:
+        """Return one event per population and register, in the order of the program."""
+        keys = [(name, register) for name in self.machine.places for register in REGISTERS]
+        return tuple(Event(*key, self.counts[key], *self.first[key]) for key in keys if key in self.counts)
+
+
+# Stimulus and names
+
+
+def _size(program: Program, name: str) -> int:
+    symbol = program.populations.get(name) or program.inputs[name]
+    return int(np.prod(symbol.shape, dtype=np.int64))
+
+
+def _recorded(program: Program, record: Sequence[str] | None) -> tuple[str, ...]:
+    known = (*program.inputs, *program.populations)
+    for name in record or ():
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise NetworkError(Diagnostic("NC0201", f"there is no population '{name}' to record", hint=hint))
+    return tuple(name for name in known if record is None or name in record)
+
+
+def _samples_and_ticks(program: Program, stimulus: Mapping[str, Array]) -> tuple[int, int]:
+    """Check a stimulus and return its number of samples and of ticks."""
+    missing = [name for name in program.inputs if name not in stimulus]
+    problems = [Diagnostic("NC0211", f"the stimulus has no array for the input '{name}'") for name in missing]
+    extents: set[tuple[int, int]] = set()
+    for name, values in stimulus.items():
+        if name not in program.inputs:
+            hint = did_you_mean(name, list(program.inputs))
+            problems.append(Diagnostic("NC0211", f"the stimulus names '{name}', which is no input", hint=hint))
+            continue
+        size = _size(program, name)
+        if values.ndim != 3 or values.shape[2] != size or values.shape[1] < 1:
+            expected = f"(samples, ticks >= 1, {size})"
+            what = f"has the shape {values.shape}; {expected} is needed"
+            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
+        elif values.dtype.kind not in "biu":
+            what = f"has the dtype {values.dtype}; integers are needed"
+            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
+        else:
+            extents.add((values.shape[0], values.shape[1]))
+    if len(extents) > 1:
+        problems.append(Diagnostic("NC0211", f"inputs differ in (samples, ticks): {', '.join(map(str, sorted(extents)))}"))
+    if problems:
+        raise NetworkError(problems)
+    return extents.pop() if extents else (1, program.ticks)

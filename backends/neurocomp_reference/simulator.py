@@ -1,0 +1,246 @@
+"""The reference simulator: runs an integer network tick by tick, exactly as docs/semantics.md says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.errors import Diagnostic, NetworkError, broken_invariant, did_you_mean
+from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
+from neurocomp.ir.trace import Event, Trace
+from neurocomp_reference.steps import DYNAMICS, PATTERNS, Compartment, DelayGroup, start
+
+Array = NDArray[Any]
+Int32Array = NDArray[np.int32]
+
+CHUNK_BYTES = 128 << 20
+"""Samples run together as long as their spikes and sums need no more memory than about this."""
+
+
+class ReferenceSimulator:
+    """Executes an integer network in plain numpy; see `neurocomp.backend.IntegerSimulator`."""
+
+    name = "reference"
+
+    def run(
+        self,
+        network: IntegerNetwork,
+        stimulus: Mapping[str, Array],
+        *,
+        lag: Mapping[str, int] | None = None,
+        record: Sequence[str] | None = None,
+        state: bool = True,
+    ) -> Trace:
+        """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
+
+        Args:
+            network: The network; a quantized one has no lags.
+            stimulus: One array of integers (samples, ticks, n) per input population; 0 beyond its ticks. For a network
+                without inputs it is empty: one sample runs for the ticks of the network.
+            lag: Of each population of a lowered network. It says how long to run and is handed on to the trace.
+            record: Populations whose spikes (and state) the trace holds; None: all.
+            state: Whether u and v are recorded.
+
+        Returns:
+            Spikes, u and v as int32 (samples, chip ticks, n), not windowed; an input's spikes are its stimulus. Events tell the
+            first place (by sample, then tick, then neuron) and the number of overflows per population and register.
+
+        Raises:
+            NetworkError: The stimulus does not belong to the network (NC0211), or ``record`` names no population (NC0201).
+        """
+        samples, ticks = _samples_and_ticks(network, stimulus)
+        lags = dict.fromkeys(network.populations, 0) | dict(lag or {})
+        recorded = _recorded(network, record)
+        machine = _Machine.of(network, ticks, ticks + max(lags.values(), default=0))
+
+        stateful = [name for name in recorded if state and not network.populations[name].is_input]
+        results = _Results(
+            {name: np.zeros((samples, machine.chip_ticks, network.populations[name].size), np.int32) for name in recorded},
+            {name: np.zeros((samples, machine.chip_ticks, network.populations[name].size), np.int32) for name in stateful},
+            {name: np.zeros((samples, machine.chip_ticks, network.populations[name].size), np.int32) for name in stateful},
+        )
+        for chunk in _chunks(samples, machine.bytes_per_sample):
+            machine.run({name: values[chunk] for name, values in stimulus.items()}, chunk, results)
+        return Trace(self.name, ticks, lags, results.spikes, results.u, results.v, events=results.overflows.events(network))
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A network made ready to run: what follows from its integers is computed once."""
+
+    network: IntegerNetwork
+    order: tuple[str, ...]
+    """Populations in the order in which they are updated within a tick."""
+    groups: Mapping[str, tuple[DelayGroup, ...]]
+    """Population -> the delay groups of all projections into it."""
+    compartments: Mapping[str, Compartment]
+    ticks: int
+    chip_ticks: int
+
+    @classmethod
+    def of(cls, network: IntegerNetwork, ticks: int, chip_ticks: int) -> _Machine:
+        """Prepare a network for a stimulus of ``ticks`` ticks and a run of ``chip_ticks``."""
+        order = update_order(network)
+        groups = {
+            name: tuple(group for projection in network.projections_to(name) for group in _delay_groups(network, projection))
+            for name in order
+        }
+        compartments: dict[str, Compartment] = {}
+        for name, population in network.populations.items():
+            if population.is_input:
+                continue
+            if population.dynamics not in DYNAMICS:
+                raise broken_invariant("the reference", f"the dynamics '{population.dynamics}' of '{name}' are known")
+            compartments[name] = DYNAMICS[population.dynamics](population, network.number_format)
+        return cls(network, order, groups, compartments, ticks, chip_ticks)
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """Memory that one sample needs: its spikes of all ticks, and the terms of the largest sum of one tick."""
+        neurons = sum(p.size for p in self.network.populations.values())
+        terms = max((q.mantissa.size for q in self.network.projections if q.pattern.kind != "dense"), default=0)
+        return 4 * self.chip_ticks * neurons + 16 * terms + 64 * neurons
+
+    def run(self, stimulus: Mapping[str, Array], chunk: slice, results: _Results) -> None:
+        """Run some samples together and write what they did into the rows ``chunk`` of the results."""
+        populations = self.network.populations
+        samples = chunk.stop - chunk.start
+        spikes: dict[str, Int32Array] = {
+            name: np.zeros((samples, self.chip_ticks, population.size), np.int32) for name, population in populations.items()
+        }
+        for name, values in stimulus.items():
+            spikes[name][:, : self.ticks] = values
+        u = {name: start(populations[name], "u", samples) for name in self.compartments}
+        v = {name: start(populations[name], "v", samples) for name in self.compartments}
+
+        for t in range(self.chip_ticks):
+            for name in self.order:
+                population = populations[name]
+                if population.is_input:
+                    continue
+                activation = np.zeros((samples, population.size), np.int64)
+                for group in self.groups[name]:
+                    if t >= group.delay:
+                        activation += group.activation(spikes[group.source][:, t - group.delay])
+                if population.reset_interval is not None and t % population.reset_interval == population.reset_offset:
+                    u[name][:] = 0
+                    v[name][:] = 0
+
+                tick = self.compartments[name].step(u[name], v[name], activation)
+                u[name], v[name], spikes[name][:, t] = tick.u, tick.v, tick.spikes
+
+                if name in results.u:
+                    results.u[name][chunk, t] = tick.u
+                    results.v[name][chunk, t] = tick.v
+                for register, where in tick.overflows.items():
+                    results.overflows.add(name, register, where, chunk.start, t)
+        for name in results.spikes:
+            results.spikes[name][chunk] = spikes[name]
+
+
+def update_order(network: IntegerNetwork) -> tuple[str, ...]:
+    """Return the populations so that each follows those whose spikes reach it within the same tick (delay 0).
+
+    Where that leaves a choice, the order of the network holds; no result depends on it.
+    """
+    place = {name: index for index, name in enumerate(network.populations)}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(network.populations)
+    graph.add_edges_from((q.source, q.target) for q in network.projections if q.delay.size and q.delay.min() == 0)
+    if not nx.is_directed_acyclic_graph(graph):
+        raise broken_invariant("the reference", f"'{network.name}' has no cycle of projections without delay")
+    return tuple(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+
+
+def _delay_groups(network: IntegerNetwork, projection: IntegerProjection) -> Iterator[DelayGroup]:
+    """Split a projection by delay: the exponent shifts, and so rounds, the sum of each delay on its own."""
+    n_target = network.populations[projection.target].size
+    weights = projection.weights
+    for delay in np.unique(projection.delay):
+        members = np.where(projection.delay == delay, weights, 0)
+        sums = PATTERNS[projection.pattern.kind](members, projection.pattern.arrays, n_target)
+        yield DelayGroup(projection.source, int(delay), projection.exponent, projection.binary, sums)
+
+
+@dataclass(slots=True)
+class _Overflows:
+    """Counts registers that left their width."""
+
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    first: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    """(population, register) -> the smallest (sample, tick, neuron)."""
+
+    def add(self, population: str, register: str, where: NDArray[np.bool_], first_sample: int, tick: int) -> None:
+        """Note the overflows of one tick; ``where`` is (samples of the chunk, n)."""
+        if not where.any():
+            return
+        key = (population, register)
+        sample, neuron = np.argwhere(where)[0]
+        place = (first_sample + int(sample), tick, int(neuron))
+        self.first[key] = min(self.first.get(key, place), place)
+        self.counts[key] = self.counts.get(key, 0) + int(np.count_nonzero(where))
+
+    def events(self, network: IntegerNetwork) -> tuple[Event, ...]:
+        """Return one event per population and register, in the order of the network."""
+        keys = [(name, register) for name in network.populations for register in ("accumulator", "u", "v")]
+        return tuple(Event(*key, self.counts[key], *self.first[key]) for key in keys if key in self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """What a run has found out: arrays (samples, chip ticks, n) of the recorded populations, and the overflows of all."""
+
+    spikes: dict[str, Int32Array]
+    u: dict[str, Int32Array]
+    v: dict[str, Int32Array]
+    overflows: _Overflows = field(default_factory=_Overflows)
+
+
+def _chunks(samples: int, bytes_per_sample: int) -> Iterator[slice]:
+    size = max(1, CHUNK_BYTES // max(1, bytes_per_sample))
+    for begin in range(0, samples, size):
+        yield slice(begin, min(begin + size, samples))
+
+
+def _recorded(network: IntegerNetwork, record: Sequence[str] | None) -> tuple[str, ...]:
+    if record is None:
+        return tuple(network.populations)
+    for name in record:
+        if name not in network.populations:
+            hint = did_you_mean(name, list(network.populations))
+            raise NetworkError(Diagnostic("NC0201", f"there is no population '{name}' to record", hint=hint))
+    return tuple(name for name in network.populations if name in record)
+
+
+def _samples_and_ticks(network: IntegerNetwork, stimulus: Mapping[str, Array]) -> tuple[int, int]:
+    """Check a stimulus and return its number of samples and of ticks."""
+    inputs = {p.name: p for p in network.populations.values() if p.is_input}
+    problems: list[Diagnostic] = []
+    extents: set[tuple[int, int]] = set()
+    for name in (name for name in inputs if name not in stimulus):
+        problems.append(Diagnostic("NC0211", f"the stimulus has no array for the input '{name}'"))
+    for name, values in stimulus.items():
+        if name not in inputs:
+            hint = did_you_mean(name, list(inputs))
+            problems.append(Diagnostic("NC0211", f"the stimulus names '{name}', which is no input", hint=hint))
+        elif values.ndim != 3 or values.shape[2] != inputs[name].size or values.shape[1] < 1:
+            expected = f"(samples, ticks >= 1, {inputs[name].size})"
+            shape = f"the stimulus of '{name}' has the shape {values.shape}; {expected} is needed"
+            problems.append(Diagnostic("NC0211", shape))
+        elif values.dtype.kind not in "biu":
+            dtype = f"the stimulus of '{name}' has the dtype {values.dtype}; integers are needed"
+            problems.append(Diagnostic("NC0211", dtype))
+        elif values.size and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31:
+            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' has values beyond 32 bits"))
+        else:
+            extents.add((values.shape[0], values.shape[1]))
+    if len(extents) > 1:
+        problems.append(Diagnostic("NC0211", f"inputs differ in (samples, ticks): {', '.join(map(str, sorted(extents)))}"))
+    if problems:
+        raise NetworkError(problems)
+    return extents.pop() if extents else (1, network.ticks)

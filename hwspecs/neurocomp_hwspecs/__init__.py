@@ -1,0 +1,1 @@
+"""The hardware specs that ship with neurocomp, one YAML file per chip."""

@@ -1,0 +1,5 @@
+"""``python -m neurocomp``."""
+
+from neurocomp.cli import main
+
+main()

@@ -1,0 +1,165 @@
+"""Protocols between the compiler and its backends and simulators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from neurocomp.errors import Diagnostic, Location
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.network import Network
+from neurocomp.ir.program import Program
+from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
+from neurocomp.ir.trace import Trace
+
+Array = NDArray[Any]
+Stimulus = Mapping[str, Array]
+"""Input population -> (samples, ticks, n) integers, what comes out of the encoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that a network breaks on a target."""
+
+    code: str
+    subject: str
+    message: str
+    actual: int | float | str
+    limit: int | float | str
+    source: str | None = None
+    """The limit as messages print it, with its place and source."""
+    hint: str | None = None
+    also: str | None = None
+    origin: Location | None = None
+
+    def diagnostic(self) -> Diagnostic:
+        """Return the violation as a printable finding."""
+        return Diagnostic(self.code, self.message, self.origin, limit=self.source, also=self.also, hint=self.hint)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys that ``check --json`` prints."""
+        return {
+            "code": self.code,
+            "subject": self.subject,
+            "message": self.message,
+            "actual": self.actual,
+            "limit": self.limit,
+            "source": self.source,
+            "hint": self.hint,
+            "location": str(self.origin) if self.origin else None,
+        }
+
+
+class IntegerSimulator(Protocol):
+    """Executes an integer network: ``reference``, later ``fast``."""
+
+    name: str
+
+    def run(
+        self,
+        network: IntegerNetwork,
+        stimulus: Stimulus,
+        *,
+        lag: Mapping[str, int] | None = None,
+        record: Sequence[str] | None = None,
+        state: bool = True,
+    ) -> Trace:
+        """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
+
+        Args:
+            network: The network; a quantized one has no lags.
+            stimulus: One array (samples, ticks, n) per input population; 0 beyond its ticks.
+            lag: Of each population of a lowered network.
+            record: Populations whose spikes (and state) the trace holds; None: all.
+            state: Whether u and v are recorded.
+        """
+        ...
+
+
+class ChipSimulator(Protocol):
+    """Decodes an emitted program and nothing else."""
+
+    name: str
+
+    def run(self, program: Program, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True) -> Trace:
+        """Run all samples; the trace has counters per core."""
+        ...
+
+
+class Witness(Protocol):
+    """An independent program of someone else that executes a lowered network, such as Lava."""
+
+    name: str
+
+    def unavailable(self) -> str | None:
+        """Return why it cannot run here and how to get it, or None."""
+        ...
+
+    def run(self, lowered: LoweredNetwork, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True) -> Trace:
+        """Run all samples."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Injection:
+    """A program with one corrupted table entry, and what was done to it."""
+
+    program: Program
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of a backend, stored in the artifact. Backends derive their own frozen dataclass."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowering:
+    """What lowering returns: the network (with its map) and one line per technique that ran."""
+
+    network: LoweredNetwork
+    notes: tuple[str, ...] = field(default=())
+
+
+class Backend(Protocol):
+    """A chip family. Backends are found by the entry point group ``neurocomp.backends``."""
+
+    name: str
+    witnesses: Sequence[Witness]
+
+    def check(
+        self, stage: Network | QuantizedNetwork | LoweredNetwork | MappedNetwork, spec: HardwareSpec
+    ) -> Sequence[Violation]:
+        """Return every rule that the stage breaks on the chip."""
+        ...
+
+    def lower(
+        self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None
+    ) -> Lowering:
+        """Rewrite the logical network into the chip's own parts."""
+        ...
+
+    def emit(self, mapped: MappedNetwork, spec: HardwareSpec) -> Program:
+        """Write the tables that the cores are loaded with."""
+        ...
+
+    def utilization(self, program: Program, spec: HardwareSpec) -> Mapping[str, tuple[int, int, int]]:
+        """Return resource -> (used over all cores, available per core, used on the fullest core), read from the bytes."""
+        ...
+
+    def chip_simulator(self) -> ChipSimulator:
+        """Return the simulator of this family's programs."""
+        ...
+
+    def inject(self, program: Program, trace: Trace, kind: str, seed: int) -> Injection:
+        """Corrupt one table entry of a kind (weight, delay, target, threshold) that ``trace`` exercises.
+
+        Raises:
+            NetworkError: The trace exercises none (NC0702).
+        """
+        ...

@@ -1,0 +1,254 @@
+"""Encoders: what each scheme makes of data, exactly, on every platform."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.encoding import philox
+from neurocomp.errors import Diagnostic, NetworkError
+from neurocomp.ir.network import Encoder
+from neurocomp.models.registration import Table
+
+Array = NDArray[Any]
+FloatArray = NDArray[np.float64]
+Spikes = NDArray[np.int8]
+
+_SAMPLES_AT_A_TIME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a scheme, a number in ``minimum`` .. ``maximum``."""
+
+    doc: str
+    default: float | int
+    integer: bool = False
+    minimum: float | int | None = None
+    maximum: float | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a scheme knows besides the data."""
+
+    ticks: int
+    scale: float
+    options: Mapping[str, float | int | str]
+    first_sample: int
+    """Index in the whole data set of the first sample of ``data``."""
+    population: str
+
+    @property
+    def seed(self) -> int:
+        """The seed of random schemes."""
+        return int(self.options["seed"])
+
+    def scaled(self, data: Array) -> FloatArray:
+        """Return ``data * scale * gain`` in float64, multiplied in this order."""
+        return np.asarray(np.asarray(data, np.float64) * self.scale * float(self.options["gain"]))
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderScheme:
+    """A way to turn data into spikes."""
+
+    name: str
+    doc: str
+    options: Mapping[str, Option]
+    spikes: Callable[[Array, Settings], Spikes]
+    """(data, settings) -> (samples, ticks, n); data (samples, n), or (samples, ticks of the data, n) where ``timed``."""
+    timed: bool = False
+    """The data carry ticks."""
+    clips_to: tuple[float, float] | None = field(default=None)
+    """Scaled values outside are clipped."""
+    refuses_negative: bool = False
+
+
+def encode(
+    encoder: Encoder, data: Array, *, scale: float, ticks: int, size: int, first_sample: int = 0, population: str
+) -> Spikes:
+    """Turn the data of one input population into spikes.
+
+    A sample's spikes depend on nothing but its own data and its index, so a data set may be split at will.
+
+    Args:
+        encoder: The scheme and its options.
+        data: Stored values, (samples, *shape), or (samples, ticks', *shape) for ``direct``.
+        scale: Factor from stored values to those that encoders expect.
+        ticks: Ticks per sample.
+        size: Neurons of the population.
+        first_sample: Index in the whole data set of the first sample.
+        population: Its name, for messages and to tell the random numbers of several populations apart.
+
+    Returns:
+        0 or 1, int8 of shape (samples, ticks, size), neurons in C order of the population's shape.
+
+    Raises:
+        NetworkError: The shape does not fit the population, or direct spikes last longer than ``ticks`` (NC0210); values
+            are not finite (NC0204), negative where rates are needed or not 0 or 1 where spikes are needed (NC0209), or no
+            numbers (NC0207).
+    """
+    scheme = ENCODERS[encoder.scheme]
+    axes = 2 if scheme.timed else 1
+    lead, rest = data.shape[:axes], data.shape[axes:]
+
+    def error(code: str, message: str, hint: str | None = None) -> NetworkError:
+        return NetworkError(Diagnostic(code, f"encoder of '{population}': {message}", encoder.origin, hint=hint))
+
+    if len(lead) < axes or int(np.prod(rest, dtype=np.int64)) != size:
+        wanted = "(samples, ticks, ...)" if scheme.timed else "(samples, ...)"
+        message = f"data have the shape {data.shape}; '{scheme.name}' needs {wanted} with {size} values"
+        raise error("NC0210", f"{message} per {'tick' if scheme.timed else 'sample'}")
+    if data.dtype.kind not in "biuf":
+        raise error("NC0207", f"data have the dtype {data.dtype}; numbers are needed")
+    if scheme.timed and lead[1] > ticks:
+        hint = f"declare 'ticks: {lead[1]}'"
+        raise error("NC0210", f"the data have {lead[1]} ticks per sample, the network {ticks}", hint)
+    spikes = np.zeros((lead[0], ticks, size), np.int8)
+    for start in range(0, lead[0], _SAMPLES_AT_A_TIME):
+        block = data[start : start + _SAMPLES_AT_A_TIME]
+        block = block.reshape(len(block), *lead[1:], size)
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            bad = tuple(int(i) for i in np.argwhere(~np.isfinite(block))[0])
+            raise error("NC0204", f"sample {first_sample + start + bad[0]} holds {block[bad]}")
+        if scheme.timed and ((block != 0) & (block != 1)).any():
+            sample, tick, neuron = (int(i) for i in np.argwhere((block != 0) & (block != 1))[0])
+            place = f"sample {first_sample + start + sample}, tick {tick}, neuron {neuron}"
+            raise error("NC0209", f"{place} is {block[sample, tick, neuron]}; spikes are 0 or 1")
+        if scheme.refuses_negative and block.size and block.min() * scale < 0:
+            sample = int(np.argwhere(block * scale < 0)[0][0])
+            message = f"sample {first_sample + start + sample} holds {block[sample].min()}; a rate is not negative"
+            raise error("NC0209", message)
+        settings = Settings(ticks, scale, encoder.options, first_sample + start, population)
+        spikes[start : start + len(block)] = scheme.spikes(block, settings)
+    return spikes
+
+
+def clipping_warning(encoder: Encoder, data: Array, *, scale: float, population: str) -> Diagnostic | None:
+    """Return a warning that counts the values which the scheme clips to its range, or None."""
+    scheme = ENCODERS[encoder.scheme]
+    if scheme.clips_to is None:
+        return None
+    low, high = scheme.clips_to
+    settings = Settings(0, scale, encoder.options, 0, population)
+    clipped = 0
+    for start in range(0, len(data), _SAMPLES_AT_A_TIME):
+        x = settings.scaled(data[start : start + _SAMPLES_AT_A_TIME])
+        clipped += int(np.count_nonzero((x < low) | (x > high)))
+    if not clipped:
+        return None
+    message = f"encoder of '{population}': {clipped} of {data.size} values lie outside {low:g}..{high:g} and are clipped"
+    hint = "lower 'gain', or 'scale' of the data"
+    return Diagnostic("NC0209", message, encoder.origin, hint=hint, severity="warning")
+
+
+def _rate(data: Array, settings: Settings) -> Spikes:
+    """With R = rint(min(x, 1) 2**32), tick t fires iff (R t + 2**31) div 2**32 grows from t to t + 1."""
+    rate = np.rint(np.minimum(settings.scaled(data), 1.0) * 2.0**32).astype(np.int64)
+    spikes = np.empty((len(rate), settings.ticks, rate.shape[1]), np.int8)
+    sum_before = np.full(rate.shape, 1 << 31, np.int64)
+    for tick in range(settings.ticks):
+        sum_after = sum_before + rate
+        spikes[:, tick] = (sum_after >> 32) - (sum_before >> 32)
+        sum_before = sum_after
+    return spikes
+
+
+def _bernoulli(data: Array, settings: Settings) -> Spikes:
+    """Every tick fires with the probability x."""
+    return _fire(np.clip(settings.scaled(data), 0.0, 1.0), settings)
+
+
+def _poisson(data: Array, settings: Settings) -> Spikes:
+    """Every tick fires with the probability that a Poisson process of x expected events has at least one."""
+    return _fire(1.0 - exp_minus(np.maximum(settings.scaled(data), 0.0)), settings)
+
+
+def _fire(probability: FloatArray, settings: Settings) -> Spikes:
+    """Fire where a 32-bit draw lies below floor(probability 2**32). See `neurocomp.encoding.philox.draw`."""
+    threshold = np.floor(probability * 2.0**32).astype(np.uint64)
+    spikes = np.zeros((len(threshold), settings.ticks, threshold.shape[1]), np.int8)
+    spikes[:] = (threshold == 1 << 32)[:, np.newaxis]
+    sample, neuron = np.nonzero((threshold > 0) & (threshold < 1 << 32))
+    threshold = threshold[sample, neuron]
+    slot = zlib.crc32(settings.population.encode()) & 0xFFFFFF
+    for tick in range(settings.ticks):
+        number = philox.draw(
+            settings.seed,
+            purpose=philox.ENCODER,
+            sample=sample + settings.first_sample,
+            neuron=neuron,
+            tick=tick,
+            slot=slot,
+        )
+        spikes[sample, tick, neuron] = number < threshold
+    return spikes
+
+
+def exp_minus(x: FloatArray) -> FloatArray:
+    """Return exp(-x) for x >= 0 by additions and multiplications alone, so that every platform has the same bits.
+
+    y = -min(x, 64) / 64; sum of y**k / k! for k = 0 .. 18 by Horner's rule; squared six times. The relative error stays
+    below 1e-13.
+
+    >>> float(exp_minus(np.array([0.0]))[0])
+    1.0
+    """
+    y = -np.minimum(x, 64.0) / 64.0
+    result = np.ones_like(y)
+    for k in range(18, 0, -1):
+        result = 1.0 + y / k * result
+    for _ in range(6):
+        result = result * result
+    return result
+
+
+def _latency(data: Array, settings: Settings) -> Spikes:
+    """Fire once, at tick rint((1 - x) (ticks - 1)); x = 0 does not fire."""
+    x = np.clip(settings.scaled(data), 0.0, 1.0)
+    tick = np.rint((1.0 - x) * (settings.ticks - 1)).astype(np.int64)
+    spikes = np.zeros((len(x), settings.ticks, x.shape[1]), np.int8)
+    sample, neuron = np.nonzero(x > 0)
+    spikes[sample, tick[sample, neuron], neuron] = 1
+    return spikes
+
+
+def _direct(data: Array, settings: Settings) -> Spikes:
+    """The data are the spikes; ticks that they lack stay silent."""
+    spikes = np.zeros((len(data), settings.ticks, data.shape[2]), np.int8)
+    spikes[:, : data.shape[1]] = data
+    return spikes
+
+
+_GAIN = Option("factor on the scaled data", 1.0, minimum=0.0)
+_SEED = Option("seed of the random numbers", 0, integer=True, minimum=0, maximum=2**64 - 1)
+_UNIT = (0.0, 1.0)
+
+ENCODERS: Table[EncoderScheme] = Table("encoder")
+for _scheme in (
+    EncoderScheme(
+        "rate",
+        "deterministic: evenly spaced spikes, x per tick",
+        {"gain": _GAIN},
+        _rate,
+        clips_to=_UNIT,
+        refuses_negative=True,
+    ),
+    EncoderScheme("bernoulli", "random: fires with probability x", {"gain": _GAIN, "seed": _SEED}, _bernoulli, clips_to=_UNIT),
+    EncoderScheme(
+        "poisson",
+        "random: fires with probability 1 - exp(-x)",
+        {"gain": _GAIN, "seed": _SEED},
+        _poisson,
+        clips_to=(0.0, float("inf")),
+    ),
+    EncoderScheme("latency", "one spike, the earlier the larger x", {"gain": _GAIN}, _latency, clips_to=_UNIT),
+    EncoderScheme("direct", "the data are spikes, 0 or 1 per tick", {}, _direct, timed=True),
+):
+    ENCODERS.register(_scheme.name, _scheme)

@@ -1,0 +1,1 @@
+"""Counts of a simulation on a mapped network, and what they cost."""

@@ -1,0 +1,1 @@
+"""The fast integer engine; chip simulations share its kernels."""

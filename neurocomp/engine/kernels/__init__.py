@@ -1,0 +1,1 @@
+"""The formulas of the engine, one module per part of a chip; they import numpy alone."""

@@ -1,0 +1,147 @@
+"""The catalogue of diagnostics that ``neurocomp explain CODE`` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a code means, why it happens and what to do."""
+
+    name: str
+    cause: str
+    fix: str
+    exit_code: int
+
+
+def _e(name: str, exit_code: int, cause: str, fix: str) -> Entry:
+    return Entry(name, cause, fix, exit_code)
+
+
+CATALOGUE: dict[str, Entry] = {
+    # 01: reading files
+    "NC0101": _e(
+        "file-not-found",
+        3,
+        "A file named on the command line or in the network file does not exist or cannot be read.",
+        "Check the name; names inside net.yaml are relative to its own folder.",
+    ),
+    "NC0102": _e("yaml-syntax", 3, "The file is not valid YAML.", "Mend the syntax at the place shown."),
+    "NC0103": _e(
+        "unknown-key",
+        3,
+        "A mapping holds a key that the schema does not know; it is refused because it would be ignored silently.",
+        "Correct the spelling, or remove the key. The schema: docs/net.schema.json.",
+    ),
+    "NC0104": _e("wrong-type", 3, "A value has another type than the schema asks for.", "Write the type that is named."),
+    "NC0105": _e("missing-key", 3, "A key that has no default is missing.", "Add it."),
+    "NC0106": _e(
+        "unit",
+        3,
+        "A physical quantity has no unit, an unknown one, or one of another dimension.",
+        "Write a number and a unit, such as '20 ms'.",
+    ),
+    "NC0107": _e("schema-version", 3, "The file declares another schema version.", "Write 'neurocomp: 1'."),
+    # 02: the network
+    "NC0201": _e("unknown-population", 3, "A projection, encoder, decoder or stimulus names no population.", "Correct it."),
+    "NC0202": _e(
+        "shape-mismatch",
+        3,
+        "An array's shape does not follow from the shapes of the populations it belongs to.",
+        "Dense weights have the shape (targets, sources), as torch.nn.Linear stores them; 'transpose: true' turns them.",
+    ),
+    "NC0203": _e("array-not-found", 3, "The file exists but holds no array of that key.", "Name one of the keys listed."),
+    "NC0204": _e("not-finite", 3, "An array holds NaN or infinity.", "Find out in training where it comes from."),
+    "NC0205": _e(
+        "zero-delay-cycle",
+        3,
+        "A cycle of projections has a total delay of 0 ticks: a spike would depend on itself within one tick.",
+        "Give at least one projection of the cycle 'delay: 1'.",
+    ),
+    "NC0206": _e("duplicate-name", 3, "Two things of one kind have the same name.", "Rename one of them."),
+    "NC0207": _e("wrong-dtype", 3, "An array's element type cannot be used here.", "Store it as the type that is named."),
+    "NC0208": _e("unknown-kind", 3, "A model, pattern, encoder or decoder of that name is not registered.", "Correct it."),
+    "NC0209": _e("out-of-range", 3, "A value lies outside the range in which it has a meaning.", "Use a value in the range."),
+    "NC0210": _e("data-mismatch", 3, "The declared data, labels and populations do not belong together.", "Correct it."),
+    "NC0211": _e(
+        "bad-stimulus",
+        3,
+        "A stimulus has a wrong name, shape, dtype or values.",
+        "It is an .npz with one integer array per input population, named as it, of shape (samples, ticks, *shape).",
+    ),
+    "NC0212": _e("no-data", 3, "The command needs data or labels and the network declares none.", "Declare or pass them."),
+    # 03: the target cannot do it
+    "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use 'reset: zero' and retrain if need be."),
+    "NC0302": _e("comparison", 4, "The target compares the potential with the threshold in another way.", "Use '>'."),
+    "NC0303": _e("refractory", 4, "Refractory periods are not lowered to this target yet.", "Set it to 0."),
+    "NC0304": _e("update-order", 4, "The target applies threshold and reset in another order.", "Use the order it has."),
+    "NC0305": _e("many-spikes", 4, "The target sends at most one spike per neuron and tick.", "Use 'spikes_per_tick: one'."),
+    "NC0306": _e("potential-floor", 4, "The target has no such floor of the potential.", "Remove 'v_floor'."),
+    "NC0307": _e("reset-schedule", 4, "Periodic resets are not lowered to this target yet.", "Reset per sample."),
+    "NC0308": _e("pattern", 4, "A synapse pattern is not lowered to this target yet.", "Write it as dense or sparse."),
+    "NC0309": _e("delay-limit", 4, "A delay, with the lag that the chip adds, exceeds what a synapse stores.", "Shorten it."),
+    "NC0310": _e(
+        "native-integers",
+        4,
+        "Integers that the file declares as a chip's own do not fit that chip's number format.",
+        "Bring them into the format's range, or drop 'format' so that real values are quantized.",
+    ),
+    "NC0311": _e("learning", 4, "Learning rules, groups and modulators are not lowered to this target yet.", "Remove them."),
+    "NC0312": _e(
+        "precision",
+        4,
+        "No scale of the target's number format represents weights, threshold, bias and state of a population together.",
+        "Rescale the population, or clip its largest weights in training.",
+    ),
+    "NC0313": _e("neuron-model", 4, "The target has no lowering for a neuron model.", "Use a model it has."),
+    "NC0314": _e("graded-input", 4, "The target's spikes carry no value.", "Use an encoder that makes 0 or 1 per tick."),
+    "NC0315": _e(
+        "cycle-too-short",
+        4,
+        "Every hop between neurons takes a tick on the chip; a cycle with fewer delay ticks than hops cannot keep its timing.",
+        "Raise the delays along the cycle, and train with them.",
+    ),
+    "NC0320": _e("engine-unavailable", 4, "A simulation engine is not there.", "Install it as said, or use another one."),
+    # 04: it does not fit
+    "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),
+    "NC0402": _e(
+        "synapse-memory",
+        5,
+        "The synapses of one neuron alone exceed the synaptic memory of a core.",
+        "Lower the fan-in or the weight bits.",
+    ),
+    "NC0405": _e("output-axons", 5, "A neuron sends to more places than a core's output table holds.", "Lower the fan-out."),
+    "NC0406": _e("profiles", 5, "A neuron population needs more parameter profiles than a core has.", "Share parameters."),
+    "NC0412": _e(
+        "fan-in",
+        5,
+        "One neuron has more distinct sources than a core has input axons; no split of the population changes that.",
+        "Lower the fan-in, e.g. with a layer in between.",
+    ),
+    # 05: specs
+    "NC0501": _e("unknown-target", 2, "There is no hardware spec of that name or at that path.", "See 'neurocomp targets'."),
+    "NC0502": _e("invalid-spec", 3, "A hardware spec holds a value that cannot be.", "Correct it at the place shown."),
+    # 06: artifacts
+    "NC0601": _e("not-an-artifact", 3, "The file is not a .ncz of neurocomp.", "Make one with 'neurocomp compile'."),
+    "NC0602": _e("damaged-artifact", 3, "The .ncz is truncated or its contents do not match their digests.", "Compile again."),
+    "NC0603": _e("artifact-version", 3, "The .ncz was written by another format version.", "Compile again."),
+    "NC0604": _e("data-not-stored", 3, "The artifact holds only the digest of its data.", "Pass --data and --labels."),
+    # 07: verify
+    "NC0701": _e(
+        "mismatch",
+        6,
+        "Two simulations of the same network disagree.",
+        "Please report it with the network file; do not deploy the program.",
+    ),
+    "NC0702": _e(
+        "nothing-to-inject",
+        3,
+        "The stimulus exercises no table entry of the kind asked for.",
+        "Give a stimulus that makes the network spike.",
+    ),
+    # 08: usage
+    "NC0801": _e("usage", 2, "The command line or call is not valid.", "See --help."),
+    # 09: ours
+    "NC0901": _e("internal", 1, "A compiler stage broke one of its own invariants.", "Please report it."),
+}

@@ -1,0 +1,37 @@
+"""Integer arithmetic that passes, mapping and engine share; all in int64, exact on every platform."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+def shifted(values: IntArray, exponent: IntArray | int) -> IntArray:
+    """Return ``values * 2**exponent``, rounding to minus infinity where the exponent is negative.
+
+    >>> shifted(np.array([3, -3]), 2), shifted(np.array([3, -3]), -1)
+    (array([ 12, -12]), array([ 1, -2]))
+    """
+    exponent = np.asarray(exponent, np.int64)
+    return np.asarray((values << np.maximum(exponent, 0)) >> np.maximum(-exponent, 0))
+
+
+def to_field(values: IntArray, bits: IntArray | int) -> IntArray:
+    """Return the lowest ``bits`` bits of each value: its two's complement as an unsigned field.
+
+    >>> to_field(np.array([3, -1]), 4)
+    array([ 3, 15])
+    """
+    return np.asarray(values & ((np.int64(1) << np.asarray(bits, np.int64)) - 1))
+
+
+def from_field(fields: IntArray, bits: IntArray | int) -> IntArray:
+    """Return the signed numbers whose two's complement `to_field` wrote; a field of 0 bits holds 0.
+
+    >>> from_field(np.array([3, 15]), 4)
+    array([ 3, -1])
+    """
+    one = np.int64(1) << np.asarray(bits, np.int64)
+    return np.asarray(fields - np.where(2 * fields >= np.maximum(one, 2), one, 0))

@@ -1,0 +1,1 @@
+"""Files of users become a `neurocomp.ir.network.Network`."""

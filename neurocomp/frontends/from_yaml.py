@@ -1,0 +1,648 @@
+"""net.yaml becomes a `Network`; every problem is reported at its place, all of a stage together.
+
+docs/net-yaml.md describes the format, docs/net.schema.json is its schema.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.data import Reference, is_reference, load_samples
+from neurocomp.encoding import DECODERS, ENCODERS, Option
+from neurocomp.errors import Diagnostic, Location, NetworkError, UnsupportedError, did_you_mean
+from neurocomp.frontends.reader import Reader, described
+from neurocomp.frontends.vocabulary import (
+    DATA_KEYS,
+    FORMATS,
+    INPUT_KEYS,
+    LATER_PATTERNS,
+    MAX_COUNT,
+    MEMBRANE_AXES,
+    NATIVE_PARAMETERS,
+    NATIVE_PROJECTION_KEYS,
+    NETWORK_KEYS,
+    NETWORK_NEEDS,
+    OTHER_AXES,
+    POPULATION_KEYS,
+    PROJECTION_KEYS,
+    PROJECTION_NEEDS,
+    SCHEMA_VERSION,
+    SIGNS,
+    WEIGHT_BITS,
+    WORD_AXES,
+    axes_of,
+    native_defaults,
+)
+from neurocomp.ir.network import (
+    Choice,
+    Data,
+    Decoder,
+    Encoder,
+    NativeWeights,
+    Network,
+    Neuron,
+    Population,
+    Projection,
+    Samples,
+    frozen,
+)
+from neurocomp.located import Path as Place
+from neurocomp.located import parse
+from neurocomp.models.neurons import NEURON_MODELS, NeuronModel, Parameter, Semantics
+from neurocomp.models.patterns import PATTERNS, Pattern
+
+Array = NDArray[Any]
+
+
+def load(path: Path) -> Network:
+    """Read a network file.
+
+    Args:
+        path: The file; arrays that it names are relative to its folder.
+
+    Raises:
+        NetworkError: The file cannot be read (NC0101), is not text or YAML (NC0102), or see `loads`.
+        UnsupportedError: See `loads`.
+    """
+    name = path.name
+    where = Location(name)
+    if path.is_dir():
+        hint = "give the network file itself, such as net.yaml"
+        raise NetworkError(Diagnostic("NC0101", f"'{name or path}' is a folder, not a network file", hint=hint))
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise NetworkError(Diagnostic("NC0101", f"there is no file '{name}'", hint=did_you_mean(name, beside))) from None
+    except UnicodeDecodeError:
+        raise NetworkError(Diagnostic("NC0102", "the file is not text in UTF-8", where)) from None
+    except OSError as error:
+        raise NetworkError(Diagnostic("NC0101", f"cannot read '{name}': {error.strerror}")) from None
+    return loads(text, path.parent, name)
+
+
+def loads(text: str, folder: Path, file: str = "net.yaml") -> Network:
+    """Read the text of a network file.
+
+    Args:
+        text: YAML as docs/net-yaml.md describes it.
+        folder: What array references are relative to.
+        file: The name that messages and origins carry.
+
+    Raises:
+        NetworkError: With every problem of the file's form and arrays; if there is none, every problem of the network.
+        UnsupportedError: The file is right but uses a pattern that is not there yet (NC0308).
+    """
+    return _NetworkReader(parse(text, file), folder).network().verify()
+
+
+def _timed(encoders: Mapping[str, Encoder]) -> list[str]:
+    return [name for name, encoder in encoders.items() if ENCODERS[encoder.scheme].timed]
+
+
+class _NetworkReader(Reader):
+    """Reads one network file."""
+
+    timestep: Fraction | None = None
+
+    def network(self) -> Network:
+        """Return the network, or raise every problem at once."""
+        root = self.document.value
+        if not isinstance(root, dict):
+            hint = "it begins with 'neurocomp: 1'"
+            self.bad("NC0104", (), f"a network file is a mapping, not {described(root)}", hint)
+            raise NetworkError(self.problems)
+        if root.get("neurocomp", SCHEMA_VERSION) != SCHEMA_VERSION or root.get("neurocomp") is True:
+            message = f"schema version {described(root['neurocomp'])} is not known"
+            self.bad("NC0107", ("neurocomp",), message, f"write 'neurocomp: {SCHEMA_VERSION}'")
+        self.fields((), "the network", root, NETWORK_KEYS, NETWORK_NEEDS)
+        name = self.text(("name",), root["name"], "name") if "name" in root else None
+        if "timestep" in root:
+            timestep = self.time(("timestep",), root["timestep"], "timestep")
+            self.timestep = Fraction(timestep) if timestep is not None else None
+        ticks = self.integer(("ticks",), root["ticks"], "ticks", 1, MAX_COUNT) if "ticks" in root else None
+        self.choices: list[Choice] = []
+        self.populations = self._populations(root.get("populations", {}))
+        projections = self._projections(root.get("projections", []))
+        encoders = {
+            key: Encoder(scheme, options, self.entry_at(("encode", key)))
+            for key, scheme, options in self._schemes("encode", root.get("encode", {}))
+        }
+        decoders = {
+            key: Decoder(scheme, options, self.entry_at(("decode", key)))
+            for key, scheme, options in self._schemes("decode", root.get("decode", {}))
+        }
+        data = self._data(root["data"], encoders) if "data" in root else Data()
+        if self.problems:
+            unsupported = all(problem.code == "NC0308" for problem in self.problems)
+            raise (UnsupportedError if unsupported else NetworkError)(self.problems)
+        assert name is not None
+        assert ticks is not None
+        assert self.timestep is not None
+        populations = {key: population for key, population in self.populations.items() if population is not None}
+        return Network(
+            name, float(self.timestep), ticks, populations, tuple(projections), encoders, decoders, data, tuple(self.choices)
+        )
+
+    # populations
+
+    def _populations(self, value: Any) -> dict[str, Population | None]:
+        table = self.mapping(("populations",), value, "populations")
+        if table is None:
+            return {}
+        if not table and ("populations",) in self.document.values:
+            self.bad("NC0105", ("populations",), "a network needs at least one population")
+        return {key: self._population(("populations", key), key, entry) for key, entry in table.items()}
+
+    def _population(self, place: Place, name: str, value: Any) -> Population | None:
+        what = f"population '{name}'"
+        known_name = self.identifier(place, name, "the name of a population")
+        table = self.mapping(place, value, what)
+        if table is None or known_name is None:
+            return None
+        is_input = "kind" in table
+        if is_input:
+            self.fields(place, what, table, INPUT_KEYS, INPUT_KEYS)
+            kind = self.word((*place, "kind"), table["kind"], f"{what}: kind", ("input",))
+            if kind is None:
+                return None
+        else:
+            self.fields(place, what, table, (*POPULATION_KEYS, "kind"), POPULATION_KEYS)
+        shape = self._shape((*place, "shape"), table["shape"], what) if "shape" in table else None
+        neuron: Neuron | None = None
+        if not is_input and "neuron" in table:
+            neuron = self._neuron((*place, "neuron"), name, table["neuron"], shape)
+        if shape is None or (neuron is None and not is_input):
+            return None
+        return Population(name, shape, neuron, self.entry_at(place))
+
+    def _shape(self, place: Place, value: Any, what: str) -> tuple[int, ...] | None:
+        if not isinstance(value, list) or not value:
+            hint = f"write [{value}]" if isinstance(value, int) and not isinstance(value, bool) else None
+            self.bad("NC0104", place, f"{what}: shape must be a list of sizes, not {described(value)}", hint)
+            return None
+        extents = [
+            self.integer((*place, index), extent, f"{what}: an extent of the shape", 1, MAX_COUNT)
+            for index, extent in enumerate(value)
+        ]
+        shape = tuple(extent for extent in extents if extent is not None)
+        if len(shape) < len(value):
+            return None
+        if math.prod(shape) > MAX_COUNT:
+            self.bad("NC0209", place, f"{what} has {math.prod(shape)} neurons; at most {MAX_COUNT} are possible")
+            return None
+        return shape
+
+    def _neuron(self, place: Place, population: str, value: Any, shape: tuple[int, ...] | None) -> Neuron | None:
+        what = f"population '{population}'"
+        table = self.mapping(place, value, f"{what}: neuron")
+        if table is None:
+            return None
+        if "model" not in table:
+            self.bad("NC0105", place, f"{what}: the key 'model' is missing", did_you_mean("", list(NEURON_MODELS)))
+            return None
+        name = self.member((*place, "model"), table["model"], f"{what}: model", "neuron model", NEURON_MODELS)
+        if name is None:
+            return None
+        model = NEURON_MODELS[name]
+        native = "format" in table
+        if native and self.word((*place, "format"), table["format"], f"{what}: format", FORMATS) is None:
+            return None
+        self._neuron_keys(place, what, table, model, native)
+        semantics = self._semantics(place, population, table, model, native)
+        read = self._native_parameters if native else self._parameters
+        parameters = read(place, what, table, model, shape)
+        if not native:
+            self._check_euler(place, what, parameters, semantics)
+        return Neuron(name, parameters, semantics, table["format"] if native else None)
+
+    def _neuron_keys(self, place: Place, what: str, table: Mapping[str, Any], model: NeuronModel, native: bool) -> None:
+        axes = [axis for axis in (*WORD_AXES, *OTHER_AXES) if not (native and axis in MEMBRANE_AXES)]
+        known = ["model", "format", *axes, *(NATIVE_PARAMETERS if native else model.parameters)]
+        others = (*model.parameters, *MEMBRANE_AXES) if native else NATIVE_PARAMETERS
+        for key in table:
+            if key in known:
+                continue
+            hint = did_you_mean(key, known)
+            if native and key in others:
+                hint = f"with 'format: {table['format']}' a neuron states {', '.join(NATIVE_PARAMETERS)}"
+            elif key in others:
+                hint = "integers of a chip need 'format: loihi'"
+            self.unknown_key((*place, key), f"{what}: neuron", hint)
+
+    def _semantics(
+        self, place: Place, population: str, table: Mapping[str, Any], model: NeuronModel, native: bool
+    ) -> Semantics:
+        what = f"population '{population}'"
+        default = Semantics()
+        values: dict[str, Any] = {}
+        for axis, words in WORD_AXES.items():
+            if axis not in table:
+                if axis in axes_of(model) and not (native and axis in MEMBRANE_AXES):
+                    self.choices.append(Choice(population, axis, str(getattr(default, axis)), "default"))
+                continue
+            at, value = (*place, axis), table[axis]
+            if axis == "reset" and isinstance(value, dict):
+                self.fields(at, f"{what}: reset", value, ("value",), ("value",))
+                if "value" in value:
+                    number = self.number((*at, "value"), value["value"], f"{what}: reset value")
+                    values |= {"reset": "value", "reset_value": number or 0.0}
+            elif axis == "reset" and value == "value":
+                self.bad("NC0104", at, f"{what}: reset to a value must say which", "write 'reset: {value: 0.5}'")
+            elif (word := self.word(at, value, f"{what}: {axis}", words)) is not None:
+                values[axis] = word
+        if "refractory" in table:
+            at = (*place, "refractory")
+            ticks = self.ticks(at, table["refractory"], f"{what}: refractory", self.timestep, MAX_COUNT)
+            values["refractory"] = ticks or 0
+        if "v_floor" in table:
+            values["v_floor"] = self.number((*place, "v_floor"), table["v_floor"], f"{what}: v_floor")
+        if "reset_every" in table:
+            values |= self._reset_every((*place, "reset_every"), what, table["reset_every"])
+        return Semantics(**values)
+
+    def _reset_every(self, place: Place, what: str, value: Any) -> dict[str, int]:
+        table = self.mapping(place, value, f"{what}: reset_every")
+        if table is None:
+            return {}
+        self.fields(place, f"{what}: reset_every", table, ("interval", "offset"), ("interval",))
+        if "interval" not in table:
+            return {}
+        interval = self.integer((*place, "interval"), table["interval"], f"{what}: interval", 1, MAX_COUNT)
+        if interval is None:
+            return {}
+        offset = self.integer((*place, "offset"), table.get("offset", 0), f"{what}: offset", 0, interval - 1)
+        return {"reset_interval": interval, "reset_offset": offset or 0}
+
+    def _parameters(
+        self, place: Place, what: str, table: Mapping[str, Any], model: NeuronModel, shape: tuple[int, ...] | None
+    ) -> dict[str, Array]:
+        parameters: dict[str, Array] = {}
+        for key, parameter in model.parameters.items():
+            if key not in table:
+                if parameter.default is None:
+                    self.bad("NC0105", place, f"{what}: model '{model.name}' needs '{key}', the {parameter.doc}")
+                else:
+                    parameters[key] = frozen(parameter.default, np.float64)
+                continue
+            array = self._parameter((*place, key), f"{what}: {key}", table[key], parameter, shape)
+            if array is not None:
+                parameters[key] = array
+        many = table.get("spikes_per_tick") == "many" and "v_threshold" in parameters
+        if many and not (parameters["v_threshold"] > 0).all():
+            at = (*place, "v_threshold")
+            self.bad("NC0209", at, f"{what}: v_threshold must be positive where a tick can have many spikes")
+        return parameters
+
+    def _parameter(
+        self, place: Place, what: str, value: Any, parameter: Parameter, shape: tuple[int, ...] | None
+    ) -> Array | None:
+        """Read one number or time, a list of them, or an array in a file (of seconds, for times)."""
+
+        def scalar(at: Place, item: Any) -> float | None:
+            if parameter.unit == "s":
+                seconds = self.time(at, item, what, endless=True)
+                return None if seconds is None else float(seconds)
+            return self.number(at, item, what)
+
+        if isinstance(value, str) and is_reference(value):
+            array = self.reference(place, value, what)
+            if array is None:
+                return None
+            if array.dtype.kind == "b":
+                self.bad("NC0207", place, f"{what} has the dtype bool; numbers are needed")
+                return None
+            return frozen(_per_neuron(array, shape), np.float64)
+        if isinstance(value, list):
+            numbers = [scalar((*place, index), item) for index, item in enumerate(value)]
+            return None if None in numbers else frozen(numbers, np.float64)
+        number = scalar(place, value)
+        return None if number is None else frozen(number, np.float64)
+
+    def _check_euler(self, place: Place, what: str, parameters: Mapping[str, Array], semantics: Semantics) -> None:
+        if semantics.integration != "euler" or self.timestep is None:
+            return
+        for key in ("tau_mem", "tau_syn"):
+            if key in parameters and parameters[key].size and parameters[key].min() < float(self.timestep):
+                message = f"{what}: {key} {parameters[key].min():g} s is shorter than the timestep {float(self.timestep):g} s"
+                self.bad("NC0209", (*place, key), f"{message}, which 'integration: euler' cannot follow", "write 'exact'")
+
+    def _native_parameters(
+        self, place: Place, what: str, table: Mapping[str, Any], model: NeuronModel, shape: tuple[int, ...] | None
+    ) -> dict[str, Array]:
+        parameters: dict[str, Array] = {}
+        for key, default in native_defaults(model).items():
+            if key in table:
+                value = table[key]
+                if isinstance(value, (list, str)):
+                    array = self.array((*place, key), value, f"{what}: {key}")
+                    array = self.whole((*place, key), array, f"{what}: {key}") if array is not None else None
+                else:
+                    number = self.integer((*place, key), value, f"{what}: {key}", -(2**31), 2**31 - 1)
+                    array = np.array(number, np.int64) if number is not None else None
+                if array is not None:
+                    parameters[key] = frozen(_per_neuron(array, shape), np.int64)
+            elif default is None:
+                self.bad("NC0105", place, f"{what}: model '{model.name}' in a chip's integers needs '{key}'")
+            else:
+                parameters[key] = frozen(default, np.int64)
+        return parameters
+
+    # projections
+
+    def _projections(self, value: Any) -> list[Projection]:
+        if not isinstance(value, list):
+            self.bad("NC0104", ("projections",), f"projections must be a list, not {described(value)}")
+            return []
+        read = [self._projection(("projections", index), entry) for index, entry in enumerate(value)]
+        names: set[str] = set()
+        projections: list[Projection] = []
+        for index, projection in enumerate(read):
+            if projection is None:
+                continue
+            name, number = projection.name, 2
+            if "name" in value[index]:
+                if name in names:
+                    self.bad("NC0206", ("projections", index, "name"), f"there are two projections '{name}'")
+            else:
+                while name in names:
+                    name, number = f"{projection.name}#{number}", number + 1
+            names.add(name)
+            projections.append(replace(projection, name=name))
+        return projections
+
+    def _projection(self, place: Place, value: Any) -> Projection | None:
+        table = self.mapping(place, value, "a projection")
+        if table is None:
+            return None
+        what = "projection"
+        ends = [table.get(key) for key in ("from", "to")]
+        if all(isinstance(end, str) for end in ends):
+            what = f"projection '{ends[0]}->{ends[1]}'"
+        if isinstance(table.get("name"), str):
+            what = f"projection '{table['name']}'"
+        before = len(self.problems)
+        self.fields(place, what, table, PROJECTION_KEYS, PROJECTION_NEEDS)
+        self._name_of_population((*place, "from"), table.get("from"), what)
+        self._name_of_population((*place, "to"), table.get("to"), what)
+        name = f"{table.get('from')}->{table.get('to')}"
+        if "name" in table:
+            name = self.identifier((*place, "name"), table["name"], f"{what}: name") or name
+        source, target = (self.populations.get(end) if isinstance(end, str) else None for end in ends)
+        pattern = self._pattern((*place, "pattern"), what, table.get("pattern", "dense"))
+        transposed = False
+        if "transpose" in table:
+            transposed = self.flag((*place, "transpose"), table["transpose"], f"{what}: transpose") or False
+        weights = self._weights((*place, "weights"), what, table.get("weights"), pattern, source, target, transposed)
+        bias = self._bias((*place, "bias"), what, table["bias"], target) if "bias" in table else None
+        delay = self._delay((*place, "delay"), what, table.get("delay", 0), transposed)
+        native: NativeWeights | None = None
+        if target is not None and target.neuron is not None:
+            if target.neuron.number_format is not None:
+                weights, native = self._native_weights(place, what, table, weights)
+            else:
+                for key in NATIVE_PROJECTION_KEYS:
+                    if key in table:
+                        hint = f"it belongs to integers of a chip; '{target.name}' has no 'format'"
+                        self.unknown_key((*place, key), what, hint)
+        if len(self.problems) > before or pattern is None or weights is None or delay is None:
+            return None
+        return Projection(
+            name, str(ends[0]), str(ends[1]), pattern, frozen(weights), bias, delay, native, self.document.at(place)
+        )
+
+    def _name_of_population(self, place: Place, value: Any, what: str) -> None:
+        if value is None and place not in self.document.values:
+            return
+        if not isinstance(value, str):
+            self.bad("NC0104", place, f"{what}: '{place[-1]}' must name a population, not {described(value)}")
+        elif value not in self.populations:
+            hint = did_you_mean(value, list(self.populations))
+            self.bad("NC0201", place, f"{what}: there is no population '{value}'", hint)
+
+    def _pattern(self, place: Place, what: str, value: Any) -> Pattern | None:
+        if isinstance(value, list):
+            if len(value) != 1:
+                message = f"{what}: a chain of {len(value)} patterns is not understood yet"
+                if value:
+                    self.bad("NC0308", place, message, "chains come in a later version; write one pattern")
+                else:
+                    self.bad("NC0104", place, f"{what}: pattern must name one, not an empty list")
+                return None
+            place, value = (*place, 0), value[0]
+        options: Any = {}
+        if isinstance(value, dict):
+            if len(value) != 1:
+                message = f"{what}: pattern must be one name with its arrays, not {len(value)}"
+                self.bad("NC0104", place, message, "write such as {sparse: {sources: F.npz#s, targets: F.npz#t}}")
+                return None
+            ((value, options),) = value.items()
+            place = (*place, value)
+        if isinstance(value, str) and value in LATER_PATTERNS and value not in PATTERNS:
+            hint = "it comes in a later version; write the projection as dense or sparse"
+            self.bad("NC0308", place, f"{what}: the pattern '{value}' is not understood yet", hint)
+            return None
+        kind = self.member(place, value, f"{what}: pattern", "pattern", PATTERNS)
+        if kind is None:
+            return None
+        table = self.mapping(place, options, f"{what}: pattern '{kind}'")
+        if table is None:
+            return None
+        names = PATTERNS[kind].array_names
+        self.fields(place, f"{what}: pattern '{kind}'", table, names, names)
+        arrays: dict[str, Array] = {}
+        for name in names:
+            if name not in table:
+                continue
+            array = self.array((*place, name), table[name], f"{what}: {name}")
+            if array is None:
+                continue
+            if array.dtype.kind not in "iu" and array.size:
+                message = f"{what}: {name} have the dtype {array.dtype}; whole numbers are needed"
+                self.bad("NC0207", (*place, name), message)
+                continue
+            arrays[name] = frozen(array, np.int64)
+        return Pattern(kind, arrays) if len(arrays) == len(names) else None
+
+    def _weights(
+        self,
+        place: Place,
+        what: str,
+        value: Any,
+        pattern: Pattern | None,
+        source: Population | None,
+        target: Population | None,
+        transposed: bool,
+    ) -> Array | None:
+        if place not in self.document.values:
+            return None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if pattern is None or source is None or target is None:
+                return None
+            shape = PATTERNS[pattern.kind].weight_shape(pattern, source.size, target.size)
+            if len(shape) != 1:
+                message = f"{what}: weights of the pattern '{pattern.kind}' must be an array, not {described(value)}"
+                self.bad("NC0104", place, message, "write 'FILE.npz#key', 'FILE.npy' or a list of rows")
+                return None
+            number = self.number(place, value, f"{what}: weights")
+            return None if number is None else np.full(shape, value)
+        array = self.array(place, value, f"{what}: weights")
+        if array is None or not transposed:
+            return array
+        if array.ndim != 2:
+            self.bad("NC0202", place, f"{what}: 'transpose' turns a matrix, the weights have the shape {array.shape}")
+            return None
+        return np.asarray(array.T)
+
+    def _bias(self, place: Place, what: str, value: Any, target: Population | None) -> Array | None:
+        array = self.array(place, value, f"{what}: bias")
+        return None if array is None else frozen(_per_neuron(array, target.shape if target else None))
+
+    def _delay(self, place: Place, what: str, value: Any, transposed: bool) -> Array | None:
+        if isinstance(value, list) or (isinstance(value, str) and is_reference(value)):
+            array = self.array(place, value, f"{what}: delay")
+            if array is None:
+                return None
+            if array.dtype.kind not in "iu":
+                self.bad("NC0207", place, f"{what}: delay has the dtype {array.dtype}; whole ticks are needed")
+                return None
+            return frozen(array.T if transposed else array, np.int64)
+        ticks = self.ticks(place, value, f"{what}: delay", self.timestep, MAX_COUNT)
+        return None if ticks is None else frozen(ticks, np.int64)
+
+    def _native_weights(
+        self, place: Place, what: str, table: Mapping[str, Any], weights: Array | None
+    ) -> tuple[Array | None, NativeWeights | None]:
+        if "bias" in table:
+            hint = "integers of a chip have their bias in the neuron: bias_mant, bias_exp"
+            self.unknown_key((*place, "bias"), what, hint)
+        exponent = self.integer((*place, "weight_exp"), table.get("weight_exp", 0), f"{what}: weight_exp", -64, 64)
+        bits = self.integer((*place, "weight_bits"), table.get("weight_bits", 8), f"{what}: weight_bits", *WEIGHT_BITS)
+        sign: str | None = None
+        if "sign" in table:
+            sign = self.word((*place, "sign"), table["sign"], f"{what}: sign", SIGNS)
+        if weights is None:
+            return None, None
+        if weights.dtype.kind not in "iu":
+            weights = self.whole((*place, "weights"), weights, f"{what}: weights")
+        if weights is None or exponent is None or bits is None:
+            return None, None
+        return weights, NativeWeights(exponent, bits, sign or _sign_of(weights))
+
+    # encode, decode, data
+
+    def _schemes(self, section: str, value: Any) -> Iterable[tuple[str, str, dict[str, float | int | str]]]:
+        kind, members = ("encoder", ENCODERS) if section == "encode" else ("decoder", DECODERS)
+        for name, entry in (self.mapping((section,), value, section) or {}).items():
+            place: Place = (section, name)
+            what = f"{kind} of '{name}'"
+            self._check_end(place, name, what, is_input=section == "encode")
+            table = self.mapping(place, entry, what)
+            if table is None:
+                continue
+            if "scheme" not in table:
+                self.bad("NC0105", place, f"{what}: the key 'scheme' is missing", did_you_mean("", list(members)))
+                continue
+            scheme = self.member((*place, "scheme"), table["scheme"], f"{what}: scheme", kind, members)
+            if scheme is None:
+                continue
+            known = members[scheme].options
+            self.fields(place, what, table, ("scheme", *known))
+            options: dict[str, float | int | str] = {}
+            for key, option in known.items():
+                number = self._option((*place, key), f"{what}: {key}", table.get(key, option.default), option)
+                if number is not None:
+                    options[key] = number
+            yield name, scheme, options
+
+    def _option(self, place: Place, what: str, value: Any, option: Option) -> int | float | None:
+        read = self.integer if option.integer else self.number
+        return read(place, value, what, option.minimum, option.maximum)
+
+    def _check_end(self, place: Place, name: str, what: str, *, is_input: bool) -> None:
+        where = self.document.key_at(place)
+        if name not in self.populations:
+            hint = did_you_mean(name, list(self.populations))
+            self.problems.append(Diagnostic("NC0201", f"{what}: there is no population '{name}'", where, hint=hint))
+            return
+        population = self.populations[name]
+        if population is not None and population.is_input != is_input:
+            needed = "must be an input" if is_input else "must not be an input"
+            self.problems.append(Diagnostic("NC0201", f"{what}: the population {needed}", where))
+
+    def _data(self, value: Any, encoders: Mapping[str, Encoder]) -> Data:
+        table = self.mapping(("data",), value, "data")
+        if table is None:
+            return Data()
+        self.fields(("data",), "data", table, DATA_KEYS, ("inputs",) if "labels" in table else ())
+        scale = self._scale(("data", "scale"), table["scale"]) if "scale" in table else 1.0
+        labels = self._data_reference(("data", "labels"), table["labels"]) if "labels" in table else None
+        samples = self._samples(("data", "inputs"), table["inputs"], labels, encoders) if "inputs" in table else None
+        calibration: Samples | None = None
+        if "calibration" in table:
+            calibration = self._samples(("data", "calibration"), table["calibration"], None, encoders)
+        return Data(samples, calibration, scale if scale is not None else 1.0)
+
+    def _samples(self, place: Place, value: Any, labels: Reference | None, encoders: Mapping[str, Encoder]) -> Samples | None:
+        table = self.mapping(place, value, ".".join(str(part) for part in place))
+        if table is None:
+            return None
+        before = len(self.problems)
+        references: dict[str, Reference] = {}
+        for name, entry in table.items():
+            self._check_end((*place, name), name, f"data of '{name}'", is_input=True)
+            reference = self._data_reference((*place, name), entry)
+            if reference is not None:
+                references[name] = reference
+        if len(self.problems) > before or any(population is None for population in self.populations.values()):
+            return None
+        shapes = {p.name: p.shape for p in self.populations.values() if p is not None and p.is_input}
+        if not table:
+            self.bad("NC0105", place, f"{place[-1]} must name the data of every input population")
+            return None
+        try:
+            return load_samples(references, labels, shapes=shapes, timed=_timed(encoders), folder=self.folder)
+        except NetworkError as error:
+            self.problems += error.diagnostics
+            return None
+
+    def _data_reference(self, place: Place, value: Any) -> Reference | None:
+        if isinstance(value, str) and is_reference(value):
+            return Reference(value, self.document.at(place))
+        message = f"{'.'.join(str(part) for part in place)} must name an array in a file, not {described(value)}"
+        self.bad("NC0104", place, message, "write 'FILE.npz#key' or 'FILE.npy'")
+        return None
+
+    def _scale(self, place: Place, value: Any) -> float | None:
+        numerator, slash, denominator = value.partition("/") if isinstance(value, str) else ("", "", "")
+        if slash:
+            try:
+                value = float(numerator) / float(denominator)
+            except (ValueError, ZeroDivisionError, OverflowError):
+                self.bad("NC0104", place, f"data.scale must be a number or a fraction, not '{value}'", "write such as 1/255")
+                return None
+        scale = self.number(place, value, "data.scale")
+        if scale is not None and scale <= 0:
+            self.bad("NC0209", place, f"data.scale is {scale:g}; it must be positive")
+            return None
+        return scale
+
+
+def _per_neuron(array: Array, shape: tuple[int, ...] | None) -> Array:
+    """Return an array of the population's shape as one value per neuron; others stay for `Network.verify` to judge."""
+    return array.reshape(-1) if shape is not None and array.shape == shape else array
+
+
+def _sign_of(weights: Array) -> str:
+    """Return the sign mode that Lava infers."""
+    if weights.size == 0 or weights.min() >= 0:
+        return "excitatory"
+    return "inhibitory" if weights.max() <= 0 else "mixed"

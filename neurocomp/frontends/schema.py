@@ -1,0 +1,197 @@
+"""The JSON Schema of net.yaml, from the tables that the reader uses.
+
+``python -m neurocomp.frontends.schema > docs/net.schema.json`` writes the published one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from neurocomp.encoding import DECODERS, ENCODERS, Option
+from neurocomp.frontends.vocabulary import (
+    DATA_KEYS,
+    FORMATS,
+    IDENTIFIER,
+    MAX_COUNT,
+    MEMBRANE_AXES,
+    NETWORK_KEYS,
+    NETWORK_NEEDS,
+    PROJECTION_KEYS,
+    PROJECTION_NEEDS,
+    SCHEMA_VERSION,
+    SIGNS,
+    UNITS,
+    WEIGHT_BITS,
+    WORD_AXES,
+    native_defaults,
+)
+from neurocomp.models.neurons import NEURON_MODELS, NeuronModel, Parameter
+from neurocomp.models.patterns import PATTERNS
+
+Schema = dict[str, Any]
+
+_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+_UNIT = "|".join(UNITS)
+
+
+def schema() -> Schema:
+    """Return the schema (draft 2020-12) of net.yaml with every registered model, pattern and scheme."""
+    populations = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": f"^{IDENTIFIER}$"},
+        "additionalProperties": {"oneOf": [_ref("input"), _ref("population")]},
+    }
+    properties: Schema = {
+        "neurocomp": {"const": SCHEMA_VERSION, "description": "schema version"},
+        "name": {"type": "string", "minLength": 1},
+        "timestep": _ref("time") | {"description": "length of a tick"},
+        "ticks": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT, "description": "per sample"},
+        "populations": populations,
+        "projections": {"type": "array", "items": _ref("projection")},
+        "encode": {"type": "object", "additionalProperties": {"oneOf": _schemes(ENCODERS)}},
+        "decode": {"type": "object", "additionalProperties": {"oneOf": _schemes(DECODERS)}},
+        "data": _data(),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "net.yaml of neurocomp",
+        **_object({key: properties[key] for key in NETWORK_KEYS}, NETWORK_NEEDS),
+        "$defs": {
+            "time": {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*({_UNIT})\s*$"},
+            "reference": {
+                "type": "string",
+                "pattern": r"^.+\.(npy|npz#.+)$",
+                "description": "FILE.npy or FILE.npz#key, relative to the folder of net.yaml",
+            },
+            "numbers": {"type": "array", "items": {"anyOf": [{"type": "number"}, _ref("numbers")]}},
+            "array": {"anyOf": [_ref("reference"), _ref("numbers")]},
+            "shape": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT}},
+            "ticks": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_COUNT}, _ref("time")]},
+            "input": _object({"kind": {"const": "input"}, "shape": _ref("shape")}, ("kind", "shape")),
+            "population": _object({"shape": _ref("shape"), "neuron": _ref("neuron")}, ("shape", "neuron")),
+            "neuron": {"oneOf": [form(NEURON_MODELS[name]) for name in NEURON_MODELS for form in (_real, _native)]},
+            "pattern": _pattern(),
+            "projection": _projection(),
+        },
+    }
+
+
+def text() -> str:
+    """Return the schema as the published file."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _object(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> Schema:
+    result: Schema = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    return result | {"required": list(required)} if required else result
+
+
+def _real(model: NeuronModel) -> Schema:
+    """Return the schema of a neuron in real numbers."""
+
+    def value(parameter: Parameter) -> Schema:
+        endless = {"type": "string", "pattern": rf"^\s*\+?\.?inf\s*({_UNIT})?\s*$"}
+        one: Schema = {"anyOf": [_ref("time"), endless]} if parameter.unit == "s" else {"type": "number"}
+        described: Schema = {"description": parameter.doc}
+        if parameter.default is not None:
+            described["default"] = parameter.default
+        return {"anyOf": [one, {"type": "array", "items": one}, _ref("reference")]} | described
+
+    parameters = {name: value(parameter) for name, parameter in model.parameters.items()}
+    needed = [name for name, parameter in model.parameters.items() if parameter.default is None]
+    model_name = {"const": model.name, "description": model.doc}
+    return _object({"model": model_name, **parameters, **_axes(native=False)}, ("model", *needed))
+
+
+def _native(model: NeuronModel) -> Schema:
+    """Return the schema of a neuron in a chip's integers."""
+    whole: Schema = {"type": "integer"}
+    value = {"anyOf": [whole, {"type": "array", "items": whole}, _ref("reference")]}
+    defaults = native_defaults(model)
+    parameters = {name: value | ({} if one is None else {"default": one}) for name, one in defaults.items()}
+    needed = [name for name, one in defaults.items() if one is None]
+    names = {"model": {"const": model.name}, "format": {"enum": list(FORMATS)}}
+    return _object(names | parameters | _axes(native=True), ("model", "format", *needed))
+
+
+def _axes(*, native: bool) -> Schema:
+    axes: Schema = {axis: {"enum": list(words)} for axis, words in WORD_AXES.items() if not (native and axis in MEMBRANE_AXES)}
+    words = [word for word in WORD_AXES["reset"] if word != "value"]
+    axes["reset"] = {"anyOf": [{"enum": words}, _object({"value": {"type": "number"}}, ("value",))]}
+    axes["refractory"] = _ref("ticks")
+    axes["v_floor"] = {"type": "number"}
+    interval, offset = {"type": "integer", "minimum": 1}, {"type": "integer", "minimum": 0, "default": 0}
+    axes["reset_every"] = _object({"interval": interval, "offset": offset}, ("interval",))
+    return axes
+
+
+def _pattern() -> Schema:
+    plain = {"enum": [name for name in PATTERNS if not PATTERNS[name].array_names]}
+    arrays = [
+        _object({name: _object(dict.fromkeys(PATTERNS[name].array_names, _ref("array")), PATTERNS[name].array_names)}, (name,))
+        for name in PATTERNS
+    ]
+    one: Schema = {"anyOf": [plain, *arrays]}
+    return {"anyOf": [*one["anyOf"], {"type": "array", "items": one, "minItems": 1, "maxItems": 1}]}
+
+
+def _projection() -> Schema:
+    low, high = WEIGHT_BITS
+    properties: Schema = {
+        "name": {"type": "string", "pattern": f"^{IDENTIFIER}$", "description": "default: from->to"},
+        "from": {"type": "string"},
+        "to": {"type": "string"},
+        "pattern": _ref("pattern") | {"default": "dense"},
+        "weights": {"anyOf": [_ref("array"), {"type": "number"}]},
+        "transpose": {"type": "boolean", "default": False},
+        "bias": _ref("array"),
+        "delay": {"anyOf": [_ref("ticks"), _ref("array")], "default": 0},
+        "weight_exp": {"type": "integer", "minimum": -64, "maximum": 64, "default": 0},
+        "weight_bits": {"type": "integer", "minimum": low, "maximum": high, "default": 8},
+        "sign": {"enum": list(SIGNS), "description": "default: by the weights"},
+    }
+    return _object({key: properties[key] for key in PROJECTION_KEYS}, PROJECTION_NEEDS)
+
+
+def _schemes(table: Any) -> list[Schema]:
+    return [
+        _object(
+            {
+                "scheme": {"const": name, "description": table[name].doc},
+                **{key: _option(option) for key, option in table[name].options.items()},
+            },
+            ("scheme",),
+        )
+        for name in table
+    ]
+
+
+def _option(option: Option) -> Schema:
+    bounds = {"minimum": option.minimum, "maximum": option.maximum}
+    kind = "integer" if option.integer else "number"
+    limits = {key: value for key, value in bounds.items() if value is not None}
+    return {"type": kind, "description": option.doc, "default": option.default, **limits}
+
+
+def _data() -> Schema:
+    per_input = {"type": "object", "minProperties": 1, "additionalProperties": _ref("reference")}
+    fraction = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*/\s*{_NUMBER}\s*$"}
+    properties: Schema = {
+        "inputs": per_input,
+        "labels": _ref("reference"),
+        "calibration": per_input,
+        "scale": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, fraction], "default": 1},
+    }
+    result = _object({key: properties[key] for key in DATA_KEYS})
+    return result | {"dependentRequired": {"labels": ["inputs"]}}
+
+
+if __name__ == "__main__":
+    print(text(), end="")

@@ -1,0 +1,377 @@
+"""Hardware specs: limits, number formats, mesh and costs of a chip; every value with its unit, source and kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from neurocomp.errors import Diagnostic, Location, SpecError, did_you_mean
+from neurocomp.located import LocatedYaml, parse
+
+Kind = Literal["measured", "pre-silicon", "fitted", "derived", "vendor", "uncertain"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A number of a spec with where it comes from. ``low`` and ``high`` equal ``value`` where one number is published."""
+
+    value: float
+    source: str
+    kind: Kind
+    low: float
+    high: float
+    place: str
+    """``loihi.yaml:12``, for messages."""
+
+    @property
+    def limit_text(self) -> str:
+        """Return ``(loihi.yaml:12; Davies 2018, p. 86)``."""
+        return f"({self.place}; {self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """What "integer" means: the arithmetic of one chip family, with the widths of one chip.
+
+    The update of a compartment, with ``tz`` rounding toward zero (Lava 0.10's fixed-point LIF; see docs/semantics.md):
+
+        u <- tz(u (4096 - (du + current_decay_offset)) / 4096) + (a << state_shift)     then u_overflow
+        v <- tz(v (4096 - dv) / 4096) + u + (bias_mant << bias_exp)                   then v_overflow
+        spike where v > (vth << state_shift); v <- 0
+    """
+
+    name: str
+    weight_bits: int = 8
+    """Magnitude bits of a synaptic weight without sign; mixed signs lose the lowest bit."""
+    weight_exp_min: int = -8
+    weight_exp_max: int = 7
+    decay_bits: int = 12
+    current_decay_offset: int = 1
+    state_shift: int = 6
+    threshold_bits: int = 17
+    bias_bits: int = 12
+    """Magnitude bits of the bias mantissa, beside its sign."""
+    bias_exp_max: int = 7
+    u_bits: int = 24
+    u_overflow: Literal["fold", "wrap"] = "fold"
+    """``fold``: one conditional subtraction or addition of 2**u_bits, as Lava does it; ``wrap``: two's complement."""
+    v_bits: int = 24
+    """v saturates at +-(2**(v_bits - 1) - 1), as Lava does it."""
+    accumulator_bits: int = 16
+    """Width with sign of the sum of weights of one tick, before the shift; Lava does not enforce it, the compiler proves it."""
+    checked: bool = True
+    """False: values outside the widths are let through; for vectors of simulators that do not check (``lava-unchecked``)."""
+
+    @property
+    def decay_one(self) -> int:
+        """The decay that clears a state."""
+        return 1 << self.decay_bits
+
+    @property
+    def threshold_max(self) -> int:
+        """The largest threshold mantissa."""
+        return (1 << self.threshold_bits) - 1
+
+    @property
+    def bias_max(self) -> int:
+        """The largest magnitude of a bias mantissa."""
+        return (1 << self.bias_bits) - 1
+
+    @property
+    def u_max(self) -> int:
+        """The magnitude beyond which u overflows."""
+        return 1 << (self.u_bits - 1)
+
+    @property
+    def v_max(self) -> int:
+        """The magnitude at which v saturates."""
+        return (1 << (self.v_bits - 1)) - 1
+
+
+LAVA_UNCHECKED = NumberFormat("lava-unchecked", checked=False)
+"""Lava's arithmetic without any range check, for golden vectors only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """The network on chip: tiles of ``cores_per_tile`` cores on a ``tiles_x`` by ``tiles_y`` grid per chip, x before y."""
+
+    tiles_x: int
+    tiles_y: int
+    cores_per_tile: int
+
+    def tile(self, core: int) -> tuple[int, int]:
+        """Return the (x, y) tile of a core of one chip: cores fill a tile, tiles fill a row."""
+        tile = core // self.cores_per_tile
+        return tile % self.tiles_x, tile // self.tiles_x
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareSpec:
+    """One chip of a family that a backend knows."""
+
+    name: str
+    title: str
+    backend: str
+    number_format: NumberFormat
+    limits: Mapping[str, Sourced]
+    mesh: Mesh
+    native: Mapping[str, tuple[str, ...]]
+    """Per semantic axis the values that the chip has natively."""
+    synapse_cost: str
+    """Which published formula gives the words of a core's synapse memory: ``nxtf`` or ``nengo_loihi``."""
+    costs: Mapping[str, Mapping[str, Sourced]]
+    """Cost source -> event -> joules (or watts, for ``static_power_per_chip``)."""
+    default_costs: str
+    sources: Mapping[str, str]
+    """Source key -> full reference."""
+    text: str
+    """The YAML as read; artifacts carry it."""
+    file: str
+
+    def limit(self, name: str) -> int:
+        """Return a limit as an integer."""
+        return int(self.limits[name].value)
+
+    def limit_text(self, name: str) -> str:
+        """Return a limit as messages print it: ``input axons per core = 4096 (loihi.yaml:31; Davies 2018, p. 89)``."""
+        return f"{LIMITS[name]} = {self.limit(name)} {self.limits[name].limit_text}"
+
+
+LIMITS: dict[str, str] = {
+    "chips": "chips per system",
+    "cores_per_chip": "cores per chip",
+    "neurons": "neurons per core",
+    "input_axons": "input axons per core",
+    "output_axons": "output axons per core",
+    "synapse_words": "64-bit synapse words per core",
+    "decay_profiles": "decay profiles per core",
+    "threshold_profiles": "threshold profiles per core",
+    "synapse_formats": "synapse formats per core",
+    "synapses_per_entry": "synapses per synapse entry",
+    "delay": "delay ticks per synapse",
+    "delay_address_bits": "bits of delay and neuron index per synapse",
+}
+"""Every limit that a spec states, with its name in messages."""
+
+COSTS: tuple[str, ...] = (
+    "synaptic_event",
+    "neuron_update_active",
+    "neuron_update_inactive",
+    "spike",
+    "packet",
+    "hop_x",
+    "hop_y",
+    "static_power_per_chip",
+)
+SYNAPSE_COSTS = ("nxtf", "nengo_loihi")
+AXES: dict[str, tuple[str, ...]] = {
+    "input": ("delta", "current"),
+    "threshold_on": ("new", "old"),
+    "compare": (">", ">="),
+    "spikes_per_tick": ("one", "many"),
+    "reset": ("zero", "subtract", "value", "none"),
+    "reset_when": ("same_tick", "next_tick"),
+    "refractory": ("yes",),
+    "v_floor": ("yes",),
+    "periodic_reset": ("yes",),
+}
+
+# Bounds of the fields of ``integers``: beyond them the published formats and our 64-bit simulators have no meaning.
+_FORMAT_FIELDS: dict[str, tuple[int, int]] = {
+    "weight_bits": (1, 8),
+    "weight_exp_min": (-8, 0),
+    "weight_exp_max": (0, 7),
+    "decay_bits": (12, 12),
+    "current_decay_offset": (0, 1),
+    "state_shift": (0, 6),
+    "threshold_bits": (1, 17),
+    "bias_bits": (0, 12),
+    "bias_exp_max": (0, 7),
+    "u_bits": (8, 24),
+    "v_bits": (8, 24),
+    "accumulator_bits": (8, 16),
+}
+
+
+def load_spec(text: str, file: str) -> HardwareSpec:
+    """Read a hardware spec.
+
+    Args:
+        text: The YAML document; docs/hwspecs.md describes every field.
+        file: Its name for messages, without folders.
+
+    Raises:
+        SpecError: With all fields that are wrong (NC0502), each at its place.
+        NetworkError: The text is not YAML (NC0102).
+    """
+    document = parse(text, file)
+    return _SpecReader(document, file, text).read()
+
+
+class _SpecReader:
+    """Collects every problem of one document before it raises."""
+
+    def __init__(self, document: LocatedYaml, file: str, text: str) -> None:
+        self.document, self.file, self.text = document, file, text
+        self.problems: list[Diagnostic] = []
+        self.sources: dict[str, str] = {}
+
+    def read(self) -> HardwareSpec:
+        root = self.document.value
+        if not isinstance(root, dict):
+            raise SpecError(Diagnostic("NC0502", "a hardware spec is a mapping", Location(self.file, 1, 1)))
+        known = ("neurocomp_spec", "name", "title", "backend", "sources", "integers", "limits", "mesh", "native")
+        known += ("synapse_cost", "costs", "default_costs")
+        self.keys((), root, known, known)
+        if root.get("neurocomp_spec", 1) != 1:
+            self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
+        sources = self.mapping((), "sources")
+        for key, reference in sources.items():
+            if isinstance(reference, str):
+                self.sources[key] = reference
+            else:
+                self.bad(("sources", key), "a source is one line of text", None)
+        number_format = self.number_format(root)
+        limits = {name: self.sourced(("limits", name), integer=True) for name in self.section("limits", tuple(LIMITS))}
+        mesh_values = {name: self.sourced(("mesh", name), integer=True) for name in self.section("mesh", ("tiles_x", "tiles_y", "cores_per_tile"))}
+        native = self.native()
+        synapse_cost = self.choice("synapse_cost", SYNAPSE_COSTS)
+        costs: dict[str, dict[str, Sourced]] = {}
+        for name, table in self.mapping((), "costs").items():
+            path = ("costs", name)
+            if not isinstance(table, dict):
+                self.bad(path, "a cost source is a mapping of events to costs", None)
+                continue
+            self.keys(path, table, COSTS, ())
+            costs[name] = {event: self.sourced((*path, event)) for event in table if event in COSTS}
+        default_costs = self.choice("default_costs", tuple(costs))
+        if not self.problems:
+            mesh = Mesh(*(int(mesh_values[n].value) for n in ("tiles_x", "tiles_y", "cores_per_tile")))
+            tiles = mesh.tiles_x * mesh.tiles_y * mesh.cores_per_tile
+            if tiles < int(limits["cores_per_chip"].value):
+                self.bad(
+                    ("limits", "cores_per_chip"),
+                    f"{int(limits['cores_per_chip'].value)} cores do not fit a mesh of {tiles}",
+                    "enlarge mesh.tiles_x or mesh.tiles_y",
+                )
+        if self.problems:
+            raise SpecError(self.problems)
+        return HardwareSpec(
+            str(root["name"]), str(root["title"]), str(root["backend"]), number_format, limits, mesh, native,
+            synapse_cost, costs, default_costs, self.sources, self.text, self.file,
+        )  # fmt: skip
+
+    def bad(self, path: tuple[str | int, ...], message: str, hint: str | None) -> None:
+        name = ".".join(str(part) for part in path) or "the spec"
+        self.problems.append(Diagnostic("NC0502", f"{name}: {message}", self.document.at(path), hint=hint))
+
+    def keys(self, path: tuple[str, ...], table: Mapping[str, Any], known: tuple[str, ...], needed: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                where = self.document.key_at((*path, key))
+                self.problems.append(Diagnostic("NC0502", f"unknown field '{key}'", where, hint=did_you_mean(key, known)))
+        for key in needed:
+            if key not in table:
+                self.bad(path, f"field '{key}' is missing", None)
+
+    def mapping(self, path: tuple[str, ...], key: str) -> Mapping[str, Any]:
+        value: Any = self.document.value
+        for part in (*path, key):
+            value = value.get(part, {}) if isinstance(value, dict) else {}
+        if not isinstance(value, dict):
+            self.bad((*path, key), "must be a mapping", None)
+            return {}
+        return value
+
+    def section(self, name: str, fields: tuple[str, ...]) -> tuple[str, ...]:
+        table = self.mapping((), name)
+        self.keys((name,), table, fields, fields)
+        return tuple(field for field in fields if field in table)
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self.document.value.get(name, "")
+        if value not in allowed:
+            self.bad((name,), f"'{value}' is not one of {', '.join(allowed)}", did_you_mean(str(value), allowed))
+        return str(value)
+
+    def sourced(self, path: tuple[str, ...], *, integer: bool = False) -> Sourced:
+        value: Any = self.document.value
+        for part in path:
+            value = value[part]
+        place = f"{self.file}:{self.document.at(path).line}"
+        nothing = Sourced(1, "", "uncertain", 1, 1, place)
+        if not isinstance(value, dict):
+            self.bad(path, "needs a mapping {value, source, kind}", "every value of a spec states where it comes from")
+            return nothing
+        self.keys(path, value, ("value", "source", "kind", "low", "high"), ("value", "source", "kind"))
+        if any(part not in value for part in ("value", "source", "kind")):
+            return nothing
+        numbers = {name: value[name] for name in ("value", "low", "high") if name in value}
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+                self.bad((*path, name), f"{number!r} is not a number", None)
+                return nothing
+            if number < 0 or (integer and (number < 1 or number != int(number))):
+                self.bad((*path, name), f"{number} is impossible", "a positive whole number" if integer else "a number >= 0")
+                return nothing
+        if value["kind"] not in KINDS:
+            self.bad((*path, "kind"), f"'{value['kind']}' is not one of {', '.join(KINDS)}", None)
+            return nothing
+        key = str(value["source"]).split(",")[0].strip()
+        if key not in self.sources:
+            self.bad((*path, "source"), f"source '{key}' is not listed under 'sources'", did_you_mean(key, list(self.sources)))
+        number = float(value["value"])
+        low, high = float(value.get("low", number)), float(value.get("high", number))
+        if not low <= number <= high:
+            self.bad(path, f"low {low} <= value {number} <= high {high} does not hold", None)
+        return Sourced(number, str(value["source"]), value["kind"], low, high, place)
+
+    def number_format(self, root: Mapping[str, Any]) -> NumberFormat:
+        table = self.mapping((), "integers")
+        known = ("name", "u_overflow", *_FORMAT_FIELDS)
+        self.keys(("integers",), table, known, ("name", *_FORMAT_FIELDS))
+        values: dict[str, Any] = {"name": str(table.get("name", "")), "u_overflow": table.get("u_overflow", "fold")}
+        if values["u_overflow"] not in ("fold", "wrap"):
+            self.bad(("integers", "u_overflow"), f"'{values['u_overflow']}' is not one of fold, wrap", None)
+        for name, (low, high) in _FORMAT_FIELDS.items():
+            if name not in table:
+                continue
+            number = table[name]
+            if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+                self.bad(("integers", name), f"{number!r} is impossible; it lies in {low}..{high}", None)
+            else:
+                values[name] = number
+        return NumberFormat(**values)
+
+    def native(self) -> dict[str, tuple[str, ...]]:
+        table = self.mapping((), "native")
+        self.keys(("native",), table, ("neuron_models", "patterns", *AXES), ("neuron_models", "patterns"))
+        result: dict[str, tuple[str, ...]] = {}
+        for axis, values in table.items():
+            if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+                self.bad(("native", axis), "must be a list of words", None)
+                continue
+            for value in values:
+                if axis in AXES and value not in AXES[axis]:
+                    self.bad(("native", axis), f"'{value}' is not one of {', '.join(AXES[axis])}", None)
+            result[axis] = tuple(values)
+        return result
+
+
+def read_spec(path: Path) -> HardwareSpec:
+    """Read a spec from a file of the user.
+
+    Raises:
+        SpecError: The file cannot be read (NC0101) or holds wrong fields (NC0502).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise SpecError(Diagnostic("NC0101", f"cannot read the spec '{path.name}': {reason}")) from None
+    return load_spec(text, path.name)

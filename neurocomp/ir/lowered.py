@@ -1,0 +1,83 @@
+"""The lowered network: the chip's own neurons and synapses in integer form, and the way back to the user's neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import networkx as nx
+import numpy as np
+
+from neurocomp.errors import broken_invariant
+from neurocomp.ir.quantized import IntegerNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Representative:
+    """Where a logical population lives after lowering: same size and order of neurons, ``lag`` ticks later."""
+
+    population: str
+    lag: int
+    lossy: bool = False
+    reason: str | None = None
+    """Why the population is lossy, or what its exact start cost."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoweredNetwork:
+    """Every projection has a delay of at least one tick; ``lag[population]`` says how late each population runs.
+
+    Traces and counts are in chip ticks: ``ticks + largest lag``. Population p's tick k of the user is chip tick ``k + lag[p]``.
+    """
+
+    network: IntegerNetwork
+    lag: Mapping[str, int]
+    map: Mapping[str, Representative]
+    """Logical population -> its representative."""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def largest_lag(self) -> int:
+        """The lag of the last population."""
+        return max(self.lag.values(), default=0)
+
+    def reached_by_loss(self) -> dict[str, str]:
+        """Return the logical populations that a lossy step reaches, each with the step's reason."""
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(self.network.populations)
+        graph.add_edges_from((q.source, q.target) for q in self.network.projections)
+        result: dict[str, str] = {}
+        for name, representative in self.map.items():
+            if representative.lossy:
+                reached = {representative.population, *nx.descendants(graph, representative.population)}
+                for logical, other in self.map.items():
+                    if other.population in reached:
+                        result.setdefault(logical, representative.reason or f"'{name}' is lossy")
+        return result
+
+    def verify(self, delays: Mapping[str, np.ndarray], max_delay: int) -> LoweredNetwork:
+        """Re-derive the lag equation on every projection.
+
+        Args:
+            delays: The delay of each projection of the quantized network, by name.
+            max_delay: Largest delay that a synapse of the chip stores, beyond the tick that every hop takes.
+        """
+        self.network.verify("lower")
+        if set(self.lag) != set(self.network.populations):
+            raise broken_invariant("lower", "every population has a lag")
+        for name, population in self.network.populations.items():
+            if population.is_input and self.lag[name] != 0:
+                raise broken_invariant("lower", f"input '{name}' has no lag")
+        for q in self.network.projections:
+            if q.delay.size == 0:
+                continue
+            if int(q.delay.min()) < 1 or int(q.delay.max()) - 1 > max_delay:
+                raise broken_invariant("lower", f"delays of '{q.name}' lie in 1..{max_delay + 1}")
+            if q.name in delays:
+                expected = delays[q.name] + self.lag[q.target] - self.lag[q.source]
+                if not np.array_equal(np.broadcast_to(expected, q.delay.shape), q.delay):
+                    raise broken_invariant("lower", f"hop delay of '{q.name}' = delay + lag of target - lag of source")
+        for logical, representative in self.map.items():
+            if self.lag[representative.population] != representative.lag:
+                raise broken_invariant("lower", f"the representative of '{logical}' has the lag of the map")
+        return self

@@ -1,0 +1,322 @@
+"""The hardware-agnostic network: populations and projections in real numbers, encoders, decoders and declared data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.errors import Diagnostic, Location, NetworkError, broken_invariant
+from neurocomp.models.neurons import NEURON_MODELS, Semantics
+from neurocomp.models.patterns import PATTERNS, Pattern
+
+Array = NDArray[Any]
+
+
+def frozen(array: Any, dtype: Any = None) -> Array:
+    """Return ``array`` as a read-only numpy array; a copy is made only if a writable owner could change it later."""
+    result = np.asarray(array, dtype)
+    if result.flags.writeable:
+        result = result.copy() if result is array or not result.flags.owndata else result
+        result.flags.writeable = False
+    return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neuron:
+    """A neuron model with parameters and semantic axes.
+
+    ``number_format`` None: ``parameters`` are real numbers in SI units by the model's names. Otherwise they are integers of
+    that chip's format by its names (``du``, ``dv``, ``vth``, ``bias_mant``, ``bias_exp``, ``u_init``, ``v_init``) and pass through
+    quantization unchanged. Each is 0-d or has one value per neuron, in C order of the population's shape.
+    """
+
+    model: str
+    parameters: Mapping[str, Array]
+    semantics: Semantics = field(default_factory=Semantics)
+    number_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """A named group of neurons of one model; ``neuron`` is None for an input."""
+
+    name: str
+    shape: tuple[int, ...]
+    neuron: Neuron | None = None
+    origin: Location | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def is_input(self) -> bool:
+        """Whether an encoder or a stimulus feeds it."""
+        return self.neuron is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeWeights:
+    """Says that a projection's weights are integers of a chip: their exponent, magnitude bits and sign mode."""
+
+    weight_exp: int = 0
+    weight_bits: int = 8
+    sign_mode: str | None = None
+    """``mixed``, ``excitatory``, ``inhibitory``; None: by the content, as Lava does it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """All synapses of one pattern from ``source`` to ``target``.
+
+    ``weights`` have the pattern's shape and the file's dtype; ``bias`` (n_target,) is added to the weighted sum in every tick;
+    ``delay`` is 0-d or has the weights' shape, in ticks; 0 acts in the tick of the spike.
+    """
+
+    name: str
+    source: str
+    target: str
+    pattern: Pattern
+    weights: Array
+    bias: Array | None = None
+    delay: Array = field(default_factory=lambda: frozen(np.int64(0)))
+    native: NativeWeights | None = None
+    origin: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoder:
+    """How data of an input population becomes spikes: the scheme's registered name and its options."""
+
+    scheme: str
+    options: Mapping[str, float | int | str]
+    origin: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoder:
+    """How spikes or potentials of a population become an answer: ``count``, ``first_spike`` or ``potential``."""
+
+    scheme: str
+    options: Mapping[str, float | int | str]
+    origin: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Data per input population, shape (samples, *shape) or (samples, ticks, *shape) for ``direct``; labels (samples,) or None."""
+
+    inputs: Mapping[str, Array]
+    labels: Array | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return min((len(values) for values in self.inputs.values()), default=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """The declared samples: ``scale`` turns stored values into what encoders expect; ``calibration`` is for quantization only."""
+
+    samples: Samples | None = None
+    calibration: Samples | None = None
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A semantic axis that the file left open (or that a frontend inferred), as it is printed and stored."""
+
+    subject: str
+    axis: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """The whole of one network file."""
+
+    name: str
+    timestep: float
+    """Length of a tick in seconds."""
+    ticks: int
+    """Ticks per sample."""
+    populations: Mapping[str, Population]
+    projections: tuple[Projection, ...]
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    decoders: Mapping[str, Decoder] = field(default_factory=dict)
+    data: Data = field(default_factory=Data)
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Population, ...]:
+        """The input populations, in file order."""
+        return tuple(p for p in self.populations.values() if p.is_input)
+
+    @property
+    def outputs(self) -> tuple[Population, ...]:
+        """Decoded populations; without decoders, those that no other population listens to."""
+        if self.decoders:
+            return tuple(p for p in self.populations.values() if p.name in self.decoders)
+        sources = {q.source for q in self.projections if q.source != q.target}
+        return tuple(p for p in self.populations.values() if not p.is_input and p.name not in sources)
+
+    def verify(self) -> Network:
+        """Check what the type claims and return the network.
+
+        Raises:
+            NetworkError: All problems of the user's making: unknown ends, shapes, values, zero-delay cycles.
+        """
+        problems: list[Diagnostic] = []
+        for population in self.populations.values():
+            problems += _population_problems(population)
+        for projection in self.projections:
+            problems += self._projection_problems(projection)
+        names = [projection.name for projection in self.projections]
+        if len(set(names)) != len(names):
+            raise broken_invariant("the frontend", "projection names are unique")
+        for kind, table in (("encoder", self.encoders), ("decoder", self.decoders)):
+            for name, entry in table.items():
+                if name not in self.populations:
+                    problems.append(
+                        Diagnostic("NC0201", f"{kind} of '{name}': there is no population '{name}'", entry.origin)
+                    )
+                elif self.populations[name].is_input != (kind == "encoder"):
+                    expected = "an input" if kind == "encoder" else "not an input"
+                    problems.append(Diagnostic("NC0201", f"{kind} of '{name}': the population must be {expected}", entry.origin))
+        if not problems:
+            problems += self._cycle_problems()
+        if problems:
+            raise NetworkError(problems)
+        return self
+
+    def _projection_problems(self, projection: Projection) -> list[Diagnostic]:
+        where, name = projection.origin, projection.name
+        for end in (projection.source, projection.target):
+            if end not in self.populations:
+                return [Diagnostic("NC0201", f"projection '{name}': there is no population '{end}'", where)]
+        source, target = self.populations[projection.source], self.populations[projection.target]
+        if target.is_input:
+            return [Diagnostic("NC0201", f"projection '{name}': '{target.name}' is an input and takes no synapses", where)]
+        kind = PATTERNS[projection.pattern.kind]
+        problem = kind.problem(projection.pattern, source.size, target.size)
+        if problem is not None:
+            return [Diagnostic("NC0202", f"projection '{name}': {problem}", where)]
+        problems: list[Diagnostic] = []
+        expected = kind.weight_shape(projection.pattern, source.size, target.size)
+        if projection.weights.shape != expected:
+            hint = None
+            if projection.weights.shape == expected[::-1]:
+                hint = "the array looks transposed; 'transpose: true' turns it"
+            problems.append(
+                Diagnostic(
+                    "NC0202",
+                    f"projection '{name}': weights have the shape {projection.weights.shape}, "
+                    f"'{source.name}' -> '{target.name}' ({kind.kind}) needs {expected}",
+                    where,
+                    hint=hint,
+                )
+            )
+        if projection.bias is not None and projection.bias.shape != (target.size,):
+            problems.append(
+                Diagnostic(
+                    "NC0202",
+                    f"projection '{name}': bias has the shape {projection.bias.shape}, '{target.name}' needs {(target.size,)}",
+                    where,
+                )
+            )
+        if projection.delay.ndim and projection.delay.shape != projection.weights.shape:
+            problems.append(
+                Diagnostic(
+                    "NC0202",
+                    f"projection '{name}': delays have the shape {projection.delay.shape}, the weights {projection.weights.shape}",
+                    where,
+                )
+            )
+        if projection.delay.dtype.kind not in "iu":
+            problems.append(Diagnostic("NC0207", f"projection '{name}': delays are whole ticks, not {projection.delay.dtype}", where))
+        elif projection.delay.size and projection.delay.min() < 0:
+            problems.append(Diagnostic("NC0209", f"projection '{name}': delay {projection.delay.min()} is negative", where))
+        for what, array in (("weights", projection.weights), ("bias", projection.bias)):
+            if array is None:
+                continue
+            if array.dtype.kind not in "fiu":
+                problems.append(Diagnostic("NC0207", f"projection '{name}': {what} have the dtype {array.dtype}; numbers are needed", where))
+            elif array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad = np.argwhere(~np.isfinite(array))
+                index = ", ".join(str(i) for i in bad[0])
+                problems.append(
+                    Diagnostic(
+                        "NC0204",
+                        f"projection '{name}': {what}[{index}] is {array[tuple(bad[0])]}",
+                        where,
+                        also=f"{len(bad) - 1} more" if len(bad) > 1 else None,
+                    )
+                )
+        return problems
+
+    def _cycle_problems(self) -> list[Diagnostic]:
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.populations)
+        graph.add_edges_from((q.source, q.target) for q in self.projections if q.delay.size == 0 or q.delay.min() == 0)
+        try:
+            cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        except nx.NetworkXNoCycle:
+            return []
+        closing = next(q for q in self.projections if q.source == cycle[-1] and q.target == cycle[0])
+        path = " -> ".join([*cycle, cycle[0]])
+        return [
+            Diagnostic(
+                "NC0205",
+                f"the cycle {path} has a total delay of 0 ticks",
+                closing.origin,
+                hint=f"give projection '{closing.name}' 'delay: 1'",
+            )
+        ]
+
+
+def _population_problems(population: Population) -> list[Diagnostic]:
+    where, name = population.origin, population.name
+    problems: list[Diagnostic] = []
+    if not population.shape or any(extent < 1 for extent in population.shape):
+        return [Diagnostic("NC0209", f"population '{name}': shape {list(population.shape)} needs extents >= 1", where)]
+    if population.neuron is None:
+        return []
+    neuron = population.neuron
+    model = NEURON_MODELS[neuron.model]
+    for key, value in neuron.parameters.items():
+        if value.ndim and value.shape != (population.size,):
+            problems.append(
+                Diagnostic(
+                    "NC0202",
+                    f"population '{name}': {key} has {value.size} values in the shape {value.shape}, the population {population.size} neurons",
+                    where,
+                )
+            )
+        elif value.dtype.kind not in "fiu":
+            problems.append(Diagnostic("NC0207", f"population '{name}': {key} has the dtype {value.dtype}; numbers are needed", where))
+        elif np.isnan(np.asarray(value, np.float64)).any():
+            problems.append(Diagnostic("NC0204", f"population '{name}': {key} is NaN", where))
+        elif neuron.number_format is None and model.parameters[key].positive and not (value > 0).all():
+            problems.append(Diagnostic("NC0209", f"population '{name}': {key} must be positive, it is {np.min(value)}", where))
+    semantics = neuron.semantics
+    if semantics.refractory < 0:
+        problems.append(Diagnostic("NC0209", f"population '{name}': refractory {semantics.refractory} is negative", where))
+    if semantics.reset_interval is not None and not 0 <= semantics.reset_offset < semantics.reset_interval:
+        problems.append(
+            Diagnostic(
+                "NC0209",
+                f"population '{name}': reset every {semantics.reset_interval} ticks with offset {semantics.reset_offset}; "
+                "0 <= offset < interval is needed",
+                where,
+            )
+        )
+    return problems

@@ -1,0 +1,1 @@
+"""Mapping: neurons to cores, cores to the mesh, messages to routes."""

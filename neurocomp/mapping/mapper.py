@@ -1,0 +1,240 @@
+"""A simple and complete mapper: neurons in layer order fill one core after the other, within every limit of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backend import Violation
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
+from neurocomp.mapping.synapse_words import CoreRows, rows_of_core
+from neurocomp.models.patterns import PATTERNS
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Neurons ``start .. stop - 1`` of a population."""
+
+    population: str
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return self.stop - self.start
+
+
+@dataclass(slots=True)
+class _OpenCore:
+    """A core that is being filled."""
+
+    slices: list[Slice] = field(default_factory=list)
+
+    @property
+    def neurons(self) -> int:
+        return sum(s.size for s in self.slices)
+
+
+def map_network(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+    """Place every neuron.
+
+    Returns:
+        The mapped network and no violation, or None and what does not fit.
+    """
+    network = lowered.network
+    caps: dict[str, int] = {}
+    while True:
+        cores, violations = _fill(network, spec, caps)
+        if violations:
+            return None, violations
+        too_wide = _output_overflow(network, spec, cores)
+        if not too_wide:
+            break
+        for name, (cap, fan_out) in too_wide.items():
+            if cap < 1:
+                return None, [_fan_out_violation(network.populations[name], fan_out, spec)]
+            caps[name] = min(cap, caps.get(name, cap))
+    return _assemble(lowered, spec, cores), ()
+
+
+def _problem(network: IntegerNetwork, spec: HardwareSpec, slices: Sequence[Slice]) -> tuple[str, int] | None:
+    """Return (limit, what these slices would need of it) for the first limit of a core that they break, or None."""
+    neurons = sum(s.size for s in slices)
+    if neurons > spec.limit("neurons"):
+        return "neurons", neurons
+    decays, thresholds = set(), set()
+    for s in slices:
+        p = network.populations[s.population]
+        decays |= set(zip(p.values("du")[s.start : s.stop].tolist(), p.values("dv")[s.start : s.stop].tolist(), strict=True))
+        thresholds |= set(p.values("vth")[s.start : s.stop].tolist())
+    if len(decays) > spec.limit("decay_profiles"):
+        return "decay_profiles", len(decays)
+    if len(thresholds) > spec.limit("threshold_profiles"):
+        return "threshold_profiles", len(thresholds)
+    rows = _rows(network, spec, slices)
+    if len(rows.axon_neuron) > spec.limit("input_axons"):
+        return "input_axons", len(rows.axon_neuron)
+    if rows.words > spec.limit("synapse_words"):
+        return "synapse_words", rows.words
+    if len(rows.formats) > spec.limit("synapse_formats"):
+        return "synapse_formats", len(rows.formats)
+    delay_bits = max((f.delay_bits for f in rows.formats), default=0)
+    if delay_bits and neurons > 1 << (spec.limit("delay_address_bits") - delay_bits):
+        return "delay_address_bits", neurons
+    return None
+
+
+def _rows(network: IntegerNetwork, spec: HardwareSpec, slices: Sequence[Slice]) -> CoreRows:
+    members, slot = [], 0
+    for s in slices:
+        members.append((s.population, np.arange(s.start, s.stop), np.arange(slot, slot + s.size)))
+        slot += s.size
+    return rows_of_core(network, members, spec)
+
+
+def _fill(network: IntegerNetwork, spec: HardwareSpec, caps: dict[str, int]) -> tuple[list[_OpenCore], list[Violation]]:
+    cores: list[_OpenCore] = []
+    violations: list[Violation] = []
+    for p in network.populations.values():
+        if p.is_input:
+            continue
+        start = 0
+        while start < p.size:
+            if not cores:
+                cores.append(_OpenCore())
+            room = min(p.size - start, spec.limit("neurons") - cores[-1].neurons)
+            if p.name in caps:
+                room = min(room, caps[p.name] - sum(s.size for s in cores[-1].slices if s.population == p.name))
+            count = _largest(network, spec, cores[-1].slices, p.name, start, room)
+            if count == 0:
+                if not cores[-1].slices:
+                    violations.append(_single_violation(network, spec, p, start))
+                    break
+                cores.append(_OpenCore())
+                continue
+            cores[-1].slices.append(Slice(p.name, start, start + count))
+            start += count
+    limit = spec.limit("chips") * spec.limit("cores_per_chip")
+    if not violations and len(cores) > limit:
+        violations.append(
+            Violation(
+                "NC0401", network.name, f"'{network.name}' needs {len(cores)} cores; {spec.name} has {limit}", len(cores), limit,
+                f"{spec.limit_text('cores_per_chip')}; {spec.limit_text('chips')}",
+                "use a target with more chips or cores, or a smaller network",
+            )
+        )  # fmt: skip
+    return [core for core in cores if core.slices], violations
+
+
+def _largest(network: IntegerNetwork, spec: HardwareSpec, slices: list[Slice], name: str, start: int, room: int) -> int:
+    """Return how many further neurons of a population the core can take, by bisection."""
+    low, high = 0, max(room, 0)
+    count = high
+    while low < high:
+        if _problem(network, spec, [*slices, Slice(name, start, start + count)]) is None:
+            low = count
+        else:
+            high = count - 1
+        count = (low + high + 1) // 2
+    return low
+
+
+def _single_violation(network: IntegerNetwork, spec: HardwareSpec, p: IntegerPopulation, neuron: int) -> Violation:
+    """Explain why one neuron alone does not fit an empty core."""
+    problem = _problem(network, spec, [Slice(p.name, neuron, neuron + 1)])
+    assert problem is not None
+    limit, actual = problem
+    code = {"input_axons": "NC0412", "synapse_words": "NC0402"}.get(limit, "NC0406")
+    subject = f"{p.name}[{neuron}]"
+    return Violation(
+        code, subject, f"neuron '{subject}' alone needs {actual} of {spec.limit(limit)} {limit.replace('_', ' ')} of a {spec.name} core",
+        actual, spec.limit(limit), spec.limit_text(limit), "lower its fan-in, or use a target with a larger core", origin=p.origin,
+    )  # fmt: skip
+
+
+def _fan_out_violation(p: IntegerPopulation, fan_out: int, spec: HardwareSpec) -> Violation:
+    return Violation(
+        "NC0405", p.name, f"a neuron of '{p.name}' sends to {fan_out} cores; {spec.name} has {spec.limit('output_axons')} output axons per core",
+        fan_out, spec.limit("output_axons"), spec.limit_text("output_axons"), "lower its fan-out", origin=p.origin,
+    )  # fmt: skip
+
+
+def _target_cores(network: IntegerNetwork, cores: Sequence[_OpenCore]) -> tuple[dict[str, IntArray], dict[str, list[tuple[IntArray, IntArray]]]]:
+    """Return the core of every neuron, and per source population the distinct (neuron, target core) pairs."""
+    core_of = {p.name: np.full(p.size, -1, np.int64) for p in network.populations.values() if not p.is_input}
+    for index, core in enumerate(cores):
+        for s in core.slices:
+            core_of[s.population][s.start : s.stop] = index
+    pairs: dict[str, list[tuple[IntArray, IntArray]]] = {name: [] for name in network.populations}
+    collected: dict[str, list[IntArray]] = {name: [] for name in network.populations}
+    for q in network.projections:
+        source, target = network.populations[q.source], network.populations[q.target]
+        synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source.size, target.size)
+        collected[q.source].append(np.unique(synapses.source * len(cores) + core_of[q.target][synapses.target]))
+    for name, keys in collected.items():
+        if keys:
+            distinct = np.unique(np.concatenate(keys))
+            pairs[name].append((distinct // len(cores), distinct % len(cores)))
+    return core_of, pairs
+
+
+def _output_overflow(network: IntegerNetwork, spec: HardwareSpec, cores: Sequence[_OpenCore]) -> dict[str, tuple[int, int]]:
+    """Return population -> (neurons per core that keep its output axons, largest fan-out) where a core has too many."""
+    core_of, pairs = _target_cores(network, cores)
+    used = np.zeros(len(cores), np.int64)
+    for name, lists in pairs.items():
+        for neurons, _ in lists:
+            if name in core_of:
+                used += np.bincount(core_of[name][neurons], minlength=len(cores))
+    result: dict[str, tuple[int, int]] = {}
+    limit = spec.limit("output_axons")
+    for index in np.flatnonzero(used > limit):
+        worst, worst_out = "", 0
+        for s in cores[index].slices:
+            for neurons, _ in pairs[s.population]:
+                fan_out = int(np.bincount(neurons, minlength=network.populations[s.population].size).max(initial=0))
+                if fan_out > worst_out:
+                    worst, worst_out = s.population, fan_out
+        size = sum(s.size for s in cores[index].slices if s.population == worst)
+        result[worst] = (min(limit // worst_out, size - 1), worst_out)
+    return result
+
+
+def _assemble(lowered: LoweredNetwork, spec: HardwareSpec, open_cores: Sequence[_OpenCore]) -> MappedNetwork:
+    network = lowered.network
+    placements = {p.name: (np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)) for p in network.populations.values() if not p.is_input}
+    per_chip = spec.limit("cores_per_chip")
+    cores: list[Core] = []
+    for index, open_core in enumerate(open_cores):
+        slot = 0
+        for s in open_core.slices:
+            core_of, slot_of = placements[s.population]
+            core_of[s.start : s.stop] = index
+            slot_of[s.start : s.stop] = np.arange(slot, slot + s.size)
+            slot += s.size
+        rows = _rows(network, spec, open_core.slices)
+        number = index % per_chip
+        cores.append(Core(index // per_chip, number, spec.mesh.tile(number), rows.axon_population, rows.axon_neuron, rows.words))
+    core_of_all, pairs = _target_cores(network, open_cores)
+    messages: set[tuple[int, int]] = set()
+    for name, lists in pairs.items():
+        for neurons, targets in lists:
+            if name in core_of_all:
+                messages |= set(zip(core_of_all[name][neurons].tolist(), targets.tolist(), strict=True))
+    routes = tuple(_route(a, b, cores) for a, b in sorted(messages))
+    placed = {name: Placement(core_of, slot_of) for name, (core_of, slot_of) in placements.items()}
+    return MappedNetwork(lowered, tuple(cores), placed, routes)
+
+
+def _route(source: int, target: int, cores: Sequence[Core]) -> Route:
+    a, b = cores[source], cores[target]
+    return Route(source, target, abs(a.tile[0] - b.tile[0]), abs(a.tile[1] - b.tile[1]), abs(a.chip - b.chip))

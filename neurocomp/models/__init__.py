@@ -1,0 +1,1 @@
+"""Neuron models and synapse patterns: parameters, shapes, float steps, synapse lists. Open sets, filled by registration."""

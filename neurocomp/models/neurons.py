@@ -1,0 +1,227 @@
+"""Neuron models in real numbers: parameters, semantic axes and the float step that defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.models.registration import Table
+
+FloatArray = NDArray[np.float64]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Semantics:
+    """The axes on which simulators disagree; every one is explicit.
+
+    With ``decay = exp(-dt/tau)`` (``integration: exact``) or ``1 - dt/tau`` (``euler``), ``x`` the weighted spikes plus bias of
+    the tick, one tick of a population is, in this order: decay the state and add the input; refractory neurons keep their reset
+    potential; compare with the threshold; reset; clip to ``v_floor``.
+    """
+
+    integration: Literal["exact", "euler"] = "exact"
+    input: Literal["delta", "current"] = "delta"
+    """``delta`` adds x to the state as it is; ``current`` integrates it as the membrane equation does: times (1 - decay)."""
+    threshold_on: Literal["new", "old"] = "new"
+    """Compare the potential after (``new``) or before (``old``) this tick's update with the threshold."""
+    compare: Literal[">", ">="] = ">"
+    spikes_per_tick: Literal["one", "many"] = "one"
+    reset: Literal["zero", "subtract", "value", "none"] = "zero"
+    reset_when: Literal["same_tick", "next_tick"] = "same_tick"
+    """Reset in the tick of the spike, or at the start of the next one before its update."""
+    reset_value: float = 0.0
+    """The potential after a spike where ``reset`` is ``value``."""
+    refractory: int = 0
+    """Ticks of silence after a spike, counted from the next tick; v keeps its value after the reset, the current goes on."""
+    v_floor: float | None = None
+    reset_interval: int | None = None
+    """State is cleared before the update of every tick t (0-based) with t % interval == offset; None: only at the start."""
+    reset_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a neuron model; ``unit`` is ``s`` for times, ``1`` for the dimensionless units of v."""
+
+    unit: Literal["s", "1"]
+    doc: str
+    default: float | None = None
+    positive: bool = False
+
+
+State = dict[str, FloatArray]
+
+
+class NeuronModel(Protocol):
+    """What the compiler asks of a neuron model. Members live in `NEURON_MODELS`."""
+
+    @property
+    def name(self) -> str:
+        """The registered name."""
+        ...
+
+    @property
+    def doc(self) -> str:
+        """One line on what it is."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Its parameters by name."""
+        ...
+
+    @property
+    def has_current(self) -> bool:
+        """Whether the model has a synaptic current u besides the potential v."""
+        ...
+
+    @property
+    def fires(self) -> bool:
+        """Whether it spikes at all."""
+        ...
+
+    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
+        """Return the factors per tick of the current (0: no memory) and of the potential."""
+        ...
+
+    def input_gain(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> Array:
+        """Return the factor on weighted spikes and bias before they enter the state."""
+        ...
+
+    def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
+        """Return the initial state, arrays of ``shape`` (samples, n)."""
+        ...
+
+    def step(
+        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
+    ) -> FloatArray:
+        """Advance ``state`` in place by one tick with input ``x`` (samples, n) and return the spikes per neuron."""
+        ...
+
+
+def decay_factor(tau: Array, semantics: Semantics, dt: float) -> Array:
+    """Return the factor by which a state with time constant ``tau`` (s, may be inf) shrinks in one tick ``dt`` (s)."""
+    with np.errstate(divide="ignore"):
+        rate = np.where(np.isinf(tau), 0.0, dt / tau)
+    return np.asarray(np.exp(-rate) if semantics.integration == "exact" else 1.0 - rate)
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrateAndFire:
+    """The family v' = decay_v v + (decay_u u + gain x), with the parameters that each member has.
+
+    ``if``: no decay. ``lif``: v decays. ``cuba_lif``: the input first enters a current u that decays. ``li``, ``cuba_li``: the
+    same without threshold, for readouts.
+    """
+
+    name: str
+    doc: str
+    leaky: bool
+    has_current: bool
+    fires: bool
+    parameters: Mapping[str, Parameter] = field(init=False)
+
+    def __post_init__(self) -> None:
+        parameters: dict[str, Parameter] = {}
+        if self.leaky:
+            parameters["tau_mem"] = Parameter("s", "membrane time constant", positive=True)
+            parameters["r"] = Parameter("1", "membrane resistance; used where input is 'current'", default=1.0)
+        if self.has_current:
+            parameters["tau_syn"] = Parameter("s", "synaptic time constant", positive=True)
+        if self.fires:
+            parameters["v_threshold"] = Parameter("1", "threshold of the potential", default=1.0)
+        parameters["v_init"] = Parameter("1", "potential at the start of a sample", default=0.0)
+        if self.has_current:
+            parameters["u_init"] = Parameter("1", "current at the start of a sample", default=0.0)
+        object.__setattr__(self, "parameters", parameters)
+
+    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
+        """See `NeuronModel.decays`."""
+        current = decay_factor(parameters["tau_syn"], semantics, dt) if self.has_current else np.float64(0.0)
+        potential = decay_factor(parameters["tau_mem"], semantics, dt) if self.leaky else np.float64(1.0)
+        return np.asarray(current), np.asarray(potential)
+
+    def input_gain(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> Array:
+        """See `NeuronModel.input_gain`; with ``input: current`` it is (1 - decay_v) r."""
+        if semantics.input == "delta" or not self.leaky:
+            return np.asarray(1.0)
+        return np.asarray((1.0 - self.decays(parameters, semantics, dt)[1]) * parameters["r"])
+
+    def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
+        """See `NeuronModel.start`."""
+        state = {
+            "v": np.broadcast_to(np.asarray(parameters["v_init"], np.float64), shape).copy(),
+            "pending": np.zeros(shape),
+            "refractory": np.zeros(shape),
+        }
+        if self.has_current:
+            state["u"] = np.broadcast_to(np.asarray(parameters["u_init"], np.float64), shape).copy()
+        return state
+
+    def step(
+        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
+    ) -> FloatArray:
+        """See `NeuronModel.step`."""
+        decay_u, decay_v = self.decays(parameters, semantics, dt)
+        if semantics.reset_interval is not None and tick % semantics.reset_interval == semantics.reset_offset:
+            for values in state.values():
+                values[:] = 0.0
+        x = x * self.input_gain(parameters, semantics, dt)
+        if self.has_current:
+            state["u"][:] = decay_u * state["u"] + x
+            x = state["u"]
+        if not self.fires:
+            state["v"][:] = decay_v * state["v"] + x
+            if semantics.v_floor is not None:
+                np.maximum(state["v"], semantics.v_floor, out=state["v"])
+            return np.zeros_like(x)
+        threshold = np.asarray(parameters["v_threshold"], np.float64)
+        if semantics.reset_when == "next_tick":
+            self._reset(state, state["pending"], threshold, semantics)
+        old = state["v"].copy()
+        awake = state["refractory"] == 0
+        state["v"][:] = np.where(awake, decay_v * state["v"] + x, state["v"])
+        tested = old if semantics.threshold_on == "old" else state["v"]
+        above = tested > threshold if semantics.compare == ">" else tested >= threshold
+        spikes: FloatArray = (above & awake).astype(np.float64)
+        if semantics.spikes_per_tick == "many":
+            spikes *= np.maximum(1.0, np.floor(tested / threshold))
+        if semantics.refractory:
+            state["refractory"][:] = np.where(spikes > 0, semantics.refractory, np.maximum(state["refractory"] - 1, 0))
+        if semantics.reset_when == "same_tick":
+            self._reset(state, spikes, threshold, semantics)
+        else:
+            state["pending"][:] = spikes
+        if semantics.v_floor is not None:
+            np.maximum(state["v"], semantics.v_floor, out=state["v"])
+        return spikes
+
+    @staticmethod
+    def _reset(state: State, spikes: FloatArray, threshold: FloatArray, semantics: Semantics) -> None:
+        v = state["v"]
+        match semantics.reset:
+            case "zero":
+                v[:] = np.where(spikes > 0, 0.0, v)
+            case "value":
+                v[:] = np.where(spikes > 0, semantics.reset_value, v)
+            case "subtract":
+                v[:] = v - spikes * threshold
+            case "none":
+                return
+
+
+NEURON_MODELS: Table[NeuronModel] = Table("neuron model")
+for _model in (
+    IntegrateAndFire("if", "integrate and fire, no leak", leaky=False, has_current=False, fires=True),
+    IntegrateAndFire("lif", "leaky integrate and fire, input adds to the potential", leaky=True, has_current=False, fires=True),
+    IntegrateAndFire("cuba_lif", "leaky integrate and fire with an exponential synaptic current", True, True, True),
+    IntegrateAndFire("li", "non-spiking leaky integrator, a readout", leaky=True, has_current=False, fires=False),
+    IntegrateAndFire("i", "non-spiking integrator without leak, a readout", leaky=False, has_current=False, fires=False),
+    IntegrateAndFire("cuba_li", "non-spiking leaky integrator with an exponential synaptic current", True, True, False),
+):
+    NEURON_MODELS.register(_model.name, _model)

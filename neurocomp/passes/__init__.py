@@ -1,0 +1,1 @@
+"""Passes from one stage to the next; one per file."""

@@ -1,0 +1,472 @@
+"""Quantize: real numbers become the integers of a chip's number format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backend import IntegerSimulator, Stimulus
+from neurocomp.errors import Diagnostic, UnsupportedError
+from neurocomp.hardware import NumberFormat
+from neurocomp.ir.network import Network, Population, Projection, frozen
+from neurocomp.ir.quantized import (
+    IntegerNetwork,
+    IntegerPopulation,
+    IntegerProjection,
+    QuantizedNetwork,
+    Scale,
+    SignMode,
+    weight_range,
+    weight_shift,
+)
+from neurocomp.ir.trace import Trace
+from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.passes.ranges import verdicts
+
+Array = NDArray[Any]
+
+STEPS_PER_OCTAVE = 8
+"""Scales tried per factor of two."""
+MIN_THRESHOLD = 256
+"""Preferred smallest threshold mantissa: its rounding is then below 0.2 %."""
+HEADROOM = 0.75
+"""Share of a register that calibration data may fill in a population whose scale had to be lowered."""
+SMALLEST_SCALE = 2.0**-20
+"""Scales are not lowered beyond this: a population that still overflows is reported."""
+CLIP_OCTAVES = 3
+"""Weight steps down to 2**-CLIP_OCTAVES of the one that represents the largest weight are tried; larger weights clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """The quantized network, and the trace of its calibration (None without calibration data)."""
+
+    network: QuantizedNetwork
+    calibration: Trace | None
+
+
+def quantize(
+    network: Network, form: NumberFormat, simulator: IntegerSimulator, calibration: Stimulus | None = None
+) -> Quantization:
+    """Quantize a network.
+
+    One scale per population is shared by its weights, thresholds, biases and state; each projection has its own power-of-two
+    exponent. The scale minimises the squared error of the weights, keeps thresholds at or above `MIN_THRESHOLD` where the
+    format allows, and is lowered until nothing overflows on the calibration stimulus. All sums are integer or over fixed
+    orders, so that results do not depend on threads or CPU.
+
+    Args:
+        network: A network whose semantics the target has natively.
+        form: The target's number format. Populations that declare it hold its integers already and pass unchanged.
+        simulator: Executes the quantized network on the calibration stimulus.
+        calibration: Encoded spikes per input, (samples, ticks, n).
+
+    Raises:
+        UnsupportedError: No scale represents a population (NC0312).
+    """
+    caps: dict[str, float] = {}
+    trace: Trace | None = None
+    integer, scales, warnings = _build(network, form, caps)
+    if calibration is not None:
+        integer, scales, warnings, trace = _calibrate(network, form, simulator, calibration)
+    found = verdicts(integer, network.ticks, trace, _limits(form))
+    if trace is not None:
+        warnings += _activity_warnings(network, trace)
+    for verdict in found:
+        if not verdict.proved and verdict.bound > verdict.limit:
+            warnings.append(
+                f"'{verdict.population}': {verdict.register} reaches {verdict.bound} of {verdict.limit} on the calibration data; "
+                "it will clip or wrap"
+            )
+    quantized = QuantizedNetwork(integer, scales, found, tuple(warnings)).verify()
+    return Quantization(quantized, trace)
+
+
+_Built = tuple[IntegerNetwork, dict[str, Scale], list[str]]
+
+
+def _limits(form: NumberFormat) -> dict[str, int]:
+    return {"accumulator": (1 << (form.accumulator_bits - 1)) - 1, "u": form.u_max - 1, "v": form.v_max}
+
+
+def _calibrate(
+    network: Network, form: NumberFormat, simulator: IntegerSimulator, calibration: Stimulus
+) -> tuple[IntegerNetwork, dict[str, Scale], list[str], Trace]:
+    """Lower the scales of populations that overflow on the calibration stimulus, then give back what `HEADROOM` allows."""
+    caps: dict[str, float] = {}
+    raised: set[str] = set()
+    while True:
+        integer, scales, warnings = _build(network, form, caps)
+        trace = simulator.run(integer, calibration)
+        overflowing = {event.population for event in trace.events if scales[event.population].scale > SMALLEST_SCALE}
+        if overflowing:
+            caps |= {name: scales[name].scale / 2 for name in overflowing}
+            continue
+        candidates = {name: cap for name, cap in caps.items() if name not in raised and scales[name].scale > SMALLEST_SCALE}
+        if not candidates:
+            return integer, scales, warnings, trace
+        raised |= set(candidates)
+        judged = verdicts(integer, network.ticks, trace, _limits(form))
+        for name, cap in candidates.items():
+            used = max((v.bound / v.limit for v in judged if v.population == name and not v.proved), default=1.0)
+            caps[name] = max(cap, min(cap * 1.9, scales[name].scale * HEADROOM / max(used, 1e-9)))
+
+
+def _build(
+    network: Network, form: NumberFormat, caps: Mapping[str, float]
+) -> _Built:
+    populations: dict[str, IntegerPopulation] = {}
+    scales: dict[str, Scale] = {}
+    projections: dict[str, IntegerProjection] = {}
+    warnings: list[str] = []
+    for p in network.populations.values():
+        if p.neuron is None:
+            populations[p.name] = IntegerPopulation(p.name, p.shape, "input", {}, origin=p.origin)
+            continue
+        incoming = [q for q in network.projections if q.target == p.name]
+        if p.neuron.number_format is not None:
+            populations[p.name] = _native_population(p)
+            for q in incoming:
+                projections[q.name] = _native_projection(q, form)
+            scales[p.name] = Scale(p.name, 0.0, ())
+            continue
+        plan = _PopulationPlan.of(network, p, incoming, form)
+        scale, exponents = plan.choose(caps.get(p.name, np.inf))
+        populations[p.name], rows = plan.integers(scale, warnings)
+        for q, weights, exponent in zip(incoming, plan.weights, exponents, strict=True):
+            projections[q.name], row = _projection(q, weights, scale, exponent, form)
+            rows.append(row)
+        scales[p.name] = Scale(p.name, scale, tuple(rows))
+    ordered = tuple(projections[q.name] for q in network.projections)
+    integer = IntegerNetwork(network.name, network.timestep, network.ticks, form, populations, ordered)
+    return integer, scales, warnings
+
+
+# -- integers that the file already holds ---------------------------------------------------------------------------------
+
+
+def _native_population(p: Population) -> IntegerPopulation:
+    assert p.neuron is not None
+    model = NEURON_MODELS[p.neuron.model]
+    parameters = {key: frozen(value, np.int64) for key, value in p.neuron.parameters.items()}
+    semantics = p.neuron.semantics
+    return IntegerPopulation(
+        p.name, p.shape, "compartment", parameters, model.fires, semantics.reset_interval, semantics.reset_offset,
+        model.has_current, p.origin,
+    )  # fmt: skip
+
+
+def _native_projection(q: Projection, form: NumberFormat) -> IntegerProjection:
+    assert q.native is not None
+    weights = np.asarray(q.weights, np.int64)
+    sign_mode = native_sign_mode(q)
+    shift = weight_shift(sign_mode, q.native.weight_bits)
+    magnitude = -weights if sign_mode == "inhibitory" else weights
+    stored: type[np.generic] = np.int8 if sign_mode == "mixed" else np.uint8
+    if not form.checked:
+        shift, stored = 0, np.int16
+    mantissa = frozen((magnitude >> shift).astype(stored))
+    return IntegerProjection(
+        q.name, q.source, q.target, q.pattern, mantissa, shift, sign_mode, q.native.weight_bits, q.native.weight_exp,
+        q.delay, origin=q.origin,
+    )  # fmt: skip
+
+
+def native_sign_mode(q: Projection) -> SignMode:
+    """Return the sign mode of a projection of a chip's integers: as declared, else by the content, as Lava does it."""
+    assert q.native is not None
+    match q.native.sign_mode:
+        case "mixed":
+            return "mixed"
+        case "excitatory":
+            return "excitatory"
+        case "inhibitory":
+            return "inhibitory"
+    return sign_mode_of(q.weights)
+
+
+def sign_mode_of(weights: Array) -> SignMode:
+    """Return ``excitatory`` where no weight is negative, ``inhibitory`` where none is positive, else ``mixed``."""
+    if weights.size == 0 or weights.min() >= 0:
+        return "excitatory"
+    return "inhibitory" if weights.max() <= 0 else "mixed"
+
+
+# -- real numbers -----------------------------------------------------------------------------------------------------------
+
+
+def _fits(form: NumberFormat, sign_mode: SignMode) -> tuple[int, int]:
+    """Return (step, largest count of steps) of an 8-bit-scale weight, symmetric so that every emulator represents it."""
+    step = 1 << weight_shift(sign_mode, form.weight_bits)
+    low, high = weight_range(sign_mode, form.weight_bits)
+    return step, max(high, -low if sign_mode == "inhibitory" else high) // step
+
+
+def _integer_weights(weights: Array, unit: float, sign_mode: SignMode, form: NumberFormat) -> NDArray[np.int64]:
+    """Return the nearest counts of steps (magnitudes for ``inhibitory``) when one step is worth ``unit``."""
+    _, top = _fits(form, sign_mode)
+    signed = -weights if sign_mode == "inhibitory" else weights
+    counts = np.rint(np.asarray(signed, np.float64) / unit)
+    return np.clip(counts, -top if sign_mode == "mixed" else 0, top).astype(np.int64)
+
+
+class _Errors:
+    """Squared error of one projection's weights by the worth of a step; each worth is computed once."""
+
+    def __init__(self, weights: Array, form: NumberFormat) -> None:
+        self.weights, self.form = np.asarray(weights, np.float64).ravel(), form
+        self.sign_mode = sign_mode_of(self.weights)
+        self.step, top = _fits(form, self.sign_mode)
+        self.largest = float(np.abs(self.weights).max(initial=0.0))
+        self.unit_of_largest = self.largest / top
+        self.known: dict[float, float] = {}
+
+    def of(self, unit: float) -> float:
+        """Return the error when a step is worth ``unit``; far finer than the largest weight counts as hopeless."""
+        if self.largest == 0.0:
+            return 0.0
+        if unit < self.unit_of_largest * 2.0**-CLIP_OCTAVES * 0.99:
+            return np.inf
+        if unit not in self.known:
+            sign = -1.0 if self.sign_mode == "inhibitory" else 1.0
+            counts = _integer_weights(self.weights, unit, self.sign_mode, self.form)
+            self.known[unit] = float(np.square(self.weights - sign * counts * unit).sum())
+        return self.known[unit]
+
+
+@dataclass(frozen=True, slots=True)
+class _PopulationPlan:
+    """The real numbers of one population, in units of its potential."""
+
+    population: Population
+    form: NumberFormat
+    weights: tuple[Array, ...]
+    """Of each incoming projection, with the input gain."""
+    decay_u: Array
+    decay_v: Array
+    threshold: Array | None
+    bias: Array
+    """Added to v each tick."""
+    u_init: Array
+    v_init: Array
+    has_current: bool
+    errors: tuple[_Errors, ...]
+
+    @staticmethod
+    def of(network: Network, p: Population, incoming: list[Projection], form: NumberFormat) -> _PopulationPlan:
+        """Gather the numbers; a bias of a current-based neuron moves exactly to v: b / (1 - decay_u), and u starts below by it."""
+        assert p.neuron is not None
+        model, parameters, semantics = NEURON_MODELS[p.neuron.model], p.neuron.parameters, p.neuron.semantics
+        decay_u, decay_v = model.decays(parameters, semantics, network.timestep)
+        gain = model.input_gain(parameters, semantics, network.timestep)
+        weights = []
+        for q in incoming:
+            scaled = q.weights
+            if gain.ndim or float(gain) != 1.0:
+                per_target = np.broadcast_to(gain, (p.size,))
+                if q.pattern.kind == "dense":
+                    scaled = np.asarray(q.weights, np.float64) * per_target[:, None]
+                else:
+                    targets = q.pattern.arrays.get("targets", np.arange(p.size))
+                    scaled = np.asarray(q.weights, np.float64) * per_target[targets]
+            weights.append(scaled)
+        bias = np.zeros(p.size)
+        for q in incoming:
+            if q.bias is not None:
+                bias = bias + np.asarray(q.bias, np.float64) * gain
+        u_init = np.asarray(parameters["u_init"] if model.has_current else 0.0, np.float64)
+        if model.has_current and bias.any():
+            bias = bias / (1.0 - decay_u)
+            u_init = u_init - bias
+        if not bias.any():
+            bias = np.zeros(())
+        return _PopulationPlan(
+            p, form, tuple(weights), decay_u, decay_v,
+            np.asarray(parameters["v_threshold"], np.float64) if model.fires else None,
+            bias, u_init, np.asarray(parameters["v_init"], np.float64), model.has_current,
+            tuple(_Errors(w, form) for w in weights),
+        )  # fmt: skip
+
+    def choose(self, cap: float) -> tuple[float, tuple[int, ...]]:
+        """Return the scale (threshold mantissa per 1.0 of the potential) and the exponent of each projection."""
+        form = self.form
+        state_one = float(1 << form.state_shift)
+        highest = cap
+        if self.threshold is not None and self.threshold.size:
+            highest = min(highest, form.threshold_max / max(float(np.abs(self.threshold).max()), 1e-300))
+        for value in (self.bias,):
+            largest = float(np.abs(value).max(initial=0.0))
+            if largest:
+                highest = min(highest, (form.bias_max << form.bias_exp_max) / state_one / largest)
+        for value, limit in ((self.u_init, form.u_max - 1), (self.v_init, form.v_max)):
+            largest = float(np.abs(value).max(initial=0.0))
+            if largest:
+                highest = min(highest, limit / state_one / largest)
+        wanted = 1.0
+        if self.threshold is not None and self.threshold.size:
+            smallest = float(np.abs(self.threshold[self.threshold != 0]).min(initial=np.inf)) if self.threshold.any() else np.inf
+            wanted = MIN_THRESHOLD / smallest if np.isfinite(smallest) else 1.0
+        units = [e.unit_of_largest / e.step for e in self.errors if e.largest]
+        if not units and not np.isfinite(highest):
+            return wanted, (0,) * len(self.errors)
+        # The scale at which exponent 0 holds the largest weight; scales around it are tried, an octave each way per exponent.
+        base = 1.0 / max(units) if units else wanted
+        lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
+        top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
+        best: tuple[float, int, float, tuple[int, ...]] | None = None
+        for octave in range(lowest_octave, top_octave + 1):
+            for step in range(STEPS_PER_OCTAVE):
+                scale = 2.0 ** (octave + step / STEPS_PER_OCTAVE)
+                if scale > highest:
+                    continue
+                choices = [min((e.of(e.step * 2.0**x / scale), x) for x in self._exponents(e, scale)) for e in self.errors]
+                error = sum(choice[0] for choice in choices)
+                if not np.isfinite(error):
+                    continue
+                coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
+                rank = (coarse, error, scale, tuple(choice[1] for choice in choices))
+                if best is None or self._better(rank, best):
+                    best = rank
+        if best is None:
+            raise UnsupportedError(
+                Diagnostic(
+                    "NC0312",
+                    f"no scale of '{form.name}' holds weights, threshold, bias and start of '{self.population.name}' together",
+                    self.population.origin,
+                    limit=f"threshold mantissa <= {form.threshold_max}, weights <= {_fits(form, 'mixed')[1] * 2} << {form.weight_exp_max}",
+                    hint="rescale the population so that weights and threshold are of similar size",
+                )
+            )
+        return min(self._snap(best[2]), highest), best[3]
+
+    def _exponents(self, errors: _Errors, scale: float) -> range:
+        """Return the exponents worth trying: those at which the largest weight neither clips much nor wastes its bits."""
+        if errors.largest == 0.0:
+            return range(1)
+        exact = np.log2(errors.unit_of_largest * scale / errors.step)
+        low = min(max(int(np.floor(exact)) - CLIP_OCTAVES, 0), self.form.weight_exp_max)
+        high = min(max(int(np.ceil(exact)), low), self.form.weight_exp_max)
+        return range(low, high + 1)
+
+    @staticmethod
+    def _better(a: tuple[int, float, float, tuple[int, ...]], b: tuple[int, float, float, tuple[int, ...]]) -> bool:
+        """Fewer lost threshold bits, then less error; of nearly equal errors the smaller scale, which leaves more headroom."""
+        if a[0] != b[0]:
+            return a[0] < b[0]
+        if abs(a[1] - b[1]) > 1e-3 * max(a[1], b[1]):
+            return a[1] < b[1]
+        return a[2] < b[2]
+
+    def _snap(self, scale: float) -> float:
+        """Return the closest scale at which a shared threshold is a whole mantissa."""
+        if self.threshold is None or self.threshold.size == 0:
+            return scale
+        first = float(self.threshold.flat[0])
+        if first <= 0 or not (self.threshold == first).all() or scale * first < 1:
+            return scale
+        return float(np.rint(scale * first) / first)
+
+    def population_parameters(self, scale: float, warnings: list[str]) -> dict[str, Array]:
+        form, name = self.form, self.population.name
+        one = form.decay_one
+        keep_u = np.rint(one * np.asarray(self.decay_u, np.float64)).astype(np.int64)
+        keep_v = np.rint(one * np.asarray(self.decay_v, np.float64)).astype(np.int64)
+        du, dv = one - form.current_decay_offset - keep_u, one - keep_v
+        for what, wanted, largest in (("du", du, one - 1), ("dv", dv, one - 1)):
+            if (wanted > largest).any() or (wanted < 0).any():
+                warnings.append(f"'{name}': {what} is limited to 0..{largest}; a decay of the file is beyond it")
+        state = scale * (1 << form.state_shift)
+        bias = np.rint(np.asarray(self.bias, np.float64) * state).astype(np.int64)
+        exponent = np.zeros_like(bias)
+        while (over := np.abs(bias) > (form.bias_max << exponent)).any():
+            exponent = exponent + over
+        half = np.where(exponent > 0, 1 << np.maximum(exponent - 1, 0), 0)
+        mantissa = np.clip((np.abs(bias) + half) >> exponent, 0, form.bias_max) * np.sign(bias)
+        threshold: Array = np.asarray(form.threshold_max)
+        if self.threshold is not None:
+            threshold = np.clip(np.rint(self.threshold * scale), 0, form.threshold_max)
+        values: dict[str, Array] = {
+            "du": np.clip(du, 0, one - 1),
+            "dv": np.clip(dv, 0, one - 1),
+            "vth": threshold,
+            "bias_mant": mantissa,
+            "bias_exp": exponent,
+            "u_init": np.clip(np.rint(self.u_init * state), -(form.u_max - 1), form.u_max - 1),
+            "v_init": np.clip(np.rint(self.v_init * state), -form.v_max, form.v_max),
+        }
+        return {key: frozen(np.asarray(value, np.int64)) for key, value in values.items()}
+
+    def integers(self, scale: float, warnings: list[str]) -> tuple[IntegerPopulation, list[tuple[str, str, str]]]:
+        """Return the integer population and what each of its numbers became."""
+        p, form = self.population, self.form
+        values = self.population_parameters(scale, warnings)
+        one, state = form.decay_one, scale * (1 << form.state_shift)
+        rows: list[tuple[str, str, str]] = []
+        if self.has_current:
+            effective = (one - form.current_decay_offset - values["du"]) / one
+            rows.append(("current decay", _span(self.decay_u), f"du {_span(values['du'])} = {_span(effective)}"))
+        rows.append(("potential decay", _span(self.decay_v), f"dv {_span(values['dv'])} = {_span((one - values['dv']) / one)}"))
+        if self.threshold is not None:
+            rows.append(("threshold", _span(self.threshold), f"{_span(values['vth'])} = {_span(values['vth'] / scale)}"))
+        if self.bias.any():
+            effective = (values["bias_mant"] << values["bias_exp"]) / state
+            text = f"{_span(values['bias_mant'])} << {_span(values['bias_exp'])} = {_span(effective)}"
+            rows.append(("bias per tick, into v", _span(self.bias), text))
+        for what, real in (("u_init", self.u_init), ("v_init", self.v_init)):
+            if real.any():
+                rows.append((what, _span(real), f"{_span(values[what])} = {_span(values[what] / state)}"))
+        population = IntegerPopulation(
+            p.name, p.shape, "compartment", values, self.threshold is not None, has_current=self.has_current, origin=p.origin
+        )
+        return population, rows
+
+
+def _span(values: Array) -> str:
+    """Return one number, or the range of several."""
+    values = np.asarray(values)
+    if values.size == 0:
+        return "none"
+    low, high = values.min(), values.max()
+    return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"
+
+
+def _projection(
+    q: Projection, weights: Array, scale: float, exponent: int, form: NumberFormat
+) -> tuple[IntegerProjection, tuple[str, str, str]]:
+    sign_mode = sign_mode_of(weights)
+    shift = weight_shift(sign_mode, form.weight_bits)
+    unit = 2.0 ** (exponent + shift) / scale
+    counts = _integer_weights(weights, unit, sign_mode, form)
+    mantissa = frozen(counts.astype(np.int8 if sign_mode == "mixed" else np.uint8))
+    result = IntegerProjection(
+        q.name, q.source, q.target, q.pattern, mantissa, shift, sign_mode, form.weight_bits, exponent, q.delay, origin=q.origin
+    )
+    _, top = _fits(form, sign_mode)
+    clipped = int((np.abs(np.rint(np.asarray(weights, np.float64) / unit)) > top).sum())
+    zeroed = int(((counts == 0) & (np.asarray(weights) != 0)).sum())
+    sign = -1.0 if sign_mode == "inhibitory" else 1.0
+    error = np.sqrt(np.square(np.asarray(weights, np.float64) - sign * counts * unit).mean()) if counts.size else 0.0
+    text = (
+        f"{sign_mode} {form.weight_bits} bit, step {unit:.6g} ({1 << shift} << {exponent}), rms error {error:.3g}, "
+        f"{clipped} clipped, {zeroed} of {counts.size} rounded to 0"
+    )
+    return result, (f"weights {q.name}", _span(np.asarray(weights)), text)
+
+
+def _activity_warnings(network: Network, trace: Trace) -> list[str]:
+    """Name populations that never spike, or neurons that spike in every tick, on the calibration data."""
+    warnings = []
+    for p in network.populations.values():
+        if p.neuron is None or not NEURON_MODELS[p.neuron.model].fires:
+            continue
+        spikes = trace.spikes[p.name] != 0
+        if not spikes.any():
+            warnings.append(f"'{p.name}' never spikes on the calibration data (dead)")
+        elif always := int(spikes.all(axis=(0, 1)).sum()):
+            warnings.append(f"{always} of {p.size} neurons of '{p.name}' spike in every tick of the calibration data (saturated)")
+    return warnings
+

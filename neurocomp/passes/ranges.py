@@ -1,0 +1,152 @@
+"""Range proofs: what is known about each register of an integer network staying inside its width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, Verdict
+from neurocomp.ir.trace import Trace
+from neurocomp.models.patterns import PATTERNS
+
+IntArray = NDArray[np.int64]
+
+
+def input_bounds(network: IntegerNetwork, name: str) -> tuple[IntArray, IntArray]:
+    """Return the largest positive and negative magnitude (n,) that one tick's spikes can add to a population's accumulator.
+
+    Binary sources: the sum of positive and of negative weights, as each synapse contributes at most once per tick.
+    """
+    size = network.populations[name].size
+    positive, negative = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for q in network.projections_to(name):
+        source = network.populations[q.source]
+        synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source.size, size)
+        weights = q.weights.ravel()[synapses.slot]
+        weights = weights << q.exponent if q.exponent >= 0 else weights >> -q.exponent
+        # Integers below 2**53 add exactly in float64, whatever the order.
+        positive += np.bincount(synapses.target, np.maximum(weights, 0), size).astype(np.int64)
+        negative += np.bincount(synapses.target, np.maximum(-weights, 0), size).astype(np.int64)
+    return positive, negative
+
+
+def _grow(start: IntArray, keep: IntArray, add: IntArray, ticks: int, bits: int) -> tuple[IntArray, bool]:
+    """Return the bound of x <- floor(x keep / 2**bits) + add: for ever where that converges (True), else for ``ticks``."""
+    one = 1 << bits
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steady = np.where(keep < one, -(-add * one // np.maximum(one - keep, 1)), np.where(add == 0, start, np.iinfo(np.int64).max))
+    always = np.maximum(start, steady)
+    bound = start
+    for _ in range(ticks):
+        bound = np.maximum(bound, (bound * keep >> bits) + add)
+    return np.where(always < np.iinfo(np.int64).max, always, bound), bool((always < np.iinfo(np.int64).max).all())
+
+
+def _timed(start: IntArray, keep: IntArray, add: IntArray, ticks: int, bits: int) -> IntArray:
+    bound = start
+    for _ in range(ticks):
+        bound = (bound * keep >> bits) + add
+    return np.maximum(bound, start)
+
+
+def verdicts(network: IntegerNetwork, ticks: int, observed: Trace | None, limits: Mapping[str, int]) -> tuple[Verdict, ...]:
+    """Return a verdict for the accumulator, u and v of every population.
+
+    Args:
+        network: Integer network with binary sources.
+        ticks: Declared ticks per sample, for registers that grow without bound.
+        observed: Calibration trace with spikes of all populations, u and v; None: there is none.
+        limits: Largest magnitude of ``accumulator``, ``u`` and ``v`` without clip or wrap.
+    """
+    result: list[Verdict] = []
+    for p in network.populations.values():
+        if not p.is_input:
+            result += _population_verdicts(network, p, ticks, observed, limits)
+    return tuple(result)
+
+
+def _population_verdicts(
+    network: IntegerNetwork, p: IntegerPopulation, ticks: int, observed: Trace | None, limits: Mapping[str, int]
+) -> list[Verdict]:
+    form = network.number_format
+    bits, shift = form.decay_bits, form.state_shift
+    positive, negative = input_bounds(network, p.name)
+    keep_u = form.decay_one - (p.values("du") + form.current_decay_offset)
+    keep_v = form.decay_one - p.values("dv")
+    bias = p.values("bias_mant") << p.values("bias_exp")
+    u_init, v_init = p.values("u_init"), p.values("v_init")
+
+    def judge(register: str, always: IntArray | None, timed: IntArray, seen: int) -> Verdict:
+        limit = limits[register]
+        if always is not None and int(always.max(initial=0)) <= limit:
+            return Verdict(p.name, register, "proved always", int(always.max(initial=0)), limit)
+        if int(timed.max(initial=0)) <= limit:
+            return Verdict(p.name, register, "proved for T ticks", int(timed.max(initial=0)), limit, ticks)
+        samples = 0 if observed is None else next(iter(observed.spikes.values())).shape[0]
+        return Verdict(p.name, register, "observed", seen, limit, samples=samples)
+
+    a = np.maximum(positive, negative)
+    verdict_a = judge("accumulator", a, a, _seen_accumulator(network, p, observed))
+
+    up, un = positive << shift, negative << shift
+    steady_p, always_p = _grow(np.maximum(u_init, 0), keep_u, up, ticks, bits)
+    steady_n, always_n = _grow(np.maximum(-u_init, 0), keep_u, un, ticks, bits)
+    timed_p, timed_n = (
+        _timed(np.maximum(u_init, 0), keep_u, up, ticks, bits),
+        _timed(np.maximum(-u_init, 0), keep_u, un, ticks, bits),
+    )
+    steady_u = np.maximum(steady_p, steady_n) if always_p and always_n else None
+    seen_u = 0 if observed is None else int(np.abs(observed.u[p.name].astype(np.int64)).max(initial=0))
+    verdict_u = judge("u", steady_u, np.maximum(timed_p, timed_n), seen_u)
+
+    # v: what it keeps from below the threshold (firing neurons are reset above it), plus the largest u, plus the bias.
+    bias_p, bias_n = np.maximum(bias, 0), np.maximum(-bias, 0)
+    low_start = np.maximum(-v_init, 0)
+    if p.fires:
+        top = np.maximum(p.values("vth") << shift, np.maximum(v_init, 0))
+        high_always: IntArray | None = (top * keep_v >> bits) + steady_p + bias_p
+        high_timed = (top * keep_v >> bits) + timed_p + bias_p
+    else:
+        high_always, converges = _grow(np.maximum(v_init, 0), keep_v, steady_p + bias_p, ticks, bits)
+        high_always = high_always if converges else None
+        high_timed = _timed(np.maximum(v_init, 0), keep_v, timed_p + bias_p, ticks, bits)
+    low_always, low_converges = _grow(low_start, keep_v, steady_n + bias_n, ticks, bits)
+    low_timed = _timed(low_start, keep_v, timed_n + bias_n, ticks, bits)
+    always_v = np.maximum(high_always, low_always) if high_always is not None and low_converges and steady_u is not None else None
+    seen_v = 0 if observed is None else _seen_potential(p, observed, bias)
+    verdict_v = judge("v", always_v, np.maximum(high_timed, low_timed), seen_v)
+    return [verdict_a, verdict_u, verdict_v]
+
+
+def _seen_potential(p: IntegerPopulation, observed: Trace, bias: IntArray) -> int:
+    """Return a bound on the potential before its reset: traces hold it after the reset."""
+    v, u = observed.v[p.name].astype(np.int64), observed.u[p.name].astype(np.int64)
+    quiet = int(np.abs(v).max(initial=0))
+    spiking = observed.spikes[p.name] != 0
+    if not spiking.any():
+        return quiet
+    before = np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
+    return max(quiet, int((np.abs(before) + np.abs(u) + np.abs(bias))[spiking].max()))
+
+
+def _seen_accumulator(network: IntegerNetwork, p: IntegerPopulation, observed: Trace | None) -> int:
+    """Return the largest magnitude of the accumulator on the observed spikes."""
+    if observed is None:
+        return 0
+    samples, ticks, _ = next(iter(observed.spikes.values())).shape
+    a = np.zeros((samples, ticks, p.size), np.int64)
+    for q in network.projections_to(p.name):
+        spikes = observed.spikes[q.source]
+        kind = PATTERNS[q.pattern.kind]
+        weights = q.weights.astype(np.float64) * 2.0**q.exponent
+        delay = np.broadcast_to(q.delay, weights.shape)
+        for d in np.unique(delay):
+            chosen: NDArray[Any] = np.where(delay == d, weights, 0.0)
+            moved = np.zeros(spikes.shape, np.float64)
+            moved[:, d:] = spikes[:, : ticks - d] if d else spikes
+            sums = kind.forward(q.pattern, chosen, moved.reshape(samples * ticks, -1), p.size)
+            a += np.rint(sums).astype(np.int64).reshape(a.shape)
+    return int(np.abs(a).max(initial=0))

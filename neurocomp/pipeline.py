@@ -1,0 +1,129 @@
+"""The whole compiler as one page: a chain of typed stages, each verified before the next begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp import __version__
+from neurocomp.artifact import Artifact
+from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
+from neurocomp.encoding import encode
+from neurocomp.errors import CapacityError, NeurocompError, UnsupportedError
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.network import Network, Samples
+from neurocomp.ir.quantized import QuantizedNetwork
+from neurocomp.mapping.mapper import map_network
+from neurocomp.passes.quantize import Quantization, quantize
+
+CALIBRATION_SAMPLES = 64
+"""At most so many calibration samples are simulated; they are spread over those that are declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How far a network gets on a target: the stages that were reached, and all violations of the first that has some."""
+
+    quantization: Quantization | None
+    lowered: LoweredNetwork | None
+    artifact: Artifact | None
+    violations: tuple[Violation, ...]
+
+
+def compile_network(network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options) -> Artifact:
+    """Compile a network.
+
+    Raises:
+        UnsupportedError: The target cannot do what the network asks for; all violations of the stage.
+        CapacityError: It does not fit; all violations of the stage.
+    """
+    checked = check_network(network, spec, backend, simulator, options)
+    if checked.violations:
+        raise violation_error(checked.violations)
+    assert checked.artifact is not None
+    return checked.artifact
+
+
+def check_network(network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options) -> Checked:
+    """Compile as far as the target allows."""
+    network.verify()
+    if violations := backend.check(network, spec):
+        return Checked(None, None, None, tuple(violations))
+    calibration, calibrated_on = calibration_stimulus(network)
+    quantization = quantize(network, spec.number_format, simulator, calibration)
+    quantized = quantization.network
+    if violations := backend.check(quantized, spec):
+        return Checked(quantization, None, None, tuple(violations))
+    lowering = backend.lower(quantized, spec, options, quantization.calibration)
+    lowered = lowering.network.verify({q.name: q.delay for q in quantized.network.projections}, spec.limit("delay"))
+    if violations := backend.check(lowered, spec):
+        return Checked(quantization, lowered, None, tuple(violations))
+    mapped, violations = map_network(lowered, spec)
+    if mapped is None:
+        return Checked(quantization, lowered, None, tuple(violations))
+    mapped.verify(spec)
+    if violations := backend.check(mapped, spec):
+        return Checked(quantization, lowered, None, tuple(violations))
+    program = backend.emit(mapped, spec)
+    notes = (calibrated_on, *quantized.warnings, *lowering.notes)
+    artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
+    return Checked(quantization, lowered, artifact, ())
+
+
+def _artifact(
+    network: Network, quantized: QuantizedNetwork, lowered: LoweredNetwork, notes: Sequence[str], *,
+    spec: HardwareSpec, options: Options, mapped: Any, program: Any,
+) -> Artifact:  # fmt: skip
+    samples = network.data.samples
+    stored = replace(network, data=replace(network.data, samples=None, calibration=None))
+    return Artifact(
+        network=stored, quantized=quantized, lowered=lowered, mapped=mapped, program=program, spec=spec,
+        options={"target": spec.name, **asdict(options)}, notes=tuple(notes), samples=samples, samples_digest=None,
+        version=__version__,
+    )  # fmt: skip
+
+
+def violation_error(violations: Sequence[Violation]) -> NeurocompError:
+    """Return the error for the violations of one stage."""
+    from neurocomp.errors.catalogue import CATALOGUE
+
+    fits = all(CATALOGUE[v.code].exit_code == CapacityError.exit_code for v in violations)
+    kind = CapacityError if fits else UnsupportedError
+    return kind([v.diagnostic() for v in violations])
+
+
+def calibration_stimulus(network: Network) -> tuple[Stimulus | None, str]:
+    """Return encoded calibration samples, and where they come from."""
+    for samples, text in (
+        (network.data.calibration, "calibrated on {n} calibration samples"),
+        (network.data.samples, "calibrated on {n} of the declared samples, as the file declares no calibration data"),
+    ):
+        if samples is not None and samples.count and all(p.name in samples.inputs for p in network.inputs):
+            chosen = np.unique(np.linspace(0, samples.count - 1, min(samples.count, CALIBRATION_SAMPLES)).astype(int))
+            stimulus = encode_samples(network, Samples({name: values[chosen] for name, values in samples.inputs.items()}))
+            return stimulus, text.format(n=len(chosen))
+    return None, "not calibrated: the file declares no data; ranges rest on proofs alone"
+
+
+def encode_samples(network: Network, samples: Samples, first: int = 0) -> dict[str, NDArray[Any]]:
+    """Encode raw samples; each input population needs an encoder.
+
+    Args:
+        network: Whose encoders are used.
+        samples: Raw data.
+        first: Number of the first sample, which keys the random numbers of stochastic encoders.
+    """
+    stimulus: dict[str, NDArray[Any]] = {}
+    for p in network.inputs:
+        stimulus[p.name] = encode(
+            network.encoders[p.name], samples.inputs[p.name], scale=network.data.scale, ticks=network.ticks, size=p.size,
+            first_sample=first, population=p.name,
+        )  # fmt: skip
+    return stimulus
+
+

@@ -1,0 +1,59 @@
+"""Reports: what a compilation and a simulation say, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neurocomp.artifact import Artifact
+from neurocomp.energy.counts import PER_CORE, Counts
+from neurocomp.energy.joules import BADGE, Energy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Counts of a simulation of declared samples, and the energy estimated from them."""
+
+    artifact: Artifact
+    counts: Counts
+    energy: Energy
+    utilization: Mapping[str, Mapping[str, int]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample."""
+        counts, samples = self.counts, self.counts.samples
+        totals = counts.totals()
+        mapped = self.artifact.mapped
+        return {
+            "schema": 1,
+            "badge": BADGE,
+            "network": self.artifact.network.name,
+            "target": self.artifact.spec.name,
+            "samples": samples,
+            "ticks": self.artifact.network.ticks,
+            "chip_ticks": counts.ticks,
+            "timestep_s": self.artifact.network.timestep,
+            "counts": totals,
+            "energy_j": self.energy.total.as_json(),
+            "energy": self.energy.as_json(),
+            "per_sample": {
+                "counts": {name: value if name == "sops_per_spike" else value / samples for name, value in totals.items()},
+                "energy_j": {name: value / samples for name, value in self.energy.total.as_json().items()},
+            },
+            "per_population": {name: dict(entry) for name, entry in counts.per_population.items()},
+            "per_projection": {name: dict(entry) for name, entry in counts.per_projection.items()},
+            "per_core": [
+                {
+                    "chip": core.chip,
+                    "core": core.core,
+                    "tile": list(core.tile),
+                    **{name: int(counts.per_core[name][index].sum()) for name in PER_CORE},
+                    "busiest_tick": {name: int(counts.per_core[name][index].max(initial=0)) for name in PER_CORE},
+                }
+                for index, core in enumerate(mapped.cores)
+            ],
+            "cores": len(mapped.cores),
+            "chips": mapped.chips,
+            "utilization": {name: dict(entry) for name, entry in self.utilization.items()},
+        }

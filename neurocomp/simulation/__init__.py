@@ -1,0 +1,5 @@
+"""Simulation of networks in real numbers."""
+
+from neurocomp.simulation.float_simulator import simulate
+
+__all__ = ["simulate"]

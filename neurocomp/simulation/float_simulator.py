@@ -1,0 +1,233 @@
+"""The engine ``float``: a network in float64, before any integer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backend import Stimulus
+from neurocomp.hardware import LAVA_UNCHECKED
+from neurocomp.ir.network import Network, Neuron, Population, Projection
+from neurocomp.ir.trace import Trace
+from neurocomp.models.neurons import NEURON_MODELS, IntegrateAndFire, NeuronModel, Semantics, State
+from neurocomp.models.patterns import PATTERNS
+
+Array = NDArray[Any]
+FloatArray = NDArray[np.float64]
+
+_CHUNK_BYTES = 64 << 20
+"""Bound of the live state of the samples that run together."""
+_MAX_CHUNK = 512
+
+
+def simulate(network: Network, stimulus: Stimulus, *, record: Collection[str] | None = None, state: bool = True) -> Trace:
+    """Run all samples from the initial state, for the ticks of the stimulus.
+
+    In each tick the populations run in an order in which every projection with delay 0 comes from one that already ran. A
+    spike of tick t that a synapse delays by d acts in tick t + d; a bias acts in every tick. Weights of any dtype are
+    computed in float64. A population of a chip's integers runs on the same integers as real numbers: with x the sum of
+    ``weight * 2**weight_exp`` and the symbols of `neurocomp.hardware.NumberFormat`, neither rounded nor clipped,
+
+        u <- u (1 - (du + 1) / 4096) + 64 x
+        v <- v (1 - dv / 4096) + u + bias_mant 2**bias_exp
+        spike where v > 64 vth
+
+    Sums are those of the linear algebra library, whose order of additions is its own.
+
+    Args:
+        network: A verified network.
+        stimulus: One array (samples, ticks, n) per input population; a network without inputs runs one sample.
+        record: Populations whose spikes (and state) the trace holds; None: all.
+        state: Whether u and v are recorded: v of every population with neurons, u where its model has a current.
+
+    Returns:
+        A trace in the user's time: spikes int32, u and v float64, (samples, ticks, n), read after the tick.
+    """
+    recorded = [name for name in network.populations if record is None or name in record]
+    samples, ticks = next((values.shape[:2] for values in stimulus.values()), (1, network.ticks))
+    spikes = {name: np.zeros((samples, ticks, network.populations[name].size), np.int32) for name in recorded}
+    neurons = {name: network.populations[name].neuron for name in recorded}
+    with_state = {name: neuron for name, neuron in neurons.items() if state and neuron is not None}
+    v = {name: np.zeros(spikes[name].shape) for name in with_state}
+    u = {name: np.zeros_like(v[name]) for name, neuron in with_state.items() if NEURON_MODELS[neuron.model].has_current}
+
+    plan = _Plan.of(network)
+    step = _chunk_size(network)
+    for start in range(0, samples, step):
+        chunk = slice(start, min(start + step, samples))
+        run = _Run(network, plan, {name: values[chunk] for name, values in stimulus.items()}, chunk.stop - start)
+        for tick in range(ticks):
+            run.tick(tick)
+            for name in recorded:
+                spikes[name][chunk, tick] = run.spikes[name]
+            for name in v:
+                v[name][chunk, tick] = run.states[name]["v"]
+            for name in u:
+                u[name][chunk, tick] = run.states[name]["u"]
+    lag = dict.fromkeys(network.populations, 0)
+    return Trace("float", ticks, lag, spikes, u, v, windowed=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Synapses:
+    """The synapses of one projection that have one delay, in float64."""
+
+    projection: Projection
+    weights: FloatArray
+    delay: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Neurons:
+    """What runs one population: its model and parameters, and the constant part of its input."""
+
+    model: NeuronModel
+    parameters: Mapping[str, Array]
+    semantics: Semantics
+    bias: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """What all chunks of samples share."""
+
+    order: Sequence[str]
+    neurons: Mapping[str, _Neurons]
+    synapses: Mapping[str, Sequence[_Synapses]]
+    """Target -> its synapses, in the order of the projections."""
+    memory: Mapping[str, int]
+    """Source -> the ticks back that its spikes are still needed."""
+
+    @staticmethod
+    def of(network: Network) -> _Plan:
+        synapses: dict[str, list[_Synapses]] = {name: [] for name in network.populations}
+        memory = dict.fromkeys(network.populations, 0)
+        for projection in network.projections:
+            factor = 1.0
+            if projection.native is not None:
+                factor = 2.0 ** (projection.native.weight_exp + LAVA_UNCHECKED.state_shift)
+            weights = np.asarray(projection.weights, np.float64)
+            weights = weights if factor == 1.0 else weights * factor
+            for delay in np.unique(projection.delay):
+                chosen = np.where(projection.delay == delay, weights, 0.0) if projection.delay.ndim else weights
+                synapses[projection.target].append(_Synapses(projection, chosen, int(delay)))
+                memory[projection.source] = max(memory[projection.source], int(delay))
+        neurons = {
+            population.name: _neurons(network, population, population.neuron)
+            for population in network.populations.values()
+            if population.neuron is not None
+        }
+        return _Plan(_order(network), neurons, synapses, memory)
+
+
+class _Run:
+    """Some samples of a run."""
+
+    def __init__(self, network: Network, plan: _Plan, stimulus: Mapping[str, Array], samples: int) -> None:
+        self.network, self.plan, self.stimulus, self.samples = network, plan, stimulus, samples
+        self.spikes: dict[str, FloatArray] = {}
+        self.states: dict[str, State] = {
+            name: neurons.model.start(neurons.parameters, (self.samples, network.populations[name].size))
+            for name, neurons in plan.neurons.items()
+        }
+        self.past = {
+            name: np.zeros((memory + 1, self.samples, network.populations[name].size))
+            for name, memory in plan.memory.items()
+            if memory
+        }
+
+    def tick(self, tick: int) -> None:
+        """Advance by one tick; ``spikes`` and ``states`` then hold its results."""
+        for name in self.plan.order:
+            if name in self.plan.neurons:
+                neurons = self.plan.neurons[name]
+                x = self._input(name, tick)
+                self.spikes[name] = neurons.model.step(
+                    self.states[name], x, neurons.parameters, neurons.semantics, self.network.timestep, tick
+                )
+            else:
+                self.spikes[name] = np.asarray(self.stimulus[name][:, tick], np.float64)
+            if name in self.past:
+                self.past[name][tick % len(self.past[name])] = self.spikes[name]
+
+    def _input(self, name: str, tick: int) -> FloatArray:
+        size = self.network.populations[name].size
+        x: FloatArray = np.tile(self.plan.neurons[name].bias, (self.samples, 1))
+        for synapses in self.plan.synapses[name]:
+            source = synapses.projection.source
+            if synapses.delay > tick:
+                continue
+            if synapses.delay:
+                arriving = self.past[source][(tick - synapses.delay) % len(self.past[source])]
+            else:
+                arriving = self.spikes[source]
+            pattern = synapses.projection.pattern
+            x += PATTERNS[pattern.kind].forward(pattern, synapses.weights, arriving, size)
+        return x
+
+
+class _Compartment(IntegrateAndFire):
+    """A chip's compartment in real numbers: every one has a current, and the bias enters the potential."""
+
+    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
+        return np.asarray(0.0), parameters["decay_v"]
+
+    def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
+        state = super().start(parameters, shape)
+        state["u"] = np.broadcast_to(parameters["u_init"], shape).copy()
+        return state
+
+    def step(
+        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
+    ) -> FloatArray:
+        if semantics.reset_interval is not None and tick % semantics.reset_interval == semantics.reset_offset:
+            state["u"][:] = 0.0
+        state["u"][:] = parameters["decay_u"] * state["u"] + x
+        membrane = {key: values for key, values in state.items() if key != "u"}
+        x = np.asarray(state["u"] + parameters["bias"])
+        return super().step(membrane, x, parameters, semantics, dt, tick)
+
+
+def _neurons(network: Network, population: Population, neuron: Neuron) -> _Neurons:
+    bias = np.zeros(population.size)
+    for projection in network.projections:
+        if projection.target == population.name and projection.bias is not None:
+            bias = bias + projection.bias
+    model = NEURON_MODELS[neuron.model]
+    if neuron.number_format is None:
+        return _Neurons(model, neuron.parameters, neuron.semantics, bias)
+    form = LAVA_UNCHECKED
+    real = {key: np.asarray(value, np.float64) for key, value in neuron.parameters.items()}
+    parameters = {
+        "decay_u": 1.0 - (real["du"] + form.current_decay_offset) / form.decay_one,
+        "decay_v": 1.0 - real["dv"] / form.decay_one,
+        "v_threshold": real["vth"] * 2.0**form.state_shift,
+        "bias": real["bias_mant"] * 2.0 ** real["bias_exp"],
+        "u_init": real["u_init"],
+        "v_init": real["v_init"],
+    }
+    compartment = _Compartment(population.name, "a chip's compartment", leaky=True, has_current=False, fires=model.fires)
+    return _Neurons(compartment, parameters, neuron.semantics, bias)
+
+
+def _order(network: Network) -> list[str]:
+    """Return the populations so that every projection with a delay of 0 leads forward; else in file order."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from(network.populations)
+    graph.add_edges_from((q.source, q.target) for q in network.projections if q.delay.size and q.delay.min() == 0)
+    rank = {name: index for index, name in enumerate(network.populations)}
+    return list(nx.lexicographical_topological_sort(graph, key=rank.__getitem__))
+
+
+def _chunk_size(network: Network) -> int:
+    """Return how many samples run together."""
+    sizes = {population.name: population.size for population in network.populations.values()}
+    delayed = sum(sizes[q.source] * int(q.delay.max()) for q in network.projections if q.delay.size)
+    synapses = sum(q.weights.size for q in network.projections if q.weights.ndim == 1)
+    per_sample = 8 * (8 * sum(sizes.values()) + delayed + synapses)
+    return max(1, min(_MAX_CHUNK, _CHUNK_BYTES // max(1, per_sample)))

@@ -1,0 +1,1 @@
+"""The public test kit: random networks, builders of integer networks, comparison with golden vectors."""

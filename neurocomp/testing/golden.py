@@ -1,0 +1,157 @@
+"""Integer networks built by hand, and their comparison with vectors that another simulator made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurocomp.hardware import LAVA_UNCHECKED, NumberFormat
+from neurocomp.ir.network import frozen
+from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode, weight_shift
+from neurocomp.models.patterns import Pattern
+
+Array = NDArray[Any]
+IntArray = NDArray[np.int64]
+
+
+def sign_mode_of(weights: ArrayLike) -> SignMode:
+    """Return the sign mode that Lava infers: one sign where all weights have it (zeros: excitatory), else mixed."""
+    values = np.asarray(weights)
+    if not (values < 0).any():
+        return "excitatory"
+    return "mixed" if (values > 0).any() else "inhibitory"
+
+
+def canonical_weights(weights: ArrayLike, sign_mode: SignMode, weight_bits: int = 8) -> IntArray:
+    """Return what Lava 0.10 makes of integer weights in its first step: clipped to 8 bits, then low bits cut off.
+
+    Mixed signs keep -256..255 and lose one bit more than a single sign does; they are rounded to minus infinity, so that -3
+    becomes -4. Magnitudes of one sign are rounded toward zero; weights of the other sign become 0.
+
+    Args:
+        weights: Integers at 8-bit scale, any shape.
+        sign_mode: Lava's ``NULL`` is ``excitatory``.
+        weight_bits: Lava's ``num_weight_bits``. It does not rescale.
+
+    >>> canonical_weights([-300, -3, 3, 300], "mixed"), canonical_weights([-3, 300], "inhibitory", 7)
+    (array([-256,   -4,    2,  254]), array([-2,  0]))
+    """
+    values = np.asarray(weights, np.int64)
+    low_bits = weight_shift(sign_mode, weight_bits)
+    if sign_mode == "mixed":
+        return np.asarray((np.clip(values, -256, 255) >> low_bits) << low_bits)
+    sign = -1 if sign_mode == "inhibitory" else 1
+    magnitudes = np.clip(sign * values, 0, 255)
+    return np.asarray(sign * ((magnitudes >> low_bits) << low_bits))
+
+
+def input_population(name: str, n: int) -> IntegerPopulation:
+    """Return a population that a stimulus feeds."""
+    return IntegerPopulation(name, (n,), "input", {})
+
+
+def compartments(
+    name: str,
+    n: int,
+    parameters: Mapping[str, ArrayLike],
+    *,
+    fires: bool = True,
+    reset_interval: int | None = None,
+    reset_offset: int = 0,
+) -> IntegerPopulation:
+    """Return ``n`` compartments with the given integers, one or per neuron; those not given are 0."""
+    unknown = parameters.keys() - set(COMPARTMENT)
+    if unknown:
+        raise TypeError(f"a compartment has no parameter {sorted(unknown)}; it has {COMPARTMENT}")
+    values = {key: frozen(np.array(parameters.get(key, 0), np.int64)) for key in COMPARTMENT}
+    return IntegerPopulation(name, (n,), "compartment", values, fires, reset_interval, reset_offset, has_current=True)
+
+
+def synapses(
+    source: str,
+    target: str,
+    weights: ArrayLike,
+    *,
+    name: str | None = None,
+    pattern: Pattern | None = None,
+    sign_mode: SignMode | None = None,
+    weight_bits: int = 8,
+    exponent: int = 0,
+    delay: ArrayLike = 0,
+    binary: bool = True,
+) -> IntegerProjection:
+    """Return a projection with the weights that Lava would use; see `canonical_weights`.
+
+    Args:
+        source: Population that sends.
+        target: Population that receives.
+        weights: Integers of the pattern's shape, before Lava's clip and truncation.
+        name: None: ``source->target``.
+        pattern: None: dense.
+        sign_mode: None: by the content, as Lava does it.
+        weight_bits: Lava's ``num_weight_bits``.
+        exponent: Lava's ``weight_exp``.
+        delay: Ticks from spike to effect, one or of the weights' shape.
+        binary: False: the value of a spike multiplies the weight.
+    """
+    mode = sign_mode if sign_mode is not None else sign_mode_of(weights)
+    low_bits = weight_shift(mode, weight_bits)
+    values = canonical_weights(weights, mode, weight_bits)
+    mantissa = (values >> low_bits).astype(np.int8) if mode == "mixed" else (np.abs(values) >> low_bits).astype(np.uint8)
+    return IntegerProjection(
+        name or f"{source}->{target}",
+        source,
+        target,
+        pattern or Pattern("dense"),
+        frozen(mantissa),
+        low_bits,
+        mode,
+        weight_bits,
+        exponent,
+        frozen(np.array(delay, np.int64)),
+        binary,
+    )
+
+
+def integer_network(
+    populations: Sequence[IntegerPopulation],
+    projections: Sequence[IntegerProjection],
+    *,
+    form: NumberFormat = LAVA_UNCHECKED,
+    name: str = "golden",
+    ticks: int = 1,
+) -> IntegerNetwork:
+    """Return a verified network of the parts."""
+    network = IntegerNetwork(name, 1e-3, ticks, form, {p.name: p for p in populations}, tuple(projections))
+    network.verify("the test")
+    return network
+
+
+def driven(population: IntegerPopulation, *, form: NumberFormat = LAVA_UNCHECKED) -> IntegerNetwork:
+    """Return a network in which the input ``a_in`` (any integers) is added to the population's synaptic input as it is."""
+    drive = synapses("a_in", population.name, np.ones(population.size), pattern=Pattern("one_to_one"), binary=False)
+    return integer_network([input_population("a_in", population.size), population], [drive], form=form)
+
+
+def first_difference(actual: Mapping[str, Array], expected: Mapping[str, Array]) -> str | None:
+    """Return one line about the first element that differs, or None if all arrays are equal.
+
+    Args:
+        actual: Register -> integers (ticks, n), of the network under test.
+        expected: The same of the other simulator; its registers are compared.
+
+    >>> first_difference({"v": np.array([[1, 2]])}, {"v": np.array([[1, 3]])})
+    'v[tick 0, neuron 1] is 2, expected 3'
+    """
+    for register, wanted in expected.items():
+        found = actual[register]
+        if found.shape != wanted.shape:
+            return f"{register} has the shape {found.shape}, expected {wanted.shape}"
+        where = np.argwhere(found != wanted)
+        if len(where):
+            tick, neuron = (int(i) for i in where[0])
+            return f"{register}[tick {tick}, neuron {neuron}] is {found[tick, neuron]}, expected {wanted[tick, neuron]}"
+    return None

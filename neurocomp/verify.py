@@ -1,0 +1,204 @@
+"""Verify: the same stimulus through several simulations, compared tick by tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.artifact import Artifact
+from neurocomp.backend import Backend, IntegerSimulator, Stimulus, Witness
+from neurocomp.ir.trace import Event, Trace
+
+Array = NDArray[Any]
+
+REGISTERS = ("spikes", "u", "v")
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first difference between two simulations: the earliest tick, then sample, population order, register, neuron."""
+
+    engines: tuple[str, str]
+    population: str
+    neuron: int
+    sample: int
+    tick: int
+    """In the user's time of the population (negative: before its window); chip ticks start at 0 - lag."""
+    register: str
+    values: tuple[int, int]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.engines[0]} and {self.engines[1]} differ first in {self.register} of {self.population}[{self.neuron}] "
+            f"at tick {self.tick} of sample {self.sample}: {self.values[0]} and {self.values[1]}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was compared and what came out."""
+
+    bit_exact: bool
+    engines: tuple[str, ...]
+    skipped: Mapping[str, str]
+    """Engine -> why it did not run."""
+    samples: int
+    ticks: int
+    spikes_compared: int
+    values_compared: int
+    witnesses: Mapping[str, str]
+    """Population -> ``independent``: simulations that share no code agree on it; ``shared``; ``none``."""
+    lossy: Mapping[str, Mapping[str, Any]]
+    """Population -> reason and measured distance between quantized and lowered."""
+    first_divergence: Divergence | None = None
+    injection: str | None = None
+    events: tuple[Event, ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``verify --json`` prints."""
+        d = self.first_divergence
+        first = d and {
+            "engines": list(d.engines), "population": d.population, "neuron": d.neuron, "sample": d.sample, "tick": d.tick,
+            "register": d.register, "values": list(d.values),
+        }  # fmt: skip
+        return {
+            "schema": 1,
+            "bit_exact": self.bit_exact,
+            "engines": list(self.engines),
+            "skipped": dict(self.skipped),
+            "samples": self.samples,
+            "ticks": self.ticks,
+            "spikes_compared": self.spikes_compared,
+            "values_compared": self.values_compared,
+            "witnesses": dict(self.witnesses),
+            "lossy": {name: dict(entry) for name, entry in self.lossy.items()},
+            "first_divergence": first,
+            "injection": self.injection,
+            "events": [
+                {"population": e.population, "register": e.register, "count": e.count, "sample": e.sample, "tick": e.tick, "neuron": e.neuron}
+                for e in self.events
+            ],
+        }  # fmt: skip
+
+
+def verify(
+    artifact: Artifact,
+    stimulus: Stimulus,
+    *,
+    backend: Backend,
+    reference: IntegerSimulator,
+    witnesses: Sequence[Witness] = (),
+    chip: bool = True,
+    skipped: Mapping[str, str] | None = None,
+    inject: tuple[str, int] | None = None,
+) -> VerifyReport:
+    """Run the stimulus through every simulation and compare.
+
+    Two links are checked. The lowered network in the reference against every other engine, all chip ticks (engines that run
+    samples one behind the other: each population's window), in spikes, u and v. The quantized against the lowered network,
+    each population in its window, wherever no lossy step reaches; the others are reported with their distance.
+
+    Args:
+        artifact: What was compiled.
+        stimulus: Encoded spikes, (samples, ticks, n) per input.
+        backend: Of the artifact's target.
+        reference: Executes the quantized and the lowered network.
+        witnesses: Further programs that execute the lowered network, all available.
+        chip: Whether the chip simulation of the program runs.
+        skipped: Engines that were left out, with the reason.
+        inject: (kind, seed): corrupt one table entry first; the report must then not be bit exact.
+    """
+    lowered = artifact.lowered
+    first = reference.run(lowered.network, stimulus, lag=lowered.lag)
+    program, injection = artifact.program, None
+    if inject is not None:
+        corrupted = backend.inject(program, first, *inject)
+        program, injection = corrupted.program, corrupted.description
+    others: list[Trace] = []
+    if chip:
+        others.append(backend.chip_simulator().run(program, stimulus))
+    others += [witness.run(lowered, stimulus) for witness in witnesses]
+
+    spikes_compared = values_compared = 0
+    divergences: list[Divergence] = []
+    for other in others:
+        for population in lowered.network.populations:
+            for register in REGISTERS:
+                a, b = getattr(first, register).get(population), getattr(other, register).get(population)
+                if a is None or b is None:
+                    continue
+                lag = lowered.lag[population]
+                if other.windowed:
+                    a, lag = first.window(a, population), 0
+                found = _first_difference(a, b, population, register, (first.engine, other.engine), lag)
+                divergences += [found] if found else []
+                values_compared += a.size
+                spikes_compared += int((a != 0).sum()) if register == "spikes" else 0
+
+    logical = reference.run(artifact.quantized.network, stimulus)
+    loss = lowered.reached_by_loss()
+    lossy: dict[str, dict[str, Any]] = {}
+    compared_logical: set[str] = set()
+    for population, representative in lowered.map.items():
+        p = artifact.quantized.network.populations[population]
+        pairs = [
+            (register, getattr(logical, register)[population], first.window(getattr(first, register)[representative.population], representative.population))
+            for register in (("spikes",) if p.is_input else REGISTERS)
+        ]
+        if population in loss:
+            spikes_a, spikes_b = pairs[0][1], pairs[0][2]
+            lossy[population] = {
+                "reason": loss[population],
+                "spike_count_difference": int(np.abs(spikes_a.sum(axis=1) - spikes_b.sum(axis=1)).sum()),
+                "spikes_moved_or_lost": int((spikes_a != spikes_b).sum()),
+                "spikes": int((spikes_a != 0).sum()),
+            }
+            continue
+        compared_logical.add(population)
+        for register, a, b in pairs:
+            found = _first_difference(a, b, population, register, ("quantized", "lowered"), 0)
+            divergences += [found] if found else []
+            values_compared += a.size
+
+    samples, ticks = next(iter(stimulus.values())).shape[:2]
+    order = {name: index for index, name in enumerate(lowered.network.populations)}
+    divergences.sort(key=lambda d: (d.tick, d.sample, order.get(d.population, 0), REGISTERS.index(d.register), d.neuron))
+    events = tuple(event for trace in (first, *others) for event in trace.events)
+    return VerifyReport(
+        bit_exact=not divergences and bool(others),
+        engines=(first.engine, *(other.engine for other in others)),
+        skipped=dict(skipped or {}),
+        samples=samples,
+        ticks=ticks,
+        spikes_compared=spikes_compared,
+        values_compared=values_compared,
+        witnesses={
+            name: "independent" if others and (name in compared_logical or p.is_input) else ("none" if not others else "independent")
+            for name, p in artifact.quantized.network.populations.items()
+        },
+        lossy=lossy,
+        first_divergence=divergences[0] if divergences else None,
+        injection=injection,
+        events=events,
+    )
+
+
+def _first_difference(
+    a: Array, b: Array, population: str, register: str, engines: tuple[str, str], lag: int
+) -> Divergence | None:
+    """Return the first place, in order of ticks, where two (samples, ticks, n) arrays differ."""
+    if a.shape != b.shape:
+        raise ValueError(f"{engines}: {register} of {population} have the shapes {a.shape} and {b.shape}")
+    different = a != b
+    if not different.any():
+        return None
+    tick = int(np.flatnonzero(different.any(axis=(0, 2)))[0])
+    sample, neuron = (int(i) for i in np.argwhere(different[:, tick])[0])
+    values = (int(a[sample, tick, neuron]), int(b[sample, tick, neuron]))
+    return Divergence(engines, population, neuron, sample, tick - lag, register, values)
+
+
