@@ -50,16 +50,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Accuracies, fractions 0..1; None where not defined."""
+    """Accuracies of the ``float`` and the ``fixed`` network, fractions 0..1; None where not defined."""
 
-    float: float | None
-    fixed: float | None
+    accuracy: Mapping[str, float | None]
     samples: int
     predictions: Mapping[str, Array] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``evaluate --json`` prints."""
-        return {"schema": 1, "accuracy": {"float": self.float, "fixed": self.fixed}, "samples": self.samples}
+        return {"schema": 1, "accuracy": dict(self.accuracy), "samples": self.samples}
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -71,8 +70,8 @@ def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     try:
         try:
             with temporary.open("xb") as file:
-                # np.savez takes the keys as keyword arguments, and ours hold slashes.
-                np.savez_compressed(file, **dict(arrays))
+                save: Any = np.savez_compressed  # its keys are keyword arguments, whose names the types do not know
+                save(file, **arrays)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -137,9 +136,7 @@ def samples_of(network: Network, data: Mapping[str, str], labels: str | None, de
     if not data:
         if labels is None or declared is None:
             return declared
-        read = load_samples(
-            {}, Reference(labels), shapes={}, timed=(), folder=Path()
-        ).labels
+        read = load_samples({}, Reference(labels), shapes={}, timed=(), folder=Path()).labels
         if read is not None and len(read) != declared.count:
             message = f"--labels has {len(read)} labels for {declared.count} declared samples"
             raise NetworkError(Diagnostic("NC0210", message))
@@ -279,7 +276,7 @@ def _evaluate(
     labels = np.asarray(samples.labels[:total])
     predictions = {kind: np.concatenate(parts) for kind, parts in answers.items() if parts}
     right = {kind: float((values == labels).mean()) for kind, values in predictions.items()}
-    return Evaluation(right.get("float"), right.get("fixed"), total, predictions)
+    return Evaluation({"float": right.get("float"), "fixed": right.get("fixed")}, total, predictions)
 
 
 def _batches(samples: Samples, total: int) -> Iterator[tuple[int, Samples]]:
@@ -321,7 +318,9 @@ class Compiled:
             wrong = (values != 0) & (values != 1)
             if wrong.any():
                 bad = values[wrong].flat[0]
-                message = f"the stimulus of '{name}' holds the value {bad}; a spike on {self.artifact.spec.name} carries no value"
+                message = (
+                    f"the stimulus of '{name}' holds the value {bad}; a spike on {self.artifact.spec.name} carries no value"
+                )
                 raise NetworkError(Diagnostic("NC0314", message, hint="write 0 or 1 per neuron and tick"))
         return stimulus
 
@@ -464,7 +463,23 @@ class Compiled:
         trace = registry.simulator("reference").run(lowered.network, stimulus, lag=lowered.lag)
         counts = count_events(trace, self.artifact.mapped, self.artifact.spec)
         energy = estimate(counts, self.artifact.spec, self.network.timestep, costs)
-        return Report(self.artifact, counts, energy, self.utilization())
+        return Report(self.network, self.artifact.mapped, self.artifact.spec, counts, energy, self.utilization())
+
+    def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
+        """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.
+
+        Args:
+            path: The file to write.
+            stage: ``lowered``, what the chip executes, with places; or ``quantized``.
+        """
+        from neurocomp.frontends import to_integers
+
+        if stage == "quantized":
+            arrays = to_integers.from_quantized(self.artifact.quantized)
+        else:
+            arrays = to_integers.from_mapped(self.artifact.mapped)
+        write_npz(Path(path), arrays)
+        return arrays
 
     def utilization(self) -> dict[str, dict[str, int]]:
         """Return resource -> used, available (on all used cores) and worst_core (used on the fullest core), from the bytes."""

@@ -158,6 +158,9 @@ LIMITS: dict[str, str] = {
 }
 """Every limit that a spec states, with its name in messages."""
 
+LARGEST_LIMIT = 2**31 - 1
+"""No chip has more of anything; beyond it a number is a slip."""
+
 COSTS: tuple[str, ...] = (
     "synaptic_event",
     "neuron_update_active",
@@ -225,20 +228,34 @@ class _SpecReader:
         root = self.document.value
         if not isinstance(root, dict):
             raise SpecError(Diagnostic("NC0502", "a hardware spec is a mapping", Location(self.file, 1, 1)))
-        known = ("neurocomp_spec", "name", "title", "backend", "sources", "integers", "limits", "mesh", "native")
+        known: tuple[str, ...] = (
+            "neurocomp_spec",
+            "name",
+            "title",
+            "backend",
+            "sources",
+            "integers",
+            "limits",
+            "mesh",
+            "native",
+        )
         known += ("synapse_cost", "costs", "default_costs")
         self.keys((), root, known, known)
-        if root.get("neurocomp_spec", 1) != 1:
+        if "neurocomp_spec" in root and (root["neurocomp_spec"] != 1 or root["neurocomp_spec"] is True):
             self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
         sources = self.mapping((), "sources")
         for key, reference in sources.items():
-            if isinstance(reference, str):
-                self.sources[key] = reference
-            else:
+            self.sources[key] = str(reference)
+            if not isinstance(reference, str):
                 self.bad(("sources", key), "a source is one line of text", None)
-        number_format = self.number_format(root)
+        for key in ("name", "title", "backend"):
+            self.word((key,), root)
+        number_format = self.number_format()
         limits = {name: self.sourced(("limits", name), integer=True) for name in self.section("limits", tuple(LIMITS))}
-        mesh_values = {name: self.sourced(("mesh", name), integer=True) for name in self.section("mesh", ("tiles_x", "tiles_y", "cores_per_tile"))}
+        mesh_values = {
+            name: self.sourced(("mesh", name), integer=True)
+            for name in self.section("mesh", ("tiles_x", "tiles_y", "cores_per_tile"))
+        }
         native = self.native()
         synapse_cost = self.choice("synapse_cost", SYNAPSE_COSTS)
         costs: dict[str, dict[str, Sourced]] = {}
@@ -270,6 +287,12 @@ class _SpecReader:
         name = ".".join(str(part) for part in path) or "the spec"
         self.problems.append(Diagnostic("NC0502", f"{name}: {message}", self.document.at(path), hint=hint))
 
+    def word(self, path: tuple[str, ...], table: Mapping[str, Any]) -> str:
+        value = table.get(path[-1], "-")
+        if not isinstance(value, str) or not value.strip():
+            self.bad(path, f"{value!r} is not a name", None)
+        return str(value)
+
     def keys(self, path: tuple[str, ...], table: Mapping[str, Any], known: tuple[str, ...], needed: tuple[str, ...]) -> None:
         for key in table:
             if key not in known:
@@ -290,7 +313,8 @@ class _SpecReader:
 
     def section(self, name: str, fields: tuple[str, ...]) -> tuple[str, ...]:
         table = self.mapping((), name)
-        self.keys((name,), table, fields, fields)
+        if table:
+            self.keys((name,), table, fields, fields)
         return tuple(field for field in fields if field in table)
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
@@ -316,14 +340,15 @@ class _SpecReader:
             if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
                 self.bad((*path, name), f"{number!r} is not a number", None)
                 return nothing
-            if number < 0 or (integer and (number < 1 or number != int(number))):
-                self.bad((*path, name), f"{number} is impossible", "a positive whole number" if integer else "a number >= 0")
+            if number < 0 or (integer and (not 1 <= number <= LARGEST_LIMIT or number != int(number))):
+                allowed = f"a whole number in 1..{LARGEST_LIMIT}" if integer else "a number >= 0"
+                self.bad((*path, name), f"{number} is impossible", allowed)
                 return nothing
         if value["kind"] not in KINDS:
             self.bad((*path, "kind"), f"'{value['kind']}' is not one of {', '.join(KINDS)}", None)
             return nothing
         key = str(value["source"]).split(",")[0].strip()
-        if key not in self.sources:
+        if self.sources and key not in self.sources:
             self.bad((*path, "source"), f"source '{key}' is not listed under 'sources'", did_you_mean(key, list(self.sources)))
         number = float(value["value"])
         low, high = float(value.get("low", number)), float(value.get("high", number))
@@ -331,11 +356,12 @@ class _SpecReader:
             self.bad(path, f"low {low} <= value {number} <= high {high} does not hold", None)
         return Sourced(number, str(value["source"]), value["kind"], low, high, place)
 
-    def number_format(self, root: Mapping[str, Any]) -> NumberFormat:
+    def number_format(self) -> NumberFormat:
         table = self.mapping((), "integers")
         known = ("name", "u_overflow", *_FORMAT_FIELDS)
-        self.keys(("integers",), table, known, ("name", *_FORMAT_FIELDS))
-        values: dict[str, Any] = {"name": str(table.get("name", "")), "u_overflow": table.get("u_overflow", "fold")}
+        if table:
+            self.keys(("integers",), table, known, ("name", *_FORMAT_FIELDS))
+        values: dict[str, Any] = {"name": self.word(("integers", "name"), table), "u_overflow": table.get("u_overflow", "fold")}
         if values["u_overflow"] not in ("fold", "wrap"):
             self.bad(("integers", "u_overflow"), f"'{values['u_overflow']}' is not one of fold, wrap", None)
         for name, (low, high) in _FORMAT_FIELDS.items():
@@ -350,7 +376,8 @@ class _SpecReader:
 
     def native(self) -> dict[str, tuple[str, ...]]:
         table = self.mapping((), "native")
-        self.keys(("native",), table, ("neuron_models", "patterns", *AXES), ("neuron_models", "patterns"))
+        if table:
+            self.keys(("native",), table, ("neuron_models", "patterns", *AXES), ("neuron_models", "patterns"))
         result: dict[str, tuple[str, ...]] = {}
         for axis, values in table.items():
             if not isinstance(values, list) or not all(isinstance(v, str) for v in values):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp import __version__
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
 from neurocomp.encoding import encode
@@ -35,7 +35,9 @@ class Checked:
     violations: tuple[Violation, ...]
 
 
-def compile_network(network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options) -> Artifact:
+def compile_network(
+    network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options
+) -> Artifact:
     """Compile a network.
 
     Raises:
@@ -49,7 +51,9 @@ def compile_network(network: Network, spec: HardwareSpec, backend: Backend, simu
     return checked.artifact
 
 
-def check_network(network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options) -> Checked:
+def check_network(
+    network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options
+) -> Checked:
     """Compile as far as the target allows."""
     network.verify()
     if violations := backend.check(network, spec):
@@ -84,7 +88,7 @@ def _artifact(
     return Artifact(
         network=stored, quantized=quantized, lowered=lowered, mapped=mapped, program=program, spec=spec,
         options={"target": spec.name, **asdict(options)}, notes=tuple(notes), samples=samples, samples_digest=None,
-        version=__version__,
+        version=version("neurocomp"),
     )  # fmt: skip
 
 
@@ -125,5 +129,3 @@ def encode_samples(network: Network, samples: Samples, first: int = 0) -> dict[s
             first_sample=first, population=p.name,
         )  # fmt: skip
     return stimulus
-
-

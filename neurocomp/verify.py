@@ -146,7 +146,11 @@ def verify(
     for population, representative in lowered.map.items():
         p = artifact.quantized.network.populations[population]
         pairs = [
-            (register, getattr(logical, register)[population], first.window(getattr(first, register)[representative.population], representative.population))
+            (
+                register,
+                getattr(logical, register)[population],
+                first.window(getattr(first, register)[representative.population], representative.population),
+            )
             for register in (("spikes",) if p.is_input else REGISTERS)
         ]
         if population in loss:
@@ -177,7 +181,9 @@ def verify(
         spikes_compared=spikes_compared,
         values_compared=values_compared,
         witnesses={
-            name: "independent" if others and (name in compared_logical or p.is_input) else ("none" if not others else "independent")
+            name: "independent"
+            if others and (name in compared_logical or p.is_input)
+            else ("none" if not others else "independent")
             for name, p in artifact.quantized.network.populations.items()
         },
         lossy=lossy,
@@ -200,5 +206,3 @@ def _first_difference(
     sample, neuron = (int(i) for i in np.argwhere(different[:, tick])[0])
     values = (int(a[sample, tick, neuron]), int(b[sample, tick, neuron]))
     return Divergence(engines, population, neuron, sample, tick - lag, register, values)
-
-

@@ -42,9 +42,7 @@ class LoihiBackend:
             case MappedNetwork():
                 return ()
 
-    def lower(
-        self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None
-    ) -> Lowering:
+    def lower(self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None) -> Lowering:
         """Rewrite the logical network into compartments and synapses."""
         from neurocomp_loihi.lower import lower
 

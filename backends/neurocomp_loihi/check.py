@@ -90,7 +90,9 @@ def _check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[V
     assert p.neuron is not None
     model = NEURON_MODELS[p.neuron.model]
     violations = []
-    for what, decay in zip(("tau_syn", "tau_mem"), model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep), strict=True):
+    for what, decay in zip(
+        ("tau_syn", "tau_mem"), model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep), strict=True
+    ):
         if (np.asarray(decay) < 0).any():
             violations.append(
                 Violation(
@@ -105,7 +107,10 @@ def _check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[V
                 float(np.min(p.neuron.parameters["v_threshold"])), 0, hint="shift threshold and potential", origin=p.origin,
             )
         )  # fmt: skip
-    if model.has_current and (np.asarray(model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep)[0]) >= 1).any():
+    if (
+        model.has_current
+        and (np.asarray(model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep)[0]) >= 1).any()
+    ):
         if any(q.bias is not None and np.any(q.bias) for q in network.projections if q.target == p.name):
             violations.append(
                 Violation(
@@ -145,11 +150,15 @@ def _check_native_projection(q: Projection, spec: HardwareSpec) -> list[Violatio
     violations: list[Violation] = []
 
     def refuse(message: str, actual: int | str, limit: int | str, hint: str | None = None) -> None:
-        violations.append(Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, hint=hint, origin=q.origin))
+        violations.append(
+            Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, hint=hint, origin=q.origin)
+        )
 
     exponent, bits = q.native.weight_exp, q.native.weight_bits
     if not form.weight_exp_min <= exponent <= form.weight_exp_max:
-        refuse(f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}", exponent, form.weight_exp_max)
+        refuse(
+            f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}", exponent, form.weight_exp_max
+        )
     if bits > form.weight_bits:
         refuse(f"weight_bits {bits}; {spec.name} has {form.weight_bits}", bits, form.weight_bits)
         return violations

@@ -32,10 +32,10 @@ COUNTERS = (
 )
 """Counters of a trace, each int64 (cores, samples, chip ticks).
 
-Everything that a spike causes is counted in the tick of the spike, whatever its delay: ``packets`` and ``spikes`` at the core of
-the source; ``packets_received`` (of which ``host_packets`` come from the host), ``synaptic_events`` (stored synapses visited)
-and ``sops`` (those whose weight is not zero) at the core of the target. ``dropped`` counts messages to a core or axon that does
-not exist, at their sender, or the host's at the core meant, and synapses visited whose compartment does not exist.
+What a spike causes is counted in the tick of the spike, whatever its delay. At the core of the source: ``packets``, ``spikes``.
+At the core of the target: ``packets_received`` (of which ``host_packets`` come from the host), ``synaptic_events`` (stored
+synapses visited) and ``sops`` (those whose weight is not zero). ``dropped`` counts messages to a core or axon that does not
+exist, at their sender, or the host's at the core meant, and synapses visited whose compartment does not exist.
 """
 CHUNK_BYTES = 256 << 20
 """Samples run together as long as their state and spikes need no more memory than about this."""
@@ -120,10 +120,10 @@ class _Synapses:
         return cls(delay, matrix, start, compartment, values)
 
     def sums(self, active: Array, n_compartments: int) -> IntArray:
-        """Return what messages add to each compartment: ``active`` counts them, (samples, axons)."""
+        """Return what messages add to each compartment: ``active`` counts them, float64 (samples, axons)."""
         samples = len(active)
         if self.matrix is not None:
-            return np.asarray(active.astype(np.float64) @ self.matrix).astype(np.int64)
+            return np.asarray(active @ self.matrix).astype(np.int64)
         sample, axon = np.nonzero(active)
         first, count = self.start[axon], self.start[axon + 1] - self.start[axon]
         at = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
@@ -143,7 +143,7 @@ class _Core:
     v_init: IntArray
     accumulator_half: int
     synapses: tuple[_Synapses, ...]
-    axon_counts: IntArray
+    axon_counts: NDArray[np.float64]
     """(axons, 3): stored synapses visited by a message, those with a weight, those without a compartment."""
 
 
@@ -151,14 +151,15 @@ class _Core:
 class _Messages:
     """Who sends to which axon: messages from sources (numbered somehow) to axons of the whole machine."""
 
-    source: IntArray
-    axon: IntArray
+    source: IntArray | slice
+    axon: IntArray | slice
     distinct: bool
+    """Whether no two of them go to one axon."""
 
     @classmethod
     def of(cls, source: IntArray, axon: IntArray) -> _Messages:
-        """Note whether two messages go to one axon."""
-        return cls(source, axon, len(np.unique(axon)) == len(axon))
+        """Take messages; numpy copies a slice several times as fast as a list of places."""
+        return cls(_as_slice(source), _as_slice(axon), len(np.unique(axon)) == len(axon))
 
     def send(self, spikes: Array, active: Array) -> None:
         """Add the messages of ``spikes`` (samples, sources), not 0 where one is, to ``active`` (samples, axons)."""
@@ -166,7 +167,7 @@ class _Messages:
         if self.distinct:
             active[:, self.axon] += sent
         else:
-            np.add.at(active.T, self.axon, sent.T)
+            np.add.at(active.T, self.axon, sent.T)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +189,7 @@ class _Machine:
     inputs: Mapping[str, _Messages]
     lost_inputs: Mapping[str, tuple[IntArray, IntArray]]
     """(neuron, core) of the host's messages to axons that do not exist."""
-    places: Mapping[str, IntArray]
+    places: Mapping[str, IntArray | slice]
     """Compartment of each neuron, among all."""
 
     @classmethod
@@ -224,7 +225,7 @@ class _Machine:
             np.bincount(source[~exists], minlength=n),
             inputs,
             lost_inputs,
-            {name: compartment_start[symbol.core] + symbol.compartment for name, symbol in program.populations.items()},
+            {n: _as_slice(compartment_start[s.core] + s.compartment) for n, s in program.populations.items()},
         )
 
     def run(
@@ -245,7 +246,7 @@ class _Machine:
         arriving = np.zeros((self.depth, samples, self.n_compartments), np.int64)
         """What arrives in tick t lies at t % depth until then."""
         flags = {register: np.zeros((samples, self.n_compartments), np.bool_) for register in REGISTERS}
-        active = np.zeros((samples, self.n_axons), np.int32)
+        active = np.zeros((samples, self.n_axons))
 
         for t in range(chip_ticks):
             arrived = arriving[t % self.depth]
@@ -294,7 +295,7 @@ class _Machine:
             if not own.any():
                 continue
             counters["packets_received"][number, chunk, t] = own.sum(axis=1)
-            visited = own @ core.axon_counts
+            visited = (own @ core.axon_counts).astype(np.int64)
             for column, name in enumerate(("synaptic_events", "sops", "dropped")):
                 counters[name][number, chunk, t] += visited[:, column]
             for synapses in core.synapses:
@@ -332,8 +333,9 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
         these = kept & (delay == value)
         synapses.append(_Synapses.of(int(value), axon[these], compartment[these], weight[these], n_axons, n))
     return _Core(
-        slice(first_compartment, first_compartment + n), slice(first_axon, first_axon + n_axons), form, c["u_init"], c["v_init"],
-        1 << (h["accumulator_bits"] - 1), tuple(synapses), np.stack(axon_counts, axis=1).astype(np.int64),
+        slice(first_compartment, first_compartment + n), slice(first_axon, first_axon + n_axons),
+        form, c["u_init"], c["v_init"], 1 << (h["accumulator_bits"] - 1), tuple(synapses),
+        np.stack(axon_counts, axis=1).astype(np.float64),
     )  # fmt: skip
 
 
@@ -343,6 +345,13 @@ def _targets(d: fm.DecodedCore, index_of: Mapping[tuple[int, int], int]) -> IntA
     places, inverse = np.unique(key, return_inverse=True)
     index = np.array([index_of.get((int(k) >> 32, int(k) & 0xFFFFFFFF), -1) for k in places], np.int64)
     return np.asarray(index[inverse.reshape(-1)])
+
+
+def _as_slice(places: IntArray) -> IntArray | slice:
+    """Return consecutive places as a slice, others as they are."""
+    if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
+        return slice(int(places[0]), int(places[0]) + len(places))
+    return places
 
 
 def _joined(parts: Iterable[IntArray]) -> IntArray:

@@ -135,10 +135,11 @@ def _tables(
         _claim(len(profiles) <= spec.limit(limit), f"a core has at most {spec.limit(limit)} {limit.replace('_', ' ')}")
     header = _header(network.number_format, len(compartments), rows, spec)
     formats = _formats(rows)
-    words, lengths = fm.encode_rows(
-        fm.Blocks(rows.row_start, rows.block_format, rows.block_start, rows.index, rows.weight, rows.delay),
-        formats, int(header["cost_formula"]), int(header["synapses_per_entry"]),
+    blocks = fm.Blocks(
+        rows.row_start, rows.block_format, rows.block_start, rows.index,
+        rows.weight.astype(np.int64), rows.delay.astype(np.int64),
     )  # fmt: skip
+    words, lengths = fm.encode_rows(blocks, formats, int(header["cost_formula"]), int(header["synapses_per_entry"]))
     _claim(np.array_equal(lengths, rows.row_words(rows.formula)), "every row has the words of the published formula")
     axons = np.zeros(len(rows.axon_row), fm.INPUT_AXON)
     axons["pointer"] = (np.cumsum(lengths) - lengths)[rows.axon_row]

@@ -147,7 +147,7 @@ def _senders(scene: _Scene) -> list[_Sender]:
 def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[_Candidate]:
     """Yield corruptions of synapses that the first spike of their source reaches: until then nothing else can differ.
 
-    Those come first that act inside the window of their target.
+    Those come first that act inside the window of their target, then those that act before it.
     """
     senders = _senders(scene)
     order = rng.permutation(len(senders))
@@ -160,8 +160,8 @@ def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[_C
             weights = core.formats.contributions(row.item_format, row.weight)
             lags = np.array([_lag(scene, sender.core, int(i)) for i in row.index], np.int64)
             acts = sender.tick + 1 + row.delay - lags
-            in_window = (acts >= 0) & (acts < scene.trace.ticks)
-            there = (weights != 0) & (row.index < core.header["compartments"]) & (in_window == inside)
+            in_time = (acts < scene.trace.ticks) & ((acts >= 0) == inside)
+            there = (weights != 0) & (row.index < core.header["compartments"]) & in_time
             for item in rng.permutation(np.flatnonzero(there)):
                 candidate = _corrupt(scene, rng, kind, sender, row, int(item))
                 if candidate is not None:
@@ -248,11 +248,11 @@ def _edit_target(
     if one["compression"] == fm.DENSE or index_bits != one["index_bits"]:
         sparse = {**one, "compression": fm.SPARSE, "index_bits": index_bits}
         formats, row = _with_format(formats, row, block, sparse)
-    return _Edit(replace(row, index=_changed(row.index, item, new)), formats, f"-> {scene.name(core, new)}")
+    return _Edit(replace(row, index=_changed(row.index, item, new)), formats, f"becomes {scene.name(core, new)}")
 
 
 def _changed(values: IntArray, item: int, value: int) -> IntArray:
-    result = values.copy()
+    result: IntArray = values.copy()
     result[item] = value
     return result
 

@@ -135,7 +135,9 @@ def samples_stay_apart(lowered: LoweredNetwork) -> bool:
     for q in network.projections:
         if q.delay.size and int(q.delay.max()) > lowered.lag[q.target] - lowered.lag[q.source]:
             return False
-    return not any(p.parameters[key].any() for p in network.populations.values() if not p.is_input for key in ("u_init", "v_init"))
+    return not any(
+        p.parameters[key].any() for p in network.populations.values() if not p.is_input for key in ("u_init", "v_init")
+    )
 
 
 def _run_child(folder: Path, timeout: float) -> None:
@@ -168,9 +170,7 @@ def _run_child(folder: Path, timeout: float) -> None:
         )
 
 
-def _read_trace(
-    lowered: LoweredNetwork, stimulus: Stimulus, folder: Path, record: Sequence[str] | None, state: bool
-) -> Trace:
+def _read_trace(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path, record: Sequence[str] | None, state: bool) -> Trace:
     windowed = bool(json.loads((folder / "done.json").read_text())["windowed"])
     samples, ticks = next(iter(stimulus.values())).shape[:2]
     tables: Mapping[str, dict[str, Array]] = {"spikes": {}, "u": {}, "v": {}}

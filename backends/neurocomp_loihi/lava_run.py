@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -255,6 +255,7 @@ def _interrupted_by_a_dead_child(process: Any) -> Iterator[None]:
         infrastructure = process.runtime and process.runtime._messaging_infrastructure
         actors = infrastructure.actors if infrastructure else []
         if any(actor.exitcode is not None for actor in actors):
+            signal.setitimer(signal.ITIMER_REAL, 2, 2)  # not while the tracebacks are collected
             raise LavaError(_tracebacks(actors))
 
     before = signal.signal(signal.SIGALRM, check)
@@ -299,11 +300,10 @@ def run_job(folder: Path) -> None:
     (folder / "done.json").write_text(json.dumps(done) + "\n", encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
-    """Run the job that the command line names; return the exit code."""
+def main(arguments: list[str]) -> NoReturn:
+    """Run the job that the command line names and end this process."""
     if len(arguments) != 1:
-        print("usage: python -m neurocomp_loihi.lava_run JOB_DIR", file=sys.stderr)
-        return 2
+        sys.exit("usage: python -m neurocomp_loihi.lava_run JOB_DIR")
     folder = Path(arguments[0])
     _end_on_sigterm()
     try:
@@ -313,15 +313,18 @@ def main(arguments: list[str]) -> int:
         text = getattr(error, "trace", None) or (str(error) if isinstance(error, LavaError) else traceback.format_exc())
         print(text, file=sys.stderr)
         (folder / "error.txt").write_text(text + "\n", encoding="utf-8")
-        return 1
-    return 0
+        _end(1)
+    _end(0)
 
 
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
+def _end(code: int) -> NoReturn:
+    """End at once, with every child. Lava's finalizers, at exit or when an exception is let go, wait for dead children."""
     for child in multiprocessing.active_children():
         child.kill()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not sys.exit: Lava's clean-up at exit waits for children that may be gone.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

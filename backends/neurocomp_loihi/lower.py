@@ -38,16 +38,20 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec) -> Lowering:
         if not p.fires:
             parameters["vth"] = frozen(np.int64(spec.number_format.threshold_max))
             notes.append(f"'{p.name}' never spikes: its threshold is the largest, {spec.number_format.threshold_max}")
+        potential = next(v for v in quantized.verdicts if v.population == p.name and v.register == "v")
         start = early_start(p, lag[p.name], spec.number_format)
         lossy, reason = False, None
+        if not p.fires and not potential.proved:
+            lossy, reason = True, "its potential is not proved to stay below the largest threshold, at which the chip spikes"
         if start.changed:
             parameters["u_init"], parameters["v_init"] = frozen(start.u), frozen(start.v)
-            reason = f"starts {lag[p.name]} ticks early from a corrected state, exact"
+            reason = reason or f"starts {lag[p.name]} ticks early from a corrected state, exact"
             if not start.exact.all():
                 lossy = True
                 count = int((~start.exact).sum())
                 reason = f"{count} of {p.size} neurons cannot start {lag[p.name]} ticks early without a spike or a clip"
-            notes.append(f"'{p.name}' {reason}")
+        if reason is not None:
+            notes.append(f"'{p.name}': {reason}" + (" (lossy)" if lossy else ""))
         populations[p.name] = replace(p, parameters=parameters, fires=True)
         representatives[p.name] = Representative(p.name, lag[p.name], lossy, reason)
     projections = tuple(
@@ -95,7 +99,7 @@ def lag_violations(network: IntegerNetwork, spec: HardwareSpec) -> list[Violatio
     for _, _, data in graph.edges(data=True):
         data["weight"] = -data["late"]
     for component in nx.strongly_connected_components(graph):
-        part = graph.subgraph(component)
+        part = nx.DiGraph(graph.subgraph(component))
         if not part.number_of_edges() or not nx.negative_edge_cycle(part):
             continue
         cycle = nx.find_negative_cycle(part, next(iter(sorted(component))))

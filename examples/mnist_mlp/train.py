@@ -44,7 +44,7 @@ Weights = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Settings:
-    """What the two phases share, and what `--help` explains."""
+    """The settings of both phases; `--help` explains those without a default."""
 
     current_epochs: int
     spike_epochs: int
@@ -254,18 +254,23 @@ def main() -> None:
     parser.add_argument("--test", type=Path, metavar="PATH", help=f"test images: {source} (default: as --train)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where to write (default: here)")
     parser.add_argument("--holdout", type=int, default=0, metavar="N", help="measure on N training images only")
-    parser.add_argument("--current-epochs", type=int, default=10, help="epochs on constant current (%(default)s)")
-    parser.add_argument("--spike-epochs", type=int, default=8, help="epochs on spikes (%(default)s)")
+    parser.add_argument("--current-epochs", type=int, default=12, help="epochs on constant current (%(default)s)")
+    parser.add_argument("--spike-epochs", type=int, default=10, help="epochs on spikes (%(default)s)")
     parser.add_argument("--activity", type=float, default=0.2, help="penalty on hidden spikes (%(default)s)")
     parser.add_argument("--weight-decay", type=float, default=0.1, help="AdamW weight decay (%(default)s)")
     parser.add_argument("--limit", type=float, default=0.5, help="the largest weight allowed (%(default)s)")
-    parser.add_argument("--inhibition", type=float, default=15.0, help="most inhibition of a neuron (%(default)s)")
+    parser.add_argument("--inhibition", type=float, default=12.0, help="most inhibition of a neuron (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
     settings = Settings(
-        args.current_epochs, args.spike_epochs, args.activity, args.weight_decay, args.limit, args.inhibition
+        current_epochs=args.current_epochs,
+        spike_epochs=args.spike_epochs,
+        activity=args.activity,
+        weight_decay=args.weight_decay,
+        limit=args.limit,
+        inhibition=args.inhibition,
     )
     images, labels = read_mnist(args.train, "train")
     if args.holdout:

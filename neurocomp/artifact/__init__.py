@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-import yaml
-
 from neurocomp.artifact import arrays, container
 from neurocomp.artifact.codec import Array, Codec, Malformed
 from neurocomp.errors import ArtifactError, Diagnostic, UsageError, broken_invariant
@@ -156,7 +154,7 @@ def write(artifact: Artifact, path: Path) -> str:
         The artifact's digest: the SHA-256 of the listing of its members, which its manifest holds too.
 
     Raises:
-        UsageError: The file cannot be written there, or the spec uses YAML aliases (NC0801).
+        UsageError: The file cannot be written there (NC0801).
         InternalError: A stage holds a value that its type does not allow.
     """
     members, digest = _members_of(artifact)
@@ -195,9 +193,6 @@ def _sync_folder(folder: Path) -> None:
 
 def _members_of(artifact: Artifact) -> tuple[list[tuple[str, Chunks]], str]:
     """Return the members in the order of the file, manifest first, and the digest."""
-    if _has_aliases(artifact.spec.text):
-        message = f"the spec '{artifact.spec.file}' uses YAML aliases (*name), which artifacts do not hold"
-        raise UsageError(Diagnostic("NC0801", message, hint="write the values out"))
     stored: dict[str, Chunks] = {}
 
     def store(array: Array) -> str:
@@ -253,14 +248,6 @@ def _sha256(chunks: Sequence[container.Chunk]) -> str:
     for chunk in chunks:
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def _has_aliases(text: str) -> bool:
-    """Return whether YAML refers to parts of itself, by which few bytes can describe an endless document."""
-    try:
-        return "*" in text and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
-    except yaml.YAMLError:
-        return False
 
 
 # --- reading
@@ -448,8 +435,6 @@ def _decode_spec(content: bytes, file: str) -> HardwareSpec:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed(SPEC, "UTF-8") from None
-    if _has_aliases(text):
-        raise Malformed(SPEC, "YAML without aliases")
     return load_spec(text, file)
 
 

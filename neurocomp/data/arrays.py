@@ -83,6 +83,8 @@ def load_array(reference: str, folder: Path, location: Location | None = None) -
                 hint = _closest(key, keys) if key else f"write '{file}#{keys[0]}'" if keys else None
                 raise error("NC0203", f"'{file}' holds {wanted}; its keys: {_listed(keys)}", hint)
             return _open_member(archive, key, path)
+    except NetworkError:
+        raise
     except _WrongDtype as problem:
         raise error("NC0207", f"'{reference}' has the dtype {problem}; integers, floats or booleans are needed") from None
     except (_Damaged, *_UNREADABLE) as problem:

@@ -93,7 +93,9 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
     per_core: dict[str, IntArray] = {name: np.zeros(shape, np.int64) for name in PER_CORE}
     hops_x, hops_y, crossings = (np.zeros(samples, np.int64) for _ in range(3))
     active = {
-        name: fired[name] | (trace.u[name] != 0) | (trace.v[name] != 0) for name, p in network.populations.items() if not p.is_input
+        name: fired[name] | (trace.u[name] != 0) | (trace.v[name] != 0)
+        for name, p in network.populations.items()
+        if not p.is_input
     }
     for name, placement in mapped.placements.items():
         for index in np.unique(placement.core):

@@ -121,7 +121,7 @@ class _NetworkReader(Reader):
             self.bad("NC0104", (), f"a network file is a mapping, not {described(root)}", hint)
             raise NetworkError(self.problems)
         if root.get("neurocomp", SCHEMA_VERSION) != SCHEMA_VERSION or root.get("neurocomp") is True:
-            message = f"schema version {described(root['neurocomp'])} is not known"
+            message = f"schema version {root['neurocomp']!r} is not known"
             self.bad("NC0107", ("neurocomp",), message, f"write 'neurocomp: {SCHEMA_VERSION}'")
         self.fields((), "the network", root, NETWORK_KEYS, NETWORK_NEEDS)
         name = self.text(("name",), root["name"], "name") if "name" in root else None
@@ -255,10 +255,12 @@ class _NetworkReader(Reader):
                 if "value" in value:
                     number = self.number((*at, "value"), value["value"], f"{what}: reset value")
                     values |= {"reset": "value", "reset_value": number or 0.0}
-            elif axis == "reset" and value == "value":
+            elif axis == "reset" and value in ("value", "{value: x}"):
                 self.bad("NC0104", at, f"{what}: reset to a value must say which", "write 'reset: {value: 0.5}'")
-            elif (word := self.word(at, value, f"{what}: {axis}", words)) is not None:
-                values[axis] = word
+            else:
+                choices = ("zero", "subtract", "none", "{value: x}") if axis == "reset" else words
+                word = self.word(at, value, f"{what}: {axis}", choices)
+                values |= {axis: word} if word in words else {}
         if "refractory" in table:
             at = (*place, "refractory")
             ticks = self.ticks(at, table["refractory"], f"{what}: refractory", self.timestep, MAX_COUNT)

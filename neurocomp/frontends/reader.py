@@ -94,7 +94,7 @@ class Reader:
         if isinstance(value, str) and value in words:
             return value
         hint = did_you_mean(value, words) if isinstance(value, str) else None
-        self.bad("NC0104", place, f"{what} must be one of {', '.join(words)}, not {described(value)}", hint)
+        self.bad("NC0104", place, f"{what} must be {' or '.join(words)}, not {described(value)}", hint)
         return None
 
     def member(self, place: Place, value: Any, what: str, kind: str, known: Iterable[str]) -> str | None:

@@ -18,6 +18,7 @@ from neurocomp.frontends.vocabulary import (
     MEMBRANE_AXES,
     NETWORK_KEYS,
     NETWORK_NEEDS,
+    OTHER_AXES,
     PROJECTION_KEYS,
     PROJECTION_NEEDS,
     SCHEMA_VERSION,
@@ -42,7 +43,7 @@ def schema() -> Schema:
         "type": "object",
         "minProperties": 1,
         "propertyNames": {"pattern": f"^{IDENTIFIER}$"},
-        "additionalProperties": {"oneOf": [_ref("input"), _ref("population")]},
+        "additionalProperties": {"oneOf": [_ref("input_population"), _ref("neuron_population")]},
     }
     properties: Schema = {
         "neurocomp": {"const": SCHEMA_VERSION, "description": "schema version"},
@@ -69,10 +70,15 @@ def schema() -> Schema:
             "numbers": {"type": "array", "items": {"anyOf": [{"type": "number"}, _ref("numbers")]}},
             "array": {"anyOf": [_ref("reference"), _ref("numbers")]},
             "shape": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT}},
+            "times": _each_or_all({"anyOf": [_ref("time"), _ref("endless")]}),
+            "endless": {"type": "string", "pattern": rf"^\s*\+?\.?inf\s*({_UNIT})?\s*$"},
+            "values": _each_or_all({"type": "number"}),
+            "integers": _each_or_all({"type": "integer"}),
             "ticks": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_COUNT}, _ref("time")]},
-            "input": _object({"kind": {"const": "input"}, "shape": _ref("shape")}, ("kind", "shape")),
-            "population": _object({"shape": _ref("shape"), "neuron": _ref("neuron")}, ("shape", "neuron")),
+            "input_population": _object({"kind": {"const": "input"}, "shape": _ref("shape")}, ("kind", "shape")),
+            "neuron_population": _object({"shape": _ref("shape"), "neuron": _ref("neuron")}, ("shape", "neuron")),
             "neuron": {"oneOf": [form(NEURON_MODELS[name]) for name in NEURON_MODELS for form in (_real, _native)]},
+            **_axis_definitions(),
             "pattern": _pattern(),
             "projection": _projection(),
         },
@@ -97,39 +103,46 @@ def _real(model: NeuronModel) -> Schema:
     """Return the schema of a neuron in real numbers."""
 
     def value(parameter: Parameter) -> Schema:
-        endless = {"type": "string", "pattern": rf"^\s*\+?\.?inf\s*({_UNIT})?\s*$"}
-        one: Schema = {"anyOf": [_ref("time"), endless]} if parameter.unit == "s" else {"type": "number"}
-        described: Schema = {"description": parameter.doc}
-        if parameter.default is not None:
-            described["default"] = parameter.default
-        return {"anyOf": [one, {"type": "array", "items": one}, _ref("reference")]} | described
+        default = {} if parameter.default is None else {"default": parameter.default}
+        return _ref("times" if parameter.unit == "s" else "values") | {"description": parameter.doc} | default
 
     parameters = {name: value(parameter) for name, parameter in model.parameters.items()}
     needed = [name for name, parameter in model.parameters.items() if parameter.default is None]
-    model_name = {"const": model.name, "description": model.doc}
+    model_name: Schema = {"const": model.name, "description": model.doc}
     return _object({"model": model_name, **parameters, **_axes(native=False)}, ("model", *needed))
 
 
 def _native(model: NeuronModel) -> Schema:
     """Return the schema of a neuron in a chip's integers."""
-    whole: Schema = {"type": "integer"}
-    value = {"anyOf": [whole, {"type": "array", "items": whole}, _ref("reference")]}
     defaults = native_defaults(model)
-    parameters = {name: value | ({} if one is None else {"default": one}) for name, one in defaults.items()}
-    needed = [name for name, one in defaults.items() if one is None]
-    names = {"model": {"const": model.name}, "format": {"enum": list(FORMATS)}}
+    parameters: Schema = {
+        name: _ref("integers") | ({} if default is None else {"default": default}) for name, default in defaults.items()
+    }
+    needed = [name for name, default in defaults.items() if default is None]
+    names: Schema = {"model": {"const": model.name}, "format": {"enum": list(FORMATS)}}
     return _object(names | parameters | _axes(native=True), ("model", "format", *needed))
 
 
 def _axes(*, native: bool) -> Schema:
-    axes: Schema = {axis: {"enum": list(words)} for axis, words in WORD_AXES.items() if not (native and axis in MEMBRANE_AXES)}
+    axes = [axis for axis in (*WORD_AXES, *OTHER_AXES) if not (native and axis in MEMBRANE_AXES)]
+    return {axis: _ref(axis) for axis in axes}
+
+
+def _axis_definitions() -> Schema:
+    axes: Schema = {axis: {"enum": list(words)} for axis, words in WORD_AXES.items()}
     words = [word for word in WORD_AXES["reset"] if word != "value"]
     axes["reset"] = {"anyOf": [{"enum": words}, _object({"value": {"type": "number"}}, ("value",))]}
     axes["refractory"] = _ref("ticks")
     axes["v_floor"] = {"type": "number"}
-    interval, offset = {"type": "integer", "minimum": 1}, {"type": "integer", "minimum": 0, "default": 0}
+    interval: Schema = {"type": "integer", "minimum": 1}
+    offset: Schema = {"type": "integer", "minimum": 0, "default": 0}
     axes["reset_every"] = _object({"interval": interval, "offset": offset}, ("interval",))
     return axes
+
+
+def _each_or_all(value: Schema) -> Schema:
+    """Return the schema of one value for a population, a list with one per neuron, or an array in a file."""
+    return {"anyOf": [value, {"type": "array", "items": value}, _ref("reference")]}
 
 
 def _pattern() -> Schema:

@@ -84,7 +84,10 @@ class MappedNetwork:
         network = self.lowered.network
         places = {(c.chip, c.core) for c in self.cores}
         claim(len(places) == len(self.cores), "no core is used twice")
-        claim(all(0 <= c.core < spec.limit("cores_per_chip") and 0 <= c.chip < spec.limit("chips") for c in self.cores), "cores exist")
+        claim(
+            all(0 <= c.core < spec.limit("cores_per_chip") and 0 <= c.chip < spec.limit("chips") for c in self.cores),
+            "cores exist",
+        )
         claim(all(c.tile == spec.mesh.tile(c.core) for c in self.cores), "a core's tile follows from its number")
         taken: list[NDArray[Any]] = []
         for name, population in network.populations.items():
@@ -131,4 +134,6 @@ class MappedNetwork:
             wanted = np.unique(np.concatenate(needed[index])) if needed[index] else np.zeros(0, np.int64)
             claim(len(np.unique(keys)) == len(keys), f"core {index} has one input axon per source")
             claim(np.array_equal(np.sort(keys), wanted), f"core {index} has exactly the input axons of its synapses")
-        claim({(r.source, r.target) for r in self.routes} == pairs and len(pairs) == len(self.routes), "every message has a route")
+        claim(
+            {(r.source, r.target) for r in self.routes} == pairs and len(pairs) == len(self.routes), "every message has a route"
+        )

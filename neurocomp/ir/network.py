@@ -186,12 +186,12 @@ class Network:
         for kind, table in (("encoder", self.encoders), ("decoder", self.decoders)):
             for name, entry in table.items():
                 if name not in self.populations:
-                    problems.append(
-                        Diagnostic("NC0201", f"{kind} of '{name}': there is no population '{name}'", entry.origin)
-                    )
+                    problems.append(Diagnostic("NC0201", f"{kind} of '{name}': there is no population '{name}'", entry.origin))
                 elif self.populations[name].is_input != (kind == "encoder"):
                     expected = "an input" if kind == "encoder" else "not an input"
-                    problems.append(Diagnostic("NC0201", f"{kind} of '{name}': the population must be {expected}", entry.origin))
+                    problems.append(
+                        Diagnostic("NC0201", f"{kind} of '{name}': the population must be {expected}", entry.origin)
+                    )
         if not problems:
             problems += self._cycle_problems()
         if problems:
@@ -242,14 +242,18 @@ class Network:
                 )
             )
         if projection.delay.dtype.kind not in "iu":
-            problems.append(Diagnostic("NC0207", f"projection '{name}': delays are whole ticks, not {projection.delay.dtype}", where))
+            problems.append(
+                Diagnostic("NC0207", f"projection '{name}': delays are whole ticks, not {projection.delay.dtype}", where)
+            )
         elif projection.delay.size and projection.delay.min() < 0:
             problems.append(Diagnostic("NC0209", f"projection '{name}': delay {projection.delay.min()} is negative", where))
         for what, array in (("weights", projection.weights), ("bias", projection.bias)):
             if array is None:
                 continue
             if array.dtype.kind not in "fiu":
-                problems.append(Diagnostic("NC0207", f"projection '{name}': {what} have the dtype {array.dtype}; numbers are needed", where))
+                problems.append(
+                    Diagnostic("NC0207", f"projection '{name}': {what} have the dtype {array.dtype}; numbers are needed", where)
+                )
             elif array.dtype.kind == "f" and not np.isfinite(array).all():
                 bad = np.argwhere(~np.isfinite(array))
                 index = ", ".join(str(i) for i in bad[0])
@@ -302,7 +306,9 @@ def _population_problems(population: Population) -> list[Diagnostic]:
                 )
             )
         elif value.dtype.kind not in "fiu":
-            problems.append(Diagnostic("NC0207", f"population '{name}': {key} has the dtype {value.dtype}; numbers are needed", where))
+            problems.append(
+                Diagnostic("NC0207", f"population '{name}': {key} has the dtype {value.dtype}; numbers are needed", where)
+            )
         elif np.isnan(np.asarray(value, np.float64)).any():
             problems.append(Diagnostic("NC0204", f"population '{name}': {key} is NaN", where))
         elif neuron.number_format is None and model.parameters[key].positive and not (value > 0).all():

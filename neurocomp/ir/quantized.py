@@ -115,15 +115,23 @@ class IntegerNetwork:
                 continue
             claim(set(p.parameters) == set(COMPARTMENT), f"'{p.name}' has the parameters {COMPARTMENT}")
             for key, value in p.parameters.items():
-                claim(value.dtype == np.int64 and value.shape in ((), (p.size,)), f"'{p.name}'.{key} is int64, one or per neuron")
+                claim(
+                    value.dtype == np.int64 and value.shape in ((), (p.size,)), f"'{p.name}'.{key} is int64, one or per neuron"
+                )
             for key, low, high in compartment_ranges(form) if form.checked else ():
                 value = p.parameters[key]
                 claim(bool((value >= low).all() and (value <= high).all()), f"'{p.name}'.{key} lies in {low}..{high}")
         for q in self.projections:
             source, target = self.populations[q.source], self.populations[q.target]
             kind = PATTERNS[q.pattern.kind]
-            claim(q.mantissa.shape == kind.weight_shape(q.pattern, source.size, target.size), f"'{q.name}' has its pattern's shape")
-            claim(q.delay.shape in ((), q.mantissa.shape) and (q.delay.size == 0 or int(q.delay.min()) >= 0), f"'{q.name}' has delays >= 0")
+            claim(
+                q.mantissa.shape == kind.weight_shape(q.pattern, source.size, target.size),
+                f"'{q.name}' has its pattern's shape",
+            )
+            claim(
+                q.delay.shape in ((), q.mantissa.shape) and (q.delay.size == 0 or int(q.delay.min()) >= 0),
+                f"'{q.name}' has delays >= 0",
+            )
             if form.checked:
                 claim(q.mantissa.dtype == (np.int8 if q.sign_mode == "mixed" else np.uint8), f"'{q.name}' is stored in 8 bits")
                 claim(form.weight_exp_min <= q.exponent <= form.weight_exp_max, f"the exponent of '{q.name}' is in range")

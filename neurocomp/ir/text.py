@@ -164,9 +164,14 @@ def _parameters(parameters: Mapping[str, Array]) -> Lines:
 
 
 def _semantics(semantics: Semantics) -> str:
-    """Return the semantic axes; those that are plainly off (None) are left out."""
-    axes = [(f.name, getattr(semantics, f.name)) for f in fields(semantics)]
-    return ", ".join(f"{name} {value}" for name, value in axes if value is not None)
+    """Return the semantic axes: all that name a way, and of the numbers those that change something."""
+    values = {f.name: getattr(semantics, f.name) for f in fields(semantics)}
+    used = {name for name, value in values.items() if isinstance(value, str)}
+    used |= {"reset_value"} if semantics.reset == "value" else set()
+    used |= {"refractory"} if semantics.refractory else set()
+    used |= {"v_floor"} if semantics.v_floor is not None else set()
+    used |= {"reset_interval", "reset_offset"} if semantics.reset_interval is not None else set()
+    return ", ".join(f"{name} {value}" for name, value in values.items() if name in used)
 
 
 def _projection(q: Projection) -> Lines:

@@ -168,7 +168,9 @@ def _fan_out_violation(p: IntegerPopulation, fan_out: int, spec: HardwareSpec) -
     )  # fmt: skip
 
 
-def _target_cores(network: IntegerNetwork, cores: Sequence[_OpenCore]) -> tuple[dict[str, IntArray], dict[str, list[tuple[IntArray, IntArray]]]]:
+def _target_cores(
+    network: IntegerNetwork, cores: Sequence[_OpenCore]
+) -> tuple[dict[str, IntArray], dict[str, list[tuple[IntArray, IntArray]]]]:
     """Return the core of every neuron, and per source population the distinct (neuron, target core) pairs."""
     core_of = {p.name: np.full(p.size, -1, np.int64) for p in network.populations.values() if not p.is_input}
     for index, core in enumerate(cores):
@@ -197,7 +199,7 @@ def _output_overflow(network: IntegerNetwork, spec: HardwareSpec, cores: Sequenc
                 used += np.bincount(core_of[name][neurons], minlength=len(cores))
     result: dict[str, tuple[int, int]] = {}
     limit = spec.limit("output_axons")
-    for index in np.flatnonzero(used > limit):
+    for index in np.flatnonzero(used > limit).tolist():
         worst, worst_out = "", 0
         for s in cores[index].slices:
             for neurons, _ in pairs[s.population]:
@@ -211,7 +213,9 @@ def _output_overflow(network: IntegerNetwork, spec: HardwareSpec, cores: Sequenc
 
 def _assemble(lowered: LoweredNetwork, spec: HardwareSpec, open_cores: Sequence[_OpenCore]) -> MappedNetwork:
     network = lowered.network
-    placements = {p.name: (np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)) for p in network.populations.values() if not p.is_input}
+    placements = {
+        p.name: (np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)) for p in network.populations.values() if not p.is_input
+    }
     per_chip = spec.limit("cores_per_chip")
     cores: list[Core] = []
     for index, open_core in enumerate(open_cores):
@@ -223,7 +227,9 @@ def _assemble(lowered: LoweredNetwork, spec: HardwareSpec, open_cores: Sequence[
             slot += s.size
         rows = _rows(network, spec, open_core.slices)
         number = index % per_chip
-        cores.append(Core(index // per_chip, number, spec.mesh.tile(number), rows.axon_population, rows.axon_neuron, rows.words))
+        cores.append(
+            Core(index // per_chip, number, spec.mesh.tile(number), rows.axon_population, rows.axon_neuron, rows.words)
+        )
     core_of_all, pairs = _target_cores(network, open_cores)
     messages: set[tuple[int, int]] = set()
     for name, lists in pairs.items():

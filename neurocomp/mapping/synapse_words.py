@@ -136,9 +136,9 @@ class CoreRows:
     """First synapse of each block, (blocks + 1,)."""
     index: IntArray
     """Compartment, (synapses,)."""
-    weight: IntArray
-    """Weight field as stored, unsigned."""
-    delay: IntArray
+    weight: NDArray[np.uint8]
+    """Weight field as stored."""
+    delay: NDArray[np.uint8]
     """Ticks beyond the one that every hop takes."""
 
     def words_by(self, formula: str) -> int:
@@ -244,7 +244,7 @@ def _projection_table(q: IntegerProjection, n_source: int, n_target: int) -> _Pr
     count = np.bincount(synapses.target, minlength=n_target)
     return _ProjectionTable(
         start=_running_sum(count),
-        source=synapses.source[by_target].astype(np.int32),
+        source=synapses.source[by_target].astype(np.uint16 if n_source <= 1 << 16 else np.int64),  # 16 bits sort fastest
         weight=fields.ravel()[slot].astype(np.uint8),
         delay=(delay.ravel()[slot] if delay.shape else delay.reshape(1)).astype(np.uint8),
         sign_mode=q.sign_mode,
@@ -254,19 +254,21 @@ def _projection_table(q: IntegerProjection, n_source: int, n_target: int) -> _Pr
     )
 
 
-_Found = tuple[IntArray, IntArray, IntArray, IntArray]
+_Found = tuple[IntArray, IntArray, Array, Array]
 """(source, compartment, weight, delay) of synapses sorted by source, then compartment."""
 
 
 def _gather(table: _ProjectionTable, neurons: IntArray, slots: IntArray) -> _Found:
     """Return the synapses onto some neurons of a core."""
+    by_slot = np.argsort(slots, kind="stable")
+    neurons, slots = neurons[by_slot], slots[by_slot]
     count = table.start[neurons + 1] - table.start[neurons]
     at = np.repeat(table.start[neurons] - _running_sum(count)[:-1], count) + np.arange(count.sum())
-    source = table.source[at].astype(np.int64)
-    slot = np.repeat(slots, count)
-    order = np.argsort(source * (1 + int(slots.max(initial=0))) + slot, kind="stable")
-    delay = table.delay[at][order] if table.delay.size != 1 else np.broadcast_to(table.delay, at.shape)
-    return source[order], slot[order], table.weight[at][order].astype(np.int64), delay.astype(np.int64)
+    source = table.source[at]
+    order = np.argsort(source, kind="stable")
+    at = at[order]
+    delay = table.delay[at] if table.delay.size != 1 else np.broadcast_to(table.delay, at.shape)
+    return source[order].astype(np.int64), np.repeat(slots, count)[order], table.weight[at], delay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,8 +281,8 @@ class _Blocks:
     format: IntArray
     count: IntArray
     index: IntArray
-    weight: IntArray
-    delay: IntArray
+    weight: Array
+    delay: Array
 
 
 def _blocks(
@@ -324,7 +326,7 @@ def _blocks(
     total = int(start[-1])
     new_index = np.repeat(slot[first] - start[:-1], count) + np.arange(total)  # right for runs; the sparse ones follow
     new_index[at] = slot[kept]
-    new_weight, new_delay = np.zeros(total, np.int64), np.zeros(total, np.int64)
+    new_weight, new_delay = np.zeros(total, np.uint8), np.zeros(total, np.uint8)
     new_weight[at], new_delay[at] = weight[kept], delay[kept]
 
     ids = np.full(2, -1, np.int64)
@@ -347,34 +349,38 @@ def _assemble(
     axon = np.concatenate([none, *(p.axon for p in parts)])
     order = np.concatenate([none, *(np.full(len(p.axon), p.order, np.int64) for p in parts)])
     form, count = (np.concatenate([none, *(getattr(p, name) for p in parts)]) for name in ("format", "count"))
-    synapses = {name: np.concatenate([none, *(getattr(p, name) for p in parts)]) for name in ("index", "weight", "delay")}
+    index = np.concatenate([none, *(p.index for p in parts)])
+    weight, delay = (np.concatenate([np.zeros(0, np.uint8), *(getattr(p, n) for p in parts)]) for n in ("weight", "delay"))
     begin = _running_sum(count)[:-1]
     by_axon = np.lexsort((order, axon))
     keys, first = np.unique(axon[by_axon], return_index=True)
     bounds = np.append(first, len(axon))
 
-    # A block's content as one number per synapse, so that equal bytes mean equal rows.
-    content = (((np.repeat(form, count) << 20) + synapses["index"]) << 20) + (synapses["weight"] << 8) + synapses["delay"]
-    seen: dict[tuple[bytes, ...], int] = {}
+    def content(block: int) -> tuple[int, bytes, bytes, bytes]:
+        own = slice(begin[block], begin[block] + count[block])
+        return int(form[block]), index[own].tobytes(), weight[own].tobytes(), delay[own].tobytes()
+
+    seen: dict[tuple[tuple[int, bytes, bytes, bytes], ...], int] = {}
     axon_row = np.zeros(len(keys), np.int64)
     chosen: list[IntArray] = []
     row_blocks: list[int] = []
     for number in range(len(keys)):
         blocks = by_axon[bounds[number] : bounds[number + 1]]
         blocks = blocks[count[blocks] > 0]
-        key = tuple(content[begin[b] : begin[b] + count[b]].tobytes() for b in blocks)
-        row = seen.setdefault(key, len(seen))
+        row = seen.setdefault(tuple(content(block) for block in blocks), len(seen))
         axon_row[number] = row
         if row == len(row_blocks):
             chosen.append(blocks)
             row_blocks.append(len(blocks))
     kept = np.concatenate([none, *chosen])
     block_start = _running_sum(count[kept])
-    at = np.repeat(begin[kept] - block_start[:-1], count[kept]) + np.arange(block_start[-1])
+    if not np.array_equal(kept, np.arange(len(count))):
+        at = np.repeat(begin[kept] - block_start[:-1], count[kept]) + np.arange(block_start[-1])
+        index, weight, delay = index[at], weight[at], delay[at]
     return CoreRows(
         formula, per_entry, compartments, keys >> 40, keys & ((1 << 40) - 1), axon_row, formats,
         _running_sum(np.array(row_blocks, np.int64)), form[kept], block_start,
-        synapses["index"][at], synapses["weight"][at], synapses["delay"][at],
+        index, weight, delay,
     )  # fmt: skip
 
 

@@ -116,9 +116,7 @@ def _calibrate(
             caps[name] = max(cap, min(cap * 1.9, scales[name].scale * HEADROOM / max(used, 1e-9)))
 
 
-def _build(
-    network: Network, form: NumberFormat, caps: Mapping[str, float]
-) -> _Built:
+def _build(network: Network, form: NumberFormat, caps: Mapping[str, float]) -> _Built:
     populations: dict[str, IntegerPopulation] = {}
     scales: dict[str, Scale] = {}
     projections: dict[str, IntegerProjection] = {}
@@ -212,6 +210,10 @@ def _integer_weights(weights: Array, unit: float, sign_mode: SignMode, form: Num
     signed = -weights if sign_mode == "inhibitory" else weights
     counts = np.rint(np.asarray(signed, np.float64) / unit)
     return np.clip(counts, -top if sign_mode == "mixed" else 0, top).astype(np.int64)
+
+
+_Rank = tuple[int, float, float, tuple[int, ...]]
+"""(lost threshold bits, squared error, scale, exponents) of a candidate scale."""
 
 
 class _Errors:
@@ -308,7 +310,9 @@ class _PopulationPlan:
                 highest = min(highest, limit / state_one / largest)
         wanted = 1.0
         if self.threshold is not None and self.threshold.size:
-            smallest = float(np.abs(self.threshold[self.threshold != 0]).min(initial=np.inf)) if self.threshold.any() else np.inf
+            smallest = (
+                float(np.abs(self.threshold[self.threshold != 0]).min(initial=np.inf)) if self.threshold.any() else np.inf
+            )
             wanted = MIN_THRESHOLD / smallest if np.isfinite(smallest) else 1.0
         units = [e.unit_of_largest / e.step for e in self.errors if e.largest]
         if not units and not np.isfinite(highest):
@@ -317,14 +321,14 @@ class _PopulationPlan:
         base = 1.0 / max(units) if units else wanted
         lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
         top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
-        best: tuple[float, int, float, tuple[int, ...]] | None = None
+        best: _Rank | None = None
         for octave in range(lowest_octave, top_octave + 1):
             for step in range(STEPS_PER_OCTAVE):
                 scale = 2.0 ** (octave + step / STEPS_PER_OCTAVE)
                 if scale > highest:
                     continue
                 choices = [min((e.of(e.step * 2.0**x / scale), x) for x in self._exponents(e, scale)) for e in self.errors]
-                error = sum(choice[0] for choice in choices)
+                error = float(sum(choice[0] for choice in choices))
                 if not np.isfinite(error):
                     continue
                 coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
@@ -332,12 +336,15 @@ class _PopulationPlan:
                 if best is None or self._better(rank, best):
                     best = rank
         if best is None:
+            limits = (
+                f"thresholds up to {form.threshold_max}, weights up to {_fits(form, 'mixed')[1] * 2} << {form.weight_exp_max}"
+            )
             raise UnsupportedError(
                 Diagnostic(
                     "NC0312",
                     f"no scale of '{form.name}' holds weights, threshold, bias and start of '{self.population.name}' together",
                     self.population.origin,
-                    limit=f"threshold mantissa <= {form.threshold_max}, weights <= {_fits(form, 'mixed')[1] * 2} << {form.weight_exp_max}",
+                    limit=limits,
                     hint="rescale the population so that weights and threshold are of similar size",
                 )
             )
@@ -353,7 +360,7 @@ class _PopulationPlan:
         return range(low, high + 1)
 
     @staticmethod
-    def _better(a: tuple[int, float, float, tuple[int, ...]], b: tuple[int, float, float, tuple[int, ...]]) -> bool:
+    def _better(a: _Rank, b: _Rank) -> bool:
         """Fewer lost threshold bits, then less error; of nearly equal errors the smaller scale, which leaves more headroom."""
         if a[0] != b[0]:
             return a[0] < b[0]
@@ -467,6 +474,7 @@ def _activity_warnings(network: Network, trace: Trace) -> list[str]:
         if not spikes.any():
             warnings.append(f"'{p.name}' never spikes on the calibration data (dead)")
         elif always := int(spikes.all(axis=(0, 1)).sum()):
-            warnings.append(f"{always} of {p.size} neurons of '{p.name}' spike in every tick of the calibration data (saturated)")
+            warnings.append(
+                f"{always} of {p.size} neurons of '{p.name}' spike in every tick of the calibration data (saturated)"
+            )
     return warnings
-

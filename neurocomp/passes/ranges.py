@@ -37,7 +37,9 @@ def _grow(start: IntArray, keep: IntArray, add: IntArray, ticks: int, bits: int)
     """Return the bound of x <- floor(x keep / 2**bits) + add: for ever where that converges (True), else for ``ticks``."""
     one = 1 << bits
     with np.errstate(divide="ignore", invalid="ignore"):
-        steady = np.where(keep < one, -(-add * one // np.maximum(one - keep, 1)), np.where(add == 0, start, np.iinfo(np.int64).max))
+        steady = np.where(
+            keep < one, -(-add * one // np.maximum(one - keep, 1)), np.where(add == 0, start, np.iinfo(np.int64).max)
+        )
     always = np.maximum(start, steady)
     bound = start
     for _ in range(ticks):
@@ -76,11 +78,13 @@ def _population_verdicts(
     positive, negative = input_bounds(network, p.name)
     keep_u = form.decay_one - (p.values("du") + form.current_decay_offset)
     keep_v = form.decay_one - p.values("dv")
-    bias = p.values("bias_mant") << p.values("bias_exp")
+    bias: IntArray = np.left_shift(p.values("bias_mant"), p.values("bias_exp"), dtype=np.int64)
     u_init, v_init = p.values("u_init"), p.values("v_init")
 
     def judge(register: str, always: IntArray | None, timed: IntArray, seen: int) -> Verdict:
         limit = limits[register]
+        if register == "v" and not p.fires:
+            limit = min(limit, form.threshold_max << shift)  # beyond it, a compartment of the chip spikes
         if always is not None and int(always.max(initial=0)) <= limit:
             return Verdict(p.name, register, "proved always", int(always.max(initial=0)), limit)
         if int(timed.max(initial=0)) <= limit:
@@ -115,7 +119,8 @@ def _population_verdicts(
         high_timed = _timed(np.maximum(v_init, 0), keep_v, timed_p + bias_p, ticks, bits)
     low_always, low_converges = _grow(low_start, keep_v, steady_n + bias_n, ticks, bits)
     low_timed = _timed(low_start, keep_v, timed_n + bias_n, ticks, bits)
-    always_v = np.maximum(high_always, low_always) if high_always is not None and low_converges and steady_u is not None else None
+    converging = low_converges and steady_u is not None
+    always_v = np.maximum(high_always, low_always) if high_always is not None and converging else None
     seen_v = 0 if observed is None else _seen_potential(p, observed, bias)
     verdict_v = judge("v", always_v, np.maximum(high_timed, low_timed), seen_v)
     return [verdict_a, verdict_u, verdict_v]
@@ -146,7 +151,7 @@ def _seen_accumulator(network: IntegerNetwork, p: IntegerPopulation, observed: T
         for d in np.unique(delay):
             chosen: NDArray[Any] = np.where(delay == d, weights, 0.0)
             moved = np.zeros(spikes.shape, np.float64)
-            moved[:, d:] = spikes[:, : ticks - d] if d else spikes
+            moved[:, d:] = spikes[:, : max(0, ticks - d)]
             sums = kind.forward(q.pattern, chosen, moved.reshape(samples * ticks, -1), p.size)
             a += np.rint(sums).astype(np.int64).reshape(a.shape)
     return int(np.abs(a).max(initial=0))

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neurocomp.artifact import Artifact
 from neurocomp.energy.counts import PER_CORE, Counts
 from neurocomp.energy.joules import BADGE, Energy
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.network import Network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """Counts of a simulation of declared samples, and the energy estimated from them."""
 
-    artifact: Artifact
+    network: Network
+    mapped: MappedNetwork
+    spec: HardwareSpec
     counts: Counts
     energy: Energy
     utilization: Mapping[str, Mapping[str, int]]
@@ -24,16 +28,16 @@ class Report:
         """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample."""
         counts, samples = self.counts, self.counts.samples
         totals = counts.totals()
-        mapped = self.artifact.mapped
+        mapped = self.mapped
         return {
             "schema": 1,
             "badge": BADGE,
-            "network": self.artifact.network.name,
-            "target": self.artifact.spec.name,
+            "network": self.network.name,
+            "target": self.spec.name,
             "samples": samples,
-            "ticks": self.artifact.network.ticks,
+            "ticks": self.network.ticks,
             "chip_ticks": counts.ticks,
-            "timestep_s": self.artifact.network.timestep,
+            "timestep_s": self.network.timestep,
             "counts": totals,
             "energy_j": self.energy.total.as_json(),
             "energy": self.energy.as_json(),

@@ -56,8 +56,8 @@ def simulate(network: Network, stimulus: Stimulus, *, record: Collection[str] | 
     v = {name: np.zeros(spikes[name].shape) for name in with_state}
     u = {name: np.zeros_like(v[name]) for name, neuron in with_state.items() if NEURON_MODELS[neuron.model].has_current}
 
-    plan = _Plan.of(network)
-    step = _chunk_size(network)
+    plan = _Plan.of(network, ticks)
+    step = _chunk_size(network, ticks)
     for start in range(0, samples, step):
         chunk = slice(start, min(start + step, samples))
         run = _Run(network, plan, {name: values[chunk] for name, values in stimulus.items()}, chunk.stop - start)
@@ -104,7 +104,7 @@ class _Plan:
     """Source -> the ticks back that its spikes are still needed."""
 
     @staticmethod
-    def of(network: Network) -> _Plan:
+    def of(network: Network, ticks: int) -> _Plan:
         synapses: dict[str, list[_Synapses]] = {name: [] for name in network.populations}
         memory = dict.fromkeys(network.populations, 0)
         for projection in network.projections:
@@ -113,7 +113,8 @@ class _Plan:
                 factor = 2.0 ** (projection.native.weight_exp + LAVA_UNCHECKED.state_shift)
             weights = np.asarray(projection.weights, np.float64)
             weights = weights if factor == 1.0 else weights * factor
-            for delay in np.unique(projection.delay):
+            arriving = projection.delay < ticks
+            for delay in np.unique(projection.delay[arriving]):
                 chosen = np.where(projection.delay == delay, weights, 0.0) if projection.delay.ndim else weights
                 synapses[projection.target].append(_Synapses(projection, chosen, int(delay)))
                 memory[projection.source] = max(memory[projection.source], int(delay))
@@ -224,10 +225,10 @@ def _order(network: Network) -> list[str]:
     return list(nx.lexicographical_topological_sort(graph, key=rank.__getitem__))
 
 
-def _chunk_size(network: Network) -> int:
+def _chunk_size(network: Network, ticks: int) -> int:
     """Return how many samples run together."""
     sizes = {population.name: population.size for population in network.populations.values()}
-    delayed = sum(sizes[q.source] * int(q.delay.max()) for q in network.projections if q.delay.size)
+    delayed = sum(sizes[q.source] * min(int(q.delay.max()), ticks) for q in network.projections if q.delay.size)
     synapses = sum(q.weights.size for q in network.projections if q.weights.ndim == 1)
     per_sample = 8 * (8 * sum(sizes.values()) + delayed + synapses)
     return max(1, min(_MAX_CHUNK, _CHUNK_BYTES // max(1, per_sample)))

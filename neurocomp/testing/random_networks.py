@@ -206,7 +206,7 @@ def native_network(choices: Choices, variety: Variety = DEFAULT) -> Network:
 
 def _native_weights(choices: Choices, shape: tuple[int, ...], extreme: bool) -> tuple[Array, NativeWeights]:
     """Draw weights that the format represents without loss, int16."""
-    modes: tuple[SignMode, ...] = ("mixed", "mixed", "excitatory", "inhibitory")
+    modes: tuple[SignMode, ...] = ("mixed", "mixed", "excitatory", "excitatory", "inhibitory")
     mode = choices.one_of(modes)
     bits = choices.one_of((8, 8, 6, 4, 2))
     exponent = choices.integer(5, LOIHI.weight_exp_max) if extreme else choices.one_of((0, 0, 1, 2, 3, -1, -3))
@@ -241,7 +241,7 @@ def _native_neuron(choices: Choices, variety: Variety, n: int, silent: bool, dri
         return int(np.clip(drive * factor, 1, LOIHI.threshold_max))
 
     zero = frozen(np.array(0, np.int64))
-    vth = values(threshold(0.7), threshold(0.3), threshold(2.0))
+    vth = values(threshold(0.5), threshold(0.2), threshold(1.5))
     dv = values(409, 128, 2048, 0, 4095, 1)
     bias_mant, bias_exp = zero, zero
     if variety.biases and choices.chance(30):

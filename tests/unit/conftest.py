@@ -50,7 +50,6 @@ def samples() -> Samples:
 
 def network() -> Network:
     """Return three pixels, four hidden neurons and two digits."""
-    rng = np.random.Generator(np.random.Philox(1))
     lif = {
         "tau_mem": frozen(0.02),
         "r": frozen(1.0),
@@ -58,7 +57,7 @@ def network() -> Network:
         "v_init": frozen(0.0),
     }
     li = {"tau_mem": frozen(np.inf), "r": frozen(1.0), "v_init": frozen(0.0)}
-    hidden = rng.normal(size=(4, 3)).astype(np.float32)
+    hidden = np.arange(-1.5, 1.5, 0.25, dtype=np.float32).reshape(4, 3)
     chain = Pattern("sparse", {"sources": frozen(np.array([0, 1, 3])), "targets": frozen(np.array([1, 0, 1]))})
     return Network(
         name="tiny",
@@ -86,7 +85,7 @@ def integers(lag: dict[str, int]) -> IntegerNetwork:
     def compartments(**values: Any) -> dict[str, NDArray[Any]]:
         return {name: frozen(values.get(name, 0), np.int64) for name in COMPARTMENT}
 
-    rng = np.random.Generator(np.random.Philox(2))
+    mantissa = np.arange(-60, 60, 10, dtype=np.int8).reshape(4, 3)
     return IntegerNetwork(
         name="tiny",
         timestep=0.001,
@@ -99,7 +98,7 @@ def integers(lag: dict[str, int]) -> IntegerNetwork:
         },
         projections=(
             IntegerProjection(
-                "p0", "pixels", "hidden", Pattern("dense"), frozen(rng.integers(-128, 128, (4, 3)).astype(np.int8)), 1,
+                "p0", "pixels", "hidden", Pattern("dense"), frozen(mantissa), 1,
                 "mixed", 8, 0, frozen(np.int64(lag["hidden"])),
             ),
             IntegerProjection(
@@ -113,12 +112,12 @@ def integers(lag: dict[str, int]) -> IntegerNetwork:
 def quantized() -> QuantizedNetwork:
     """Return the quantized network with a verdict for each register."""
     verdicts = tuple(
-        Verdict(population, register, kind, bound, 8388606, ticks, count)  # type: ignore[arg-type]
+        Verdict(population, register, kind, bound, limit, ticks, count)  # type: ignore[arg-type]
         for population in ("hidden", "digits")
-        for register, kind, bound, ticks, count in (
-            ("accumulator", "proved always", 766, None, 0),
-            ("u", "proved for T ticks", 49024, 8, 0),
-            ("v", "observed", 12345, None, 5),
+        for register, kind, bound, limit, ticks, count in (
+            ("accumulator", "proved always", 766, 32768, None, 0),
+            ("u", "proved for T ticks", 49024, 8388608, 8, 0),
+            ("v", "observed", 12345, 8388606, None, 5),
         )
     )
     scale = Scale("hidden", 100.0, (("v_threshold", "0.1 .. 2.0", "10 .. 200"), ("tau_mem", "20 ms", "200 (19.97 ms)")))

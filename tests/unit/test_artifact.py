@@ -340,16 +340,6 @@ def test_a_value_that_its_type_does_not_allow_is_our_bug(tiny: Artifact, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_spec_with_aliases_is_not_stored(tiny: Artifact, tmp_path: Path) -> None:
-    text = tiny.spec.text.replace("decay_bits: 12", "decay_bits: &twelve 12").replace("bias_bits: 12", "bias_bits: *twelve")
-    with pytest.raises(UsageError) as caught:
-        write(replace(tiny, spec=replace(tiny.spec, text=text)), tmp_path / "x.ncz")
-    assert str(caught.value) == (
-        "error[NC0801 usage]: the spec 'loihi.yaml' uses YAML aliases (*name), which artifacts do not hold\n"
-        "hint:  write the values out"
-    )
-
-
 # --- reading what is no artifact
 
 
@@ -611,7 +601,6 @@ def substitute(old: str, new: str) -> Edit:
             "is not the digest of the stored samples",
         ),
         ("spec.yaml", substitute("value: 128", "value: -1"), "limits.cores_per_chip.value: -1 is impossible"),
-        ("spec.yaml", lambda _: b"a: &a [1]\nb: [*a, *a]\n", "spec.yaml is not YAML without aliases"),
         ("spec.yaml", lambda _: b"[" * 5000, "is damaged"),
         ("spec.yaml", lambda _: b"\xff", "spec.yaml is not UTF-8"),
         ("spec.yaml", lambda _: b" " * (2 << 20), "spec.yaml is not at most 1048576 bytes long"),

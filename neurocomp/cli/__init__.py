@@ -1,0 +1,108 @@
+"""The command line: one module per command; each parses, calls `neurocomp.api` and prints.
+
+A command's module is imported when the command is invoked, and what it computes with when it runs, so that ``--help`` needs
+click alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from neurocomp import __version__
+from neurocomp.cli import failures, output
+
+COMMANDS = {
+    "compile": "Compile a network for a chip into one file (.ncz).",
+    "check": "List every reason why a network does not run on a chip.",
+    "run": "Simulate a network, or what was compiled from it.",
+    "verify": "Prove that all simulations agree bit for bit.",
+    "evaluate": "Compare accuracies: real numbers and the chip's integers.",
+    "report": "Count events, and estimate energy from them.",
+    "export": "Write what was compiled in a form for other tools.",
+    "targets": "List the chips that are installed.",
+    "explain": "Say what a code such as NC0412 means.",
+    "doctor": "Test this installation.",
+}
+"""Command -> its line in ``neurocomp --help``, in the order of use. The module has the command's name."""
+
+EPILOG = """\
+'neurocomp COMMAND --help' begins with examples. Every command takes --json and --quiet. docs/cli.md lists exit codes,
+environment variables and how to get completion in your shell."""
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"neurocomp.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise failures.UnknownCommand(args[0], list(COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, invoke_without_command=True, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="neurocomp", message="%(prog)s %(version)s")
+@click.pass_context
+def commands(ctx: click.Context) -> None:
+    """Compile spiking neural networks for neuromorphic chips, and prove what was done.
+
+    \b
+      neurocomp compile net.yaml --target loihi
+      neurocomp verify  net.ncz
+      neurocomp report  net.ncz
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; whatever goes wrong is printed as users read it."""
+    output.prepare_streams()
+    try:
+        code: Any = commands.main(list(arguments), prog_name="neurocomp", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return failures.report(error, as_json="--json" in arguments)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            # An exit instead of a sudden death, so that temporary files are removed on the way.
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+__all__ = ["main", "run"]

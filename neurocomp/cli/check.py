@@ -1,0 +1,79 @@
+"""``neurocomp check``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neurocomp.cli.command import Command, network_file, target
+from neurocomp.cli.failures import colored
+from neurocomp.cli.output import Output, has_color
+from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("neurocomp check net.yaml --target loihi", "exit code 0: compiles; 4: unsupported; 5: does not fit"),
+        ("neurocomp check net.yaml --target ./my_chip.yaml --json", ""),
+    ),
+)
+@network_file
+@target
+def command(path: Path, target: str, output: Output) -> int:
+    """List every reason why a network does not run on a chip.
+
+    All violations of the first stage that has some are listed; nothing is written.
+    """
+    from neurocomp import api, pipeline
+
+    found: list[Diagnostic] = []
+    documents: list[dict[str, Any]] = []
+    failure: NeurocompError | None = None
+    with output.busy(f"checking {path.name} for {target}"):
+        network = api.load(path)
+        if isinstance(network, api.Compiled):
+            hint = "give the network file"
+            raise UsageError(Diagnostic("NC0801", f"'{path}' is an artifact, already compiled", hint=hint))
+        try:
+            violations = api.check(network, target)
+            found = [violation.diagnostic() for violation in violations]
+            documents = [violation.as_json() for violation in violations]
+            failure = pipeline.violation_error(violations) if violations else None
+        except (UnsupportedError, CapacityError) as error:
+            found, failure = list(error.diagnostics), error
+            documents = [_document(diagnostic) for diagnostic in found]
+    if output.as_json:
+        output.json(
+            {
+                "target": target,
+                "inputs": {p.name: p.shape for p in network.inputs},
+                "outputs": {p.name: p.shape for p in network.outputs},
+                "ok": not found,
+                "violations": documents,
+            }
+        )
+    elif not output.quiet:
+        for diagnostic in found:
+            click.echo(colored(diagnostic.render(), has_color(sys.stdout)) + "\n")
+        count = "1 violation" if len(found) == 1 else f"{len(found)} violations"
+        click.echo(f"'{network.name}' has {count} on {target}" if found else f"'{network.name}' compiles for {target}")
+    return failure.exit_code if failure else 0
+
+
+def _document(diagnostic: Diagnostic) -> dict[str, Any]:
+    """Return what a pass refused in the form of a violation."""
+    unknown = dict.fromkeys(("subject", "actual"))
+    where = str(diagnostic.location) if diagnostic.location else None
+    return {
+        "code": diagnostic.code,
+        **unknown,
+        "message": diagnostic.message,
+        "limit": diagnostic.limit,
+        "source": diagnostic.limit,
+        "hint": diagnostic.hint,
+        "location": where,
+    }

@@ -1,0 +1,146 @@
+"""What all commands share: help that begins with examples, ``--json`` and ``--quiet``, options about data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from neurocomp.cli.output import Output
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose function gets an ``output: Output`` beside its own parameters and may return an exit code."""
+
+    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+        """(command line, what it does)"""
+        self.params += [
+            click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON (schema 1)."),
+            click.Option(["-q", "--quiet"], is_flag=True, help="Print no summary, warnings or progress."),
+        ]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the function."""
+        ctx.params["output"] = Output(ctx.params.pop("as_json"), ctx.params.pop("quiet"))
+        return super().invoke(ctx)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the purpose and the examples first, then usage and options."""
+        lines = [f"{line}\n      {what}" if what else line for line, what in self.examples]
+        purpose, _, rest = (self.help or "").partition("\n\n")
+        formatter.write_text(purpose)
+        formatter.write("\nExamples:\n" + "".join(f"  {line}\n" for line in lines) + "\n")
+        self.format_usage(ctx, formatter)
+        if rest:
+            formatter.write_paragraph()
+            formatter.write_text(rest)
+        self.format_options(ctx, formatter)
+
+
+class FileName(click.ParamType[Path]):
+    """The name of a file to write, whose ending says what it holds."""
+
+    name = "file"
+
+    def __init__(self, suffix: str) -> None:
+        self.suffix = suffix
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path, if it ends as it should."""
+        path = Path(value)
+        if path.suffix != self.suffix:
+            self.fail(f"'{path}' must end with {self.suffix}", param, ctx)
+        return path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete with files."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+def network_or_artifact(function: Function) -> Function:
+    """Add the argument NET|ART."""
+    return click.argument("path", metavar="NET|ART", type=click.Path(path_type=Path))(function)
+
+
+def network_file(function: Function) -> Function:
+    """Add the argument NET."""
+    return click.argument("path", metavar="NET", type=click.Path(path_type=Path))(function)
+
+
+def artifact_file(function: Function) -> Function:
+    """Add the argument ART."""
+    return click.argument("path", metavar="ART", type=click.Path(path_type=Path))(function)
+
+
+def target(function: Function) -> Function:
+    """Add ``--target``."""
+    what = "Name of a chip ('neurocomp targets' lists them), or of a file that describes one, ./my_chip.yaml."
+    return click.option("--target", "-t", required=True, metavar="T", help=what, shell_complete=_complete_target)(function)
+
+
+def samples(function: Function) -> Function:
+    """Add ``--samples``."""
+    return click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use at most N samples.")(function)
+
+
+def stimulus(function: Function) -> Function:
+    """Add ``--input``."""
+    what = "Spikes as they leave the encoders: an integer array (samples, ticks, *shape) per input population, named as it."
+    kind = click.Path(path_type=Path)
+    return click.option("--input", "-i", "inputs", type=kind, metavar="X.npz", help=what)(function)
+
+
+def data(function: Function) -> Function:
+    """Add ``--data``."""
+    what = "Data (samples, *shape) of an input population, in place of the declared ones; repeatable."
+    return click.option("--data", multiple=True, metavar="POP=FILE.npz#key", callback=_references, help=what)(function)
+
+
+def labels(function: Function) -> Function:
+    """Add ``--labels``."""
+    return click.option("--labels", metavar="FILE.npz#key", help="The right answers, in place of the declared ones.")(function)
+
+
+def completed_by(*words: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return a completion that knows some words, of a value that may also be another one."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+    return complete
+
+
+def _complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from neurocomp import registry
+
+    if "/" in incomplete or incomplete.startswith("."):
+        return [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(name) for name in registry.spec_files() if name.startswith(incomplete)]
+
+
+def _references(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return POP=FILE.npz#key as a table."""
+    table: dict[str, str] = {}
+    for value in values:
+        population, equals, reference = value.partition("=")
+        if not (population and equals and reference):
+            raise click.BadParameter(f"'{value}' is not POP=FILE.npz#key", ctx, param)
+        if population in table:
+            raise click.BadParameter(f"'{population}' is given twice", ctx, param)
+        table[population] = reference
+    return table

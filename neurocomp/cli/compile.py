@@ -1,0 +1,129 @@
+"""``neurocomp compile``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neurocomp.cli.command import Command, FileName, completed_by, network_file, target
+from neurocomp.cli.output import Output
+from neurocomp.errors import Diagnostic, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from neurocomp.api import Compiled
+    from neurocomp.report.headroom import Headroom
+
+STAGES = ("network", "quantized", "lowered", "mapped", "program")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("neurocomp compile net.yaml --target loihi", "writes net.ncz here and prints what it needs"),
+        ("neurocomp compile net.yaml -t loihi -o out/net.ncz --json", ""),
+        ("neurocomp compile net.yaml -t loihi --emit quantized", "shows what each number became"),
+    ),
+)
+@network_file
+@target
+@click.option("--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: NET's name with .ncz, here.")
+@click.option(
+    "--emit",
+    multiple=True,
+    metavar="STAGE,...",
+    shell_complete=completed_by(*STAGES),
+    help=f"Print stages as text: {', '.join(STAGES)}; the summary then goes to stderr.",
+)
+def command(path: Path, target: str, out: Path | None, emit: tuple[str, ...], output: Output) -> None:
+    """Compile a network for a chip into one file (.ncz)."""
+    stages = _stages(emit)
+    from neurocomp import api
+    from neurocomp.report.headroom import first_to_run_out
+
+    with output.busy(f"compiling {path.name} for {target}"):
+        compiled = api.compile(path, target)
+        out = out or Path(path.stem + ".ncz")
+        digest = compiled.save(out)
+        utilization = compiled.utilization()
+        headroom = first_to_run_out(compiled.artifact.mapped, compiled.artifact.spec, utilization)
+    texts = {stage: _text(compiled, stage) for stage in stages}
+    if output.as_json:
+        output.json(_document(compiled, out, digest, headroom, texts))
+        return
+    for stage, text in texts.items():
+        click.echo(f"--- {stage}\n{text}", nl=False)
+    if not output.quiet:
+        from neurocomp.report import terminal
+
+        written = f"{out} ({out.stat().st_size / 1000:,.0f} kB, sha256 {digest[:12]})"
+        made = compiled.artifact
+        summary = terminal.compilation(
+            made.network,
+            made.quantized,
+            made.mapped,
+            made.spec,
+            notes=made.notes,
+            utilization=utilization,
+            headroom=headroom,
+            written=written,
+        )
+        output.summary(summary, messages=bool(texts))
+        output.suggest(f"neurocomp verify {out}")
+
+
+def _stages(emit: tuple[str, ...]) -> list[str]:
+    """Return the stages to print, in the order of the path."""
+    wanted = [stage.strip() for value in emit for stage in value.split(",") if stage.strip()]
+    for stage in wanted:
+        if stage not in STAGES:
+            hint = did_you_mean(stage, STAGES)
+            raise UsageError(Diagnostic("NC0801", f"--emit: there is no stage '{stage}'", hint=hint))
+    return [stage for stage in STAGES if stage in wanted]
+
+
+def _text(compiled: Compiled, stage: str) -> str:
+    from neurocomp.ir import text
+
+    write: Any = getattr(text, f"{stage}_text")
+    result: str = write(getattr(compiled.artifact, stage))
+    return result
+
+
+def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, texts: dict[str, str]) -> dict[str, Any]:
+    artifact, network = compiled.artifact, compiled.network
+    warnings = artifact.quantized.warnings
+    document = {
+        "artifact": str(out),
+        "target": artifact.spec.name,
+        "cores": len(artifact.mapped.cores),
+        "chips": artifact.mapped.chips,
+        "utilization": compiled.utilization(),
+        "inputs": {p.name: p.shape for p in network.inputs},
+        "outputs": {p.name: p.shape for p in network.outputs},
+        "ticks": network.ticks,
+        "chip_ticks": network.ticks + artifact.lowered.largest_lag,
+        "digest": digest,
+        "folded": [name for name in network.populations if name not in artifact.lowered.map],
+        "lags": dict(artifact.lowered.lag),
+        "warnings": warnings,
+        "notes": [note for note in artifact.notes if note not in warnings],
+        "choices": [
+            {"subject": c.subject, "axis": c.axis, "value": c.value, "origin": c.origin} for c in network.choices
+        ],
+        "verdicts": [
+            {
+                "population": v.population,
+                "register": v.register,
+                "kind": v.kind,
+                "bound": v.bound,
+                "limit": v.limit,
+                "ticks": v.ticks,
+                "samples": v.samples,
+            }
+            for v in artifact.quantized.verdicts
+        ],
+        "first_to_run_out": {"resource": headroom.resource, "factor": headroom.factor, "reason": headroom.reason},
+    }
+    return {**document, "emit": texts} if texts else document

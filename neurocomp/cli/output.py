@@ -1,0 +1,139 @@
+"""Where output goes: data to stdout, messages and progress to stderr; rich is imported by the first text that needs it."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+WIDTH_OF_FILES = 100
+"""Columns of text that goes into a file or a pipe."""
+
+_PLAIN = {"·": "-", "→": "->", "×": "x", "µ": "u", "±": "+-", "█": "#", "░": ".", "…": "...", "−": "-", "’": "'"}
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Stand in for signs that a terminal cannot show."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("neurocomp", _plain)
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr usable whatever they are: closed, or of an encoding that lacks some of our signs."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="neurocomp")
+
+
+def has_color(stream: TextIO) -> bool:
+    """Return whether colors are wanted on a stream (NO_COLOR, TERM=dumb, no terminal: no)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Write one JSON document to stdout; ASCII, so that every terminal and pipe carries it unchanged."""
+    sys.stdout.write(json.dumps(_json(document), indent=2, allow_nan=False) + "\n")
+
+
+def _json(value: Any) -> Any:
+    """Return a value of JSON's types; numbers that JSON does not have become text."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(entry) for entry in value]
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one command may print."""
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def json(self, document: Mapping[str, Any]) -> None:
+        """Print the result of a command that was called with ``--json``."""
+        print_json({"schema": 1, **document})
+
+    def show(self, *parts: RenderableType, messages: bool = False) -> None:
+        """Print text for people, to stdout; to stderr where stdout carries something else."""
+        stream = sys.stderr if messages else sys.stdout
+        console = _console(stream)
+        with console.capture() as captured:
+            console.print(*parts, sep="\n")
+        # rich pads columns with spaces, which are in the way where text is copied or compared.
+        stream.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    def summary(self, *parts: RenderableType, messages: bool = False) -> None:
+        """Print text for people that ``--quiet`` turns off."""
+        if not self.quiet:
+            self.show(*parts, messages=messages)
+
+    def warn(self, message: str) -> None:
+        """Print a warning to stderr."""
+        if not self.quiet:
+            head = "\x1b[33mwarning\x1b[0m" if has_color(sys.stderr) else "warning"
+            sys.stderr.write(f"{head}: {message}\n")
+
+    def suggest(self, command: str) -> None:
+        """Print the next command that a person would want, where a person sits."""
+        if not self.quiet and not self.as_json and sys.stderr.isatty():
+            line = f"next: {command}"
+            sys.stderr.write(f"\x1b[2m{line}\x1b[0m\n" if has_color(sys.stderr) else f"{line}\n")
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something takes its time."""
+        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield
+            return
+        with _console(sys.stderr).status(f"{what} ..."):
+            yield
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    columns = os.environ.get("COLUMNS", "")
+    width = None if stream.isatty() else int(columns) if columns.isdigit() and int(columns) else WIDTH_OF_FILES
+    return Console(
+        file=stream,
+        width=width,
+        color_system="auto" if has_color(stream) else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def events_as_json(events: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return registers that clipped or wrapped as ``--json`` prints them."""
+    keys = ("population", "register", "count", "sample", "tick", "neuron")
+    return [{key: getattr(event, key) for key in keys} for event in events]
+
+
+def event_text(event: Any) -> str:
+    """Return a register that clipped or wrapped as one line."""
+    times = "once" if event.count == 1 else f"{event.count:,} times"
+    return (
+        f"{event.register} of '{event.population}' left its range {times}, "
+        f"first in sample {event.sample}, tick {event.tick}, neuron {event.neuron}"
+    )

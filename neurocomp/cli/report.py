@@ -1,0 +1,58 @@
+"""``neurocomp report``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from neurocomp.cli.artifacts import load_artifact
+from neurocomp.cli.command import Command, artifact_file, data, samples, stimulus
+from neurocomp.cli.output import Output
+from neurocomp.errors import Diagnostic, UsageError
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("neurocomp report net.ncz", "20 of the declared samples"),
+        ("neurocomp report net.ncz --samples 500 --json", ""),
+        ("neurocomp report net.ncz --costs davies2018", "other published costs of the same chip"),
+    ),
+)
+@artifact_file
+@samples
+@stimulus
+@data
+@click.option("--costs", metavar="NAME", help="A cost source of the target; default: the one that its spec names.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json is the same as --json.",
+)
+def command(
+    path: Path,
+    samples: int | None,
+    inputs: Path | None,
+    data: Mapping[str, str],
+    costs: str | None,
+    form: str,
+    output: Output,
+) -> None:
+    """Count events, and estimate energy from them."""
+    if data and inputs is not None:
+        raise UsageError(Diagnostic("NC0801", "--input and --data both say what goes in", hint="leave one of them out"))
+    compiled = load_artifact(path, "report")
+    with output.busy(f"counting the events of {path.name}"):
+        given = compiled.samples(data) if data else None
+        result = compiled.report(samples=given, count=samples, costs=costs, inputs=inputs)
+    if output.as_json or form == "json":
+        output.json(result.as_json())
+        return
+    from neurocomp.report import terminal
+
+    output.show(terminal.report(result))

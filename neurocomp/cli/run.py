@@ -1,0 +1,152 @@
+"""``neurocomp run``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neurocomp.cli.command import Command, FileName, completed_by, data, network_or_artifact, samples, stimulus
+from neurocomp.cli.output import Output, event_text, events_as_json
+from neurocomp.errors import Diagnostic, UsageError
+
+if TYPE_CHECKING:
+    from neurocomp.api import Run
+    from neurocomp.ir.network import Network, Samples
+
+ENGINES = ("float", "reference", "fast", "chip", "lava")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("neurocomp run net.yaml -o trace.npz", "in real numbers, on the declared data"),
+        ("neurocomp run net.ncz --engine chip --input spikes.npz -o trace.npz", "the bytes for the chip, on given spikes"),
+        ("neurocomp run net.ncz --probe all --state --samples 1 -o trace.npz", "every spike, current and potential"),
+    ),
+)
+@network_or_artifact
+@click.option(
+    "--engine",
+    "-e",
+    metavar="E",
+    shell_complete=completed_by(*ENGINES),
+    help=f"One of {', '.join(ENGINES)}; default: float for a network, reference for an artifact.",
+)
+@stimulus
+@click.option("--raw", is_flag=True, help="X.npz holds data (samples, *shape), which go through the encoders first.")
+@click.option("--out", "-o", type=FileName(".npz"), metavar="TRACE.npz", help="Write the arrays; docs/cli.md lists their names.")
+@click.option(
+    "--probe",
+    type=click.Choice(["outputs", "all"]),
+    default="outputs",
+    show_default=True,
+    help="Populations that are recorded.",
+)
+@click.option("--state", is_flag=True, help="Record potentials, and currents where the model has them.")
+@click.option(
+    "--stage",
+    type=click.Choice(["lowered", "quantized"]),
+    default="lowered",
+    show_default=True,
+    help="What is executed: the chip's own neurons, or the integers before lowering.",
+)
+@samples
+@data
+def command(
+    path: Path,
+    engine: str | None,
+    inputs: Path | None,
+    raw: bool,
+    out: Path | None,
+    probe: str,
+    state: bool,
+    stage: str,
+    samples: int | None,
+    data: Mapping[str, str],
+    output: Output,
+) -> None:
+    """Simulate a network, or what was compiled from it."""
+    if raw and inputs is None:
+        raise UsageError(Diagnostic("NC0801", "--raw says what --input holds", hint="add --input X.npz"))
+    if data and inputs is not None:
+        raise UsageError(Diagnostic("NC0801", "--input and --data both say what goes in", hint="leave one of them out"))
+    from neurocomp import api
+
+    loaded = api.load(path)
+    is_compiled = isinstance(loaded, api.Compiled)
+    engine = engine or ("reference" if is_compiled else "float")
+    with output.busy(f"running {path.name} on {engine}"):
+        if isinstance(loaded, api.Compiled):
+            given = _samples(loaded.network, inputs, raw, data, loaded.artifact.samples)
+            spikes = None if raw else inputs
+            result = loaded.run(engine, spikes, samples=given, count=samples, probe=probe, state=state, stage=stage)
+            network = loaded.network
+        else:
+            _only_float(path, engine, stage)
+            network = loaded
+            given = _samples(network, inputs, raw, data, network.data.samples)
+            arrays = api.stimulus_of(network, None if raw else inputs, given, samples, "run")
+            result = api.run_float(network, arrays, probe=probe, state=state)
+        if out is not None:
+            result.save(out)
+    for event in result.events:
+        output.warn(event_text(event))
+    if output.as_json:
+        n_samples, n_ticks = next(iter(result.arrays.values())).shape[:2]
+        output.json(
+            {
+                "engine": engine,
+                "samples": n_samples,
+                "ticks": n_ticks,
+                "output": str(out) if out else None,
+                "arrays": {key: {"shape": a.shape, "dtype": str(a.dtype)} for key, a in result.arrays.items()},
+                "events": events_as_json(result.events),
+            }
+        )
+    elif not output.quiet:
+        _print(result, network, out, output)
+
+
+def _only_float(path: Path, engine: str, stage: str) -> None:
+    """Refuse what needs integers, as a network has none yet."""
+    hint = f"compile it first: neurocomp compile {path} --target loihi -o {path.stem}.ncz"
+    if engine != "float":
+        message = f"engine '{engine}' executes what was compiled, and '{path}' is a network"
+        raise UsageError(Diagnostic("NC0801", message, hint=hint))
+    if stage != "lowered":
+        raise UsageError(Diagnostic("NC0801", f"'{path}' is a network and has no stage '{stage}'", hint=hint))
+
+
+def _samples(
+    network: Network, inputs: Path | None, raw: bool, data: Mapping[str, str], declared: Samples | None
+) -> Samples | None:
+    """Return the data for the encoders: of ``--input X.npz --raw``, of ``--data``, or what the file declares."""
+    from neurocomp import api
+
+    if raw:
+        data = {p.name: f"{inputs}#{p.name}" for p in network.inputs}
+    return api.samples_of(network, data, None, declared)
+
+
+def _print(result: Run, network: Network, out: Path | None, output: Output) -> None:
+    from rich.text import Text
+
+    from neurocomp.report import terminal
+
+    rows = []
+    for key, array in result.arrays.items():
+        kind, _, name = key.partition("/")
+        if kind == "spikes":
+            n_samples, n_ticks = array.shape[:2]
+            spikes, size = int((array != 0).sum()), network.populations[name].size
+            rate = spikes / (n_samples * n_ticks * size)
+            hertz = f"{rate / network.timestep:,.1f} Hz"
+            rows.append((name, f"{size:,}", f"{spikes:,}", terminal.number(spikes / n_samples), terminal.percent(rate), hertz))
+    head = f"{network.name} on {result.engine}: {terminal.counted(n_samples, 'sample')} of {terminal.counted(n_ticks, 'tick')}"
+    titles = ("population", "neurons", "spikes", "per sample", "per neuron and tick", "rate")
+    output.summary(Text(head, "bold"), terminal.table(titles, rows))
+    if out is not None:
+        output.summary(Text(f"written: {out} ({', '.join(result.arrays)})"))

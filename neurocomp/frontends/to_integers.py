@@ -1,0 +1,120 @@
+"""Every integer parameter and connection of a compiled network, flat and by documented keys, for other simulators.
+
+docs/integers.md lists the keys and writes out the update; nothing of neurocomp is needed to use them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork
+from neurocomp.models.patterns import PATTERNS
+
+Array = NDArray[Any]
+
+SCHEMA = 1
+
+
+def from_quantized(quantized: QuantizedNetwork) -> dict[str, Array]:
+    """Return the integers of the logical populations, before lowering: no lags, no places."""
+    network = quantized.network
+    lag = dict.fromkeys(network.populations, 0)
+    logical = {name: {"population": name, "lag": 0, "lossy": False} for name in network.populations}
+    return {**_network(network, "quantized", lag, logical), **_lags(lag)}
+
+
+def from_mapped(mapped: MappedNetwork) -> dict[str, Array]:
+    """Return the integers of the chip's own populations, with their lags and places."""
+    lowered = mapped.lowered
+    arrays = {**_network(lowered.network, "lowered", lowered.lag, _logical(lowered)), **_lags(lowered.lag)}
+    for name, placement in mapped.placements.items():
+        arrays[f"population/{name}/core"] = placement.core.astype(np.int64)
+        arrays[f"population/{name}/slot"] = placement.slot.astype(np.int64)
+    for key, values in (
+        ("chip", [core.chip for core in mapped.cores]),
+        ("core", [core.core for core in mapped.cores]),
+        ("tile_x", [core.tile[0] for core in mapped.cores]),
+        ("tile_y", [core.tile[1] for core in mapped.cores]),
+    ):
+        arrays[f"cores/{key}"] = np.array(values, np.int64)
+    return arrays
+
+
+def _logical(lowered: LoweredNetwork) -> dict[str, dict[str, Any]]:
+    """Return where each of the user's populations is."""
+    return {name: {"population": r.population, "lag": r.lag, "lossy": r.lossy} for name, r in lowered.map.items()}
+
+
+def _lags(lag: Mapping[str, int]) -> dict[str, Array]:
+    return {f"lag/{name}": np.array(ticks, np.int64) for name, ticks in lag.items()}
+
+
+def _network(
+    network: IntegerNetwork, stage: str, lag: Mapping[str, int], logical: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Array]:
+    meta = {
+        "schema": SCHEMA,
+        "name": network.name,
+        "stage": stage,
+        "timestep_s": network.timestep,
+        "ticks": network.ticks,
+        "chip_ticks": network.ticks + max(lag.values(), default=0),
+        "number_format": asdict(network.number_format),
+        "populations": [_population_entry(p, lag[p.name]) for p in network.populations.values()],
+        "projections": [_projection_entry(q) for q in network.projections],
+        "logical": {name: dict(entry) for name, entry in logical.items()},
+    }
+    arrays: dict[str, Array] = {"meta": np.array(json.dumps(meta))}
+    for p in network.populations.values():
+        if not p.is_input:
+            for key in p.parameters:
+                arrays[f"population/{p.name}/{key}"] = p.values(key).astype(np.int64)
+            arrays[f"population/{p.name}/fires"] = np.full(p.size, p.fires, np.int64)
+    for q in network.projections:
+        arrays |= _projection(q, network.populations[q.source].size, network.populations[q.target].size)
+    return arrays
+
+
+def _population_entry(p: IntegerPopulation, lag: int) -> dict[str, Any]:
+    return {
+        "name": p.name,
+        "shape": list(p.shape),
+        "dynamics": p.dynamics,
+        "lag": lag,
+        "reset_interval": p.reset_interval,
+        "reset_offset": p.reset_offset,
+    }
+
+
+def _projection_entry(q: IntegerProjection) -> dict[str, Any]:
+    return {
+        "name": q.name,
+        "source": q.source,
+        "target": q.target,
+        "pattern": q.pattern.kind,
+        "exponent": q.exponent,
+        "sign_mode": q.sign_mode,
+        "weight_bits": q.weight_bits,
+        "binary": q.binary,
+    }
+
+
+def _projection(q: IntegerProjection, n_source: int, n_target: int) -> dict[str, Array]:
+    synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, n_source, n_target)
+    delay = np.broadcast_to(q.delay, q.mantissa.shape).ravel()
+    values = {
+        "source": synapses.source,
+        "target": synapses.target,
+        "weight": q.weights.ravel()[synapses.slot],
+        "delay": delay[synapses.slot],
+        "exponent": np.int64(q.exponent),
+    }
+    return {f"projection/{q.name}/{key}": np.asarray(value, np.int64) for key, value in values.items()}

@@ -1,0 +1,66 @@
+"""How much wider a network could be before the target refuses it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.models.patterns import PATTERNS
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """The resource that runs out first if every population became ``factor`` times as wide."""
+
+    resource: str
+    factor: float
+    reason: str
+
+
+def first_to_run_out(mapped: MappedNetwork, spec: HardwareSpec, utilization: Mapping[str, Mapping[str, int]]) -> Headroom:
+    """Estimate which resource ends the growth of a network.
+
+    If all populations become k times as wide, a neuron has up to k times as many sources, the network k times as many neurons
+    and k**2 times as many synapses. A neuron is never split, so its sources must fit the input axons of one core; everything
+    else spreads over as many cores as the target has.
+
+    Args:
+        mapped: What was compiled.
+        spec: Of its target.
+        utilization: Resource -> used and per_core.
+    """
+    cores = spec.limit("cores_per_chip") * spec.limit("chips")
+    found: list[Headroom] = []
+    name, fan_in = _largest_fan_in(mapped.lowered.network)
+    if fan_in:
+        limit = spec.limit("input_axons")
+        reason = f"a neuron of '{name}' has {fan_in:,} sources, a core has {limit:,} input axons"
+        found.append(Headroom("input_axons", limit / fan_in, reason))
+    for resource, power in (("neurons", 1), ("synapse_words", 2)):
+        entry = utilization.get(resource)
+        if entry and entry["used"]:
+            factor = (cores * entry["per_core"] / entry["used"]) ** (1 / power)
+            found.append(Headroom(resource, factor, f"all {cores:,} cores of the target would be full"))
+    return min(found, key=lambda h: h.factor, default=Headroom("cores", math.inf, "the network is empty"))
+
+
+def _largest_fan_in(network: IntegerNetwork) -> tuple[str, int]:
+    """Return the most distinct sources that one neuron has, and its population."""
+    starts = dict(zip(network.populations, np.cumsum([0, *(p.size for p in network.populations.values())]), strict=False))
+    total = sum(p.size for p in network.populations.values())
+    worst = ("", 0)
+    for p in network.populations.values():
+        pairs = []
+        for q in network.projections_to(p.name):
+            synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, network.populations[q.source].size, p.size)
+            pairs.append(synapses.target * total + starts[q.source] + synapses.source)
+        if pairs:
+            fan_in = np.bincount(np.unique(np.concatenate(pairs)) // total)
+            worst = max(worst, (p.name, int(fan_in.max(initial=0))), key=lambda entry: entry[1])
+    return worst

@@ -1,0 +1,348 @@
+"""Compilations and reports as text for terminals, pipes and files: 80 columns are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from neurocomp.energy.counts import Counts
+from neurocomp.energy.joules import BADGE, Energy, Interval, Line
+from neurocomp.hardware import LIMITS, HardwareSpec
+from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.network import Choice, Network
+from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, Verdict
+from neurocomp.models.patterns import PATTERNS
+from neurocomp.report import Report
+from neurocomp.report.headroom import Headroom
+
+Justify = Literal["left", "right"]
+
+BAR = 10
+"""Signs of a full bar."""
+SHOWN_RESOURCES = 4
+"""So many resources are shown, the fullest; all others only from half of what a core has."""
+SHOWN_CORES = 12
+_PREFIXES = ((1e0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+
+
+def si(value: float, unit: str) -> str:
+    """Return a quantity with three digits and a prefix.
+
+    >>> si(2.36e-11, "J"), si(0.001, "s"), si(0, "J")
+    ('23.6 pJ', '1 ms', '0 J')
+    """
+    if value == 0:
+        return f"0 {unit}"
+    size, prefix = next(((size, prefix) for size, prefix in _PREFIXES if abs(value) >= size * 0.9995), _PREFIXES[-1])
+    return f"{value / size:.3g} {prefix}{unit}" if abs(value) < 999.5 else f"{value:,.0f} {unit}"
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 with as many digits as it needs.
+
+    >>> percent(0.957), percent(0.0123), percent(0.00004), percent(0)
+    ('96 %', '1.2 %', '<0.1 %', '0 %')
+    """
+    if share == 0:
+        return "0 %"
+    if share < 0.001:
+        return "<0.1 %"
+    return f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
+
+
+def number(value: float) -> str:
+    """Return a count, or a mean of counts, for people.
+
+    >>> number(12345), number(12.25), number(0.5)
+    ('12,345', '12.2', '0.5')
+    """
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.1f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return such as ``1 core`` or ``1,024 cores``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Table:
+    """Return rows under titles; the first ``left`` columns are text, the others numbers."""
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, title in enumerate(titles):
+        justify: Justify = "left" if index < left else "right"
+        result.add_column(title, justify=justify, overflow="fold", no_wrap=index >= left)
+    for row in rows:
+        result.add_row(*map(Text, row))
+    return result
+
+
+def facts(rows: Iterable[tuple[str, str | RenderableType]]) -> Table:
+    """Return rows of a word and what there is to say about it."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in rows:
+        grid.add_row(Text(label), Text(value) if isinstance(value, str) else value)
+    return grid
+
+
+# --- compile
+
+
+def compilation(
+    network: Network,
+    quantized: QuantizedNetwork,
+    mapped: MappedNetwork,
+    spec: HardwareSpec,
+    *,
+    notes: Sequence[str],
+    utilization: Mapping[str, Mapping[str, int]],
+    headroom: Headroom,
+    written: str,
+) -> Group:
+    """Return what was compiled in about 12 lines.
+
+    Args:
+        network: The user's network.
+        quantized: Its integers.
+        mapped: Where they are on the chip.
+        spec: The chip.
+        notes: What the passes did; the warnings of ``quantized`` among them.
+        utilization: Resource -> used, worst_core, per_core.
+        headroom: Of `neurocomp.report.headroom`.
+        written: Where the artifact is, as printed.
+    """
+    warnings = quantized.warnings
+    rows: list[tuple[str, str | RenderableType]] = [
+        ("network", f"{network.name}: {_size(mapped.lowered.network)}"),
+        ("target", f"{spec.name}: {spec.title}"),
+        ("cores", _cores(mapped, spec)),
+        ("fullest core", _bars(utilization)),
+        ("room to grow", f"{_label(headroom.resource)} run out first, at ×{headroom.factor:.3g} the width: {headroom.reason}"),
+        ("time", _time(network.ticks, network.timestep, mapped.lowered.largest_lag)),
+        ("ranges", verdicts(quantized.verdicts)),
+    ]
+    if network.choices:
+        rows.append(("left open", choices(network.choices)))
+    rows += [("note", note) for note in notes if note not in warnings]
+    rows += [("warning", Text(warning, "yellow")) for warning in warnings]
+    return Group(facts([*rows, ("written", written)]))
+
+
+def verdicts(found: Sequence[Verdict]) -> str:
+    """Return which registers are proved to stay inside their widths, in one sentence."""
+    observed = [v for v in found if not v.proved]
+    if not observed:
+        return f"all {len(found)} registers are proved never to clip or wrap"
+    seen = ", ".join(f"{v.population}.{v.register} up to {percent(v.bound / v.limit)}" for v in observed[:3])
+    more = f" and {len(observed) - 3} more" if len(observed) > 3 else ""
+    samples = max(v.samples for v in observed)
+    where = f"in {counted(samples, 'sample')}" if samples else "as far as can be said without data"
+    return f"{len(found) - len(observed)} of {len(found)} registers proved not to clip or wrap; observed: {seen}{more} {where}"
+
+
+def choices(left_open: Sequence[Choice]) -> str:
+    """Return what the file left open and what it was taken for; equal choices of several populations once."""
+    by_value: dict[tuple[str, str, str], list[str]] = {}
+    for choice in left_open:
+        by_value.setdefault((choice.axis, choice.value, choice.origin), []).append(choice.subject)
+    by_subjects: dict[tuple[str, ...], list[str]] = {}
+    for (axis, value, origin), subjects in by_value.items():
+        by_subjects.setdefault((*subjects, origin), []).append(f"{axis} {value}")
+    parts = [f"{', '.join(subjects)}: {', '.join(axes)} ({origin})" for (*subjects, origin), axes in by_subjects.items()]
+    return "; ".join(parts)
+
+
+def _size(network: IntegerNetwork) -> str:
+    neurons = sum(p.size for p in network.populations.values() if not p.is_input)
+    inputs = sum(p.size for p in network.populations.values() if p.is_input)
+    synapses = 0
+    for q in network.projections:
+        sizes = network.populations[q.source].size, network.populations[q.target].size
+        synapses += len(PATTERNS[q.pattern.kind].synapses(q.pattern, *sizes).slot)
+    return ", ".join((counted(inputs, "input"), counted(neurons, "neuron"), counted(synapses, "synapse")))
+
+
+def _cores(mapped: MappedNetwork, spec: HardwareSpec) -> str:
+    per_chip, chips = spec.limit("cores_per_chip"), spec.limit("chips")
+    return f"{len(mapped.cores):,} on {counted(mapped.chips, 'chip')} ({per_chip:,} per chip, up to {counted(chips, 'chip')})"
+
+
+def _time(ticks: int, timestep: float, lag: int) -> str:
+    late = f", {ticks + lag:,} on the chip (largest lag {lag})" if lag else ""
+    return f"{counted(ticks, 'tick')} of {si(timestep, 's')} per sample{late}"
+
+
+def _bars(utilization: Mapping[str, Mapping[str, int]]) -> Table:
+    share = {name: entry["worst_core"] / entry["per_core"] for name, entry in utilization.items()}
+    fullest = sorted(share, key=lambda name: -share[name])[:SHOWN_RESOURCES]
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for justify in ("left", "right", "left", "right"):
+        grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for name, part in share.items():
+        if name in fullest or part >= 0.5:
+            used = f"{utilization[name]['worst_core']:,} of {utilization[name]['per_core']:,}"
+            grid.add_row(_label(name), percent(part), _bar(part), used)
+    return grid
+
+
+def _bar(share: float) -> Text:
+    full = max(round(share * BAR), 1 if share else 0)
+    return Text("█" * full + "░" * (BAR - full), "red" if share > 1 else "yellow" if share > 0.8 else "green")
+
+
+def _label(resource: str) -> str:
+    return LIMITS.get(resource, resource).removesuffix(" per core")
+
+
+# --- report
+
+
+def report(result: Report) -> Group:
+    """Return counts and energy with everything that is needed to read them."""
+    counts, network = result.counts, result.network
+    ticks = f"{counted(network.ticks, 'tick')} of {si(network.timestep, 's')}"
+    head = f"{network.name} on {result.spec.name}: {counted(counts.samples, 'sample')} of {ticks} ({counts.ticks} on the chip)"
+    return Group(
+        Text(head, "bold"),
+        Text(BADGE, "bold yellow"),
+        *_section("Counts, per sample", _totals(counts), _populations(counts), _projections(counts)),
+        *_section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
+        *_section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
+        *_section("How to read this", *_how_to_read()),
+    )
+
+
+def _section(title: str, *parts: RenderableType) -> Iterable[RenderableType]:
+    yield Text(f"\n{title}", "bold underline")
+    for index, part in enumerate(parts):
+        if index:
+            yield Text()
+        yield Padding(part, (0, 0, 0, 2))
+
+
+def _totals(counts: Counts) -> Table:
+    totals = counts.totals()
+
+    def mean(name: str) -> str:
+        return number(totals[name] / counts.samples)
+
+    spread = counts.per_sample()["sops"]
+    dense = totals["sops_dense"]
+    return facts(
+        [
+            ("spikes", f"{mean('spikes')} of neurons, {mean('input_spikes')} of inputs"),
+            ("sops", f"{mean('sops')} (samples: {number(spread.min())} .. {number(spread.max())})"),
+            ("sops per spike", number(totals["sops_per_spike"])),
+            ("dense", f"{mean('sops_dense')} if every synapse worked in every tick; {_share(totals['sops'], dense)} of them did"),
+            ("synaptic events", f"{mean('synaptic_events')} stored synapses visited, zero weights of dense rows included"),
+            ("updates", f"{mean('updates')} of neurons, {mean('updates_active')} of them active"),
+            ("packets", f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host"),
+        ]
+    )
+
+
+def _share(part: float, whole: float) -> str:
+    return percent(part / whole) if whole else "none"
+
+
+def _populations(counts: Counts) -> Table:
+    rows = []
+    for name, entry in counts.per_population.items():
+        possible = entry["neurons"] * counts.samples * counts.ticks
+        is_input = bool(entry["is_input"])
+        rows.append(
+            (
+                name,
+                f"{entry['neurons']:,}",
+                number(entry["spikes"] / counts.samples),
+                _share(entry["spikes"], possible),
+                "host" if is_input else number(entry["updates"] / counts.samples),
+                "" if is_input else _share(entry["updates_active"], entry["updates"]),
+            )
+        )
+    return table(("population", "neurons", "spikes", "rate", "updates", "active"), rows)
+
+
+def _projections(counts: Counts) -> Table:
+    rows = [
+        (
+            name,
+            f"{entry['synapses']:,}",
+            number(entry["source_spikes"] / counts.samples),
+            number(entry["sops"] / counts.samples),
+            _share(entry["sops"], entry["sops_dense"]),
+        )
+        for name, entry in counts.per_projection.items()
+    ]
+    return table(("projection", "synapses", "spikes in", "sops", "of dense"), rows)
+
+
+def _core_table(result: Report) -> RenderableType:
+    counts, cores = result.counts, result.mapped.cores
+    events = counts.per_core["synaptic_events"].sum(axis=(1, 2))
+    order = sorted(range(len(cores)), key=lambda index: (-int(events[index]), index))
+    rows = []
+    for index in order[:SHOWN_CORES]:
+        core = cores[index]
+        sums = {name: counts.per_core[name][index].sum() / counts.samples for name in ("updates", "spikes", "packets")}
+        busiest = int(counts.per_core["synaptic_events"][index].max(initial=0))
+        rows.append(
+            (
+                f"{core.chip}/{core.core}",
+                number(sums["updates"]),
+                number(sums["spikes"]),
+                number(events[index] / counts.samples),
+                f"{busiest:,}",
+                number(sums["packets"]),
+            )
+        )
+    found = table(("chip/core", "updates", "spikes", "syn. events", "busiest tick", "packets out"), rows)
+    hidden = len(cores) - len(rows)
+    return Group(found, Text(f"and {counted(hidden, 'core')} with fewer events; --json has all")) if hidden else found
+
+
+def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
+    def row(name: str, interval: Interval) -> tuple[str, ...]:
+        return (name, *(si(joules / samples, "J") for joules in (interval.low, interval.nominal, interval.high)))
+
+    rows = [row(line.event, line.energy) for line in energy.lines]
+    parts = [row(name, part) for name, part in energy.parts.items() if part is not None and name != "static"]
+    found = table(("event", "low", "nominal", "high"), rows)
+    found.add_section()
+    for part in parts:
+        found.add_row(*map(Text, part))
+    found.add_row(*(Text(cell, "bold") for cell in row("total, dynamic", energy.total)))
+    yield found
+    yield facts(_apart(energy, samples))
+    yield Group(Text("Each cost, its kind and its source:"), *(_source(line) for line in energy.lines))
+
+
+def _apart(energy: Energy, samples: int) -> list[tuple[str, str]]:
+    """Return what is not in the total, and why."""
+    static = energy.parts["static"]
+    rows = [("not in the total", "")]
+    joules = "" if static is None else f"{si(static.low / samples, 'J')} .. {si(static.high / samples, 'J')} per sample; "
+    rows.append(("  static", joules + energy.static_note))
+    rows.append(("  host", "unpriced: encoding, input and output on the host"))
+    if energy.unpriced:
+        rows.append(("  unpriced", f"{', '.join(energy.unpriced)}: counted, but this source states no cost"))
+    return rows
+
+
+def _source(line: Line) -> RenderableType:
+    cost = line.cost
+    span = "" if cost.low == cost.value == cost.high else f" ({si(cost.low, 'J')} .. {si(cost.high, 'J')})"
+    return Padding(Text(f"{line.event}: {si(cost.value, 'J')}{span}, {cost.kind}: {cost.source}"), (0, 0, 0, 2))
+
+
+def _how_to_read() -> Iterable[RenderableType]:
+    yield Text(
+        "A sop is one spike at one synapse whose weight is not zero. Rates are spikes per neuron and chip tick. Counts are facts "
+        "of the simulation. Joules are these counts times published costs of the chip or of models of it: an estimate with an "
+        "interval, no measurement. Encoders and the host cost energy too and are not priced."
+    )

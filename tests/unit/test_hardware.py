@@ -1,0 +1,277 @@
+"""Hardware specs: the shipped ones load, and every impossible value has its message."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from neurocomp.errors import NetworkError, SpecError
+from neurocomp.hardware import COSTS, KINDS, LIMITS, HardwareSpec, Mesh, NumberFormat, load_spec, read_spec
+
+LOIHI = Path(__file__).parents[2] / "hwspecs" / "neurocomp_hwspecs" / "loihi.yaml"
+TEXT = LOIHI.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def loihi() -> HardwareSpec:
+    return read_spec(LOIHI)
+
+
+def problems(old: str, new: str) -> list[str]:
+    """Return message and hint of each problem of Loihi's spec with ``new`` in the place of ``old``."""
+    assert old in TEXT
+    with pytest.raises(SpecError) as caught:
+        load_spec(TEXT.replace(old, new, 1), "chip.yaml")
+    assert {d.code for d in caught.value.diagnostics} == {"NC0502"}
+    return [d.message + (f" | {d.hint}" if d.hint else "") for d in caught.value.diagnostics]
+
+
+def line_of(text: str) -> int:
+    """Return the number of the first line of Loihi's spec that holds ``text``."""
+    return 1 + TEXT[: TEXT.index(text)].count("\n")
+
+
+# --- what is shipped
+
+
+def test_loihi_has_the_published_limits(loihi: HardwareSpec) -> None:
+    assert {name: loihi.limit(name) for name in LIMITS} == {
+        "chips": 768,
+        "cores_per_chip": 128,
+        "neurons": 1024,
+        "input_axons": 4096,
+        "output_axons": 4096,
+        "synapse_words": 16384,
+        "decay_profiles": 31,
+        "threshold_profiles": 7,
+        "synapse_formats": 7,
+        "synapses_per_entry": 60,
+        "delay": 62,
+        "delay_address_bits": 13,
+    }
+    assert (loihi.name, loihi.title, loihi.backend) == ("loihi", "Intel Loihi (2018), 14 nm", "loihi")
+    assert loihi.synapse_cost == "nxtf"
+    assert loihi.mesh == Mesh(8, 4, 4)
+
+
+def test_loihi_has_lavas_number_format(loihi: HardwareSpec) -> None:
+    form = loihi.number_format
+    assert form == NumberFormat("loihi")
+    assert (form.decay_one, form.threshold_max, form.bias_max, form.u_max, form.v_max) == (
+        4096,
+        131071,
+        4095,
+        1 << 23,
+        (1 << 23) - 1,
+    )
+
+
+def test_every_value_says_where_it_comes_from(loihi: HardwareSpec) -> None:
+    values = [*loihi.limits.values(), *(cost for table in loihi.costs.values() for cost in table.values())]
+    for value in values:
+        assert value.kind in KINDS
+        assert value.source.split(",")[0] in loihi.sources
+        assert value.low <= value.value <= value.high
+        assert value.place.startswith("loihi.yaml:")
+    assert loihi.default_costs in loihi.costs
+    assert all(event in COSTS for table in loihi.costs.values() for event in table)
+
+
+def test_a_limit_prints_with_its_line_and_source(loihi: HardwareSpec) -> None:
+    assert loihi.limit_text("input_axons") == (
+        f"input axons per core = 4096 (loihi.yaml:{line_of('input_axons:')}; davies2018, p. 89, constraint 4)"
+    )
+
+
+def test_a_published_interval_is_kept(loihi: HardwareSpec) -> None:
+    event = loihi.costs["loihi"]["synaptic_event"]
+    assert (event.low, event.value, event.high) == (19.7e-12, 23.6e-12, 35.5e-12)
+    single = loihi.costs["loihi"]["hop_x"]
+    assert single.low == single.value == single.high == 3e-12
+
+
+def test_cores_fill_tiles_and_tiles_fill_rows() -> None:
+    mesh = Mesh(3, 2, 4)
+    assert [mesh.tile(core) for core in (0, 3, 4, 11, 12, 23)] == [(0, 0), (0, 0), (1, 0), (2, 0), (0, 1), (2, 1)]
+
+
+def test_a_new_chip_of_the_family_is_three_lines() -> None:
+    text = TEXT.replace("name: loihi\n", "name: mine\n", 1).replace("title: Intel Loihi (2018), 14 nm", "title: Mine")
+    spec = load_spec(text.replace("neurons: {value: 1024", "neurons: {value: 8"), "mine.yaml")
+    assert (spec.name, spec.title, spec.backend, spec.limit("neurons")) == ("mine", "Mine", "loihi", 8)
+    assert spec.text.startswith("#")
+
+
+# --- values that cannot be
+
+
+def test_the_whole_message() -> None:
+    line = line_of("  neurons:")
+    with pytest.raises(SpecError) as caught:
+        load_spec(TEXT.replace("neurons: {value: 1024", "neurons: {value: -1024"), "chip.yaml")
+    assert str(caught.value) == (
+        f"chip.yaml:{line}:20: error[NC0502 invalid-spec]: limits.neurons.value: -1024 is impossible\n"
+        f'   {line} |   neurons: {{value: -1024, source: "davies2018, p. 86", kind: vendor}}\n'
+        "      |                    ^^^^^\n"
+        "hint:  a whole number in 1..2147483647"
+    )
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("neurocomp_spec: 1", "neurocomp_spec: 2", "neurocomp_spec: schema version 2 is not known | write 1"),
+        ("neurocomp_spec: 1", "neurocomp_spec: true", "neurocomp_spec: schema version True is not known | write 1"),
+        ("name: loihi\n", "name: 5\n", "name: 5 is not a name"),
+        ("name: loihi\n", "name: ''\n", "name: '' is not a name"),
+        ("title: Intel Loihi (2018), 14 nm", "title: [a]", "title: ['a'] is not a name"),
+        ("backend: loihi", "backend:", "backend: None is not a name"),
+        ("  name: loihi\n", "  name: 1\n", "integers.name: 1 is not a name"),
+        ("weight_bits: 8", "weight_bits: 9", "integers.weight_bits: 9 is impossible; it lies in 1..8"),
+        ("weight_bits: 8", "weight_bits: 8.0", "integers.weight_bits: 8.0 is impossible; it lies in 1..8"),
+        ("weight_bits: 8", "weight_bits: true", "integers.weight_bits: True is impossible; it lies in 1..8"),
+        ("u_bits: 24", "u_bits: 64", "integers.u_bits: 64 is impossible; it lies in 8..24"),
+        ("u_overflow: fold", "u_overflow: clamp", "integers.u_overflow: 'clamp' is not one of fold, wrap"),
+        ("value: 768", "value: 0", "limits.chips.value: 0 is impossible | a whole number in 1..2147483647"),
+        ("value: 768", "value: 1.5", "limits.chips.value: 1.5 is impossible | a whole number in 1..2147483647"),
+        ("value: 768", "value: 1e30", "limits.chips.value: 1e+30 is impossible | a whole number in 1..2147483647"),
+        ("value: 768", "value: .inf", "limits.chips.value: inf is not a number"),
+        ("value: 768", "value: .nan", "limits.chips.value: nan is not a number"),
+        ("value: 768", "value: many", "limits.chips.value: 'many' is not a number"),
+        ("value: 768", "value: true", "limits.chips.value: True is not a number"),
+        (
+            'chips: {value: 768, source: "frady2020, Pohoiki Springs", kind: vendor}',
+            "chips: 768",
+            "limits.chips: needs a mapping {value, source, kind} | every value of a spec states where it comes from",
+        ),
+        (
+            "kind: vendor",
+            "kind: guessed",
+            "limits.chips.kind: 'guessed' is not one of measured, pre-silicon, fitted, derived, vendor, uncertain",
+        ),
+        (
+            "frady2020, Pohoiki",
+            "frady, Pohoiki",
+            "limits.chips.source: source 'frady' is not listed under 'sources' | did you mean 'frady2020'?",
+        ),
+        (
+            "tiles_x: {value: 8",
+            "tiles_x: {value: 1",
+            "limits.cores_per_chip: 128 cores do not fit a mesh of 16 | enlarge mesh.tiles_x or mesh.tiles_y",
+        ),
+        ("reset: [zero]", "reset: [never]", "native.reset: 'never' is not one of zero, subtract, value, none"),
+        ("reset: [zero]", "reset: zero", "native.reset: must be a list of words"),
+        ("reset: [zero]", "resets: [zero]", "unknown field 'resets' | did you mean 'reset'?"),
+        (
+            "synapse_cost: nxtf",
+            "synapse_cost: nxt",
+            "synapse_cost: 'nxt' is not one of nxtf, nengo_loihi | did you mean 'nxtf'?",
+        ),
+        ("hop_x: {value: 3.0e-12", "hop_x: {value: -3.0e-12", "costs.loihi.hop_x.value: -3e-12 is impossible | a number >= 0"),
+        (
+            "low: 19.7e-12",
+            "low: 29.7e-12",
+            "costs.loihi.synaptic_event: low 2.97e-11 <= value 2.36e-11 <= high 3.55e-11 does not hold",
+        ),
+        ("hop_x:", "hop_z:", "unknown field 'hop_z' | did you mean 'hop_y'?"),
+        (
+            "default_costs: loihi",
+            "default_costs: lohi",
+            "default_costs: 'lohi' is not one of loihi, davies2018, sana_fe | did you mean 'loihi'?",
+        ),
+        ('frady2020: "E. P. Frady', "frady2020: 2020 #", "sources.frady2020: a source is one line of text"),
+    ],
+)  # fmt: skip
+def test_an_impossible_value(old: str, new: str, message: str) -> None:
+    assert problems(old, new) == [message]
+
+
+def test_a_section_of_another_type() -> None:
+    assert problems("mesh:\n", "mesh: 3\nmash:\n") == [
+        "unknown field 'mash' | did you mean 'mesh'?",
+        "mesh: must be a mapping",
+    ]
+
+
+def test_a_misspelt_field_is_unknown_and_missing() -> None:
+    assert problems("  delay: {", "  delays: {") == [
+        "unknown field 'delays' | did you mean 'delay'?",
+        "limits: field 'delay' is missing",
+    ]
+    assert problems("backend: loihi", "bakend: loihi") == [
+        "unknown field 'bakend' | did you mean 'backend'?",
+        "the spec: field 'backend' is missing",
+    ]
+
+
+@pytest.mark.parametrize("section", ["sources", "integers", "limits", "mesh", "native", "costs"])
+def test_a_missing_section_is_one_message(section: str) -> None:
+    found = problems(f"\n{section}:\n", f"\nx_{section}:\n")
+    assert found[0].endswith(f"unknown field 'x_{section}' | did you mean '{section}'?")
+    assert found[1] == f"the spec: field '{section}' is missing"
+    assert found[2:] == ([] if section != "costs" else ["default_costs: 'loihi' is not one of "])
+
+
+def test_all_problems_come_together() -> None:
+    broken = (
+        TEXT.replace("value: 768", "value: 0").replace("weight_bits: 8", "weight_bits: 9").replace("reset: [zero]", "reset: 1")
+    )
+    with pytest.raises(SpecError) as caught:
+        load_spec(broken, "chip.yaml")
+    assert [d.message.split(":")[0] for d in caught.value.diagnostics] == [
+        "integers.weight_bits",
+        "limits.chips.value",
+        "native.reset",
+    ]
+
+
+def test_every_field_of_the_number_format_is_read() -> None:
+    """A field that the reader forgot would keep its default silently."""
+    other = {"weight_bits": 7, "weight_exp_min": -4, "weight_exp_max": 3, "current_decay_offset": 0, "state_shift": 2}
+    other |= {"threshold_bits": 9, "bias_bits": 5, "bias_exp_max": 2, "u_bits": 12, "v_bits": 13, "accumulator_bits": 9}
+    text = TEXT.replace("u_overflow: fold", "u_overflow: wrap")
+    for line in TEXT.splitlines():
+        key = line.strip().split(":")[0]
+        if key in other:
+            text = text.replace(line, f"  {key}: {other.pop(key)}")
+    form = load_spec(text, "chip.yaml").number_format
+    assert other == {}
+    default = NumberFormat("x")
+    same = {f.name for f in fields(form) if getattr(form, f.name) == getattr(default, f.name)}
+    assert same == {"decay_bits", "checked"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "chip.yaml: error[NC0102 yaml-syntax]: the file is empty"),
+        (
+            "a: [",
+            "chip.yaml:1:5: error[NC0102 yaml-syntax]: not valid YAML: "
+            "expected the node content, but found '<stream end>'\n    1 | a: [\n      |     ^",
+        ),
+    ],
+)
+def test_no_yaml(text: str, message: str) -> None:
+    with pytest.raises(NetworkError) as caught:
+        load_spec(text, "chip.yaml")
+    assert str(caught.value) == message
+
+
+def test_no_mapping() -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec("- a\n", "chip.yaml")
+    assert str(caught.value) == "chip.yaml:1:1: error[NC0502 invalid-spec]: a hardware spec is a mapping"
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_spec(tmp_path / "no.yaml")
+    assert str(caught.value) == "error[NC0101 file-not-found]: cannot read the spec 'no.yaml': No such file or directory"
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError) as caught:
+        read_spec(tmp_path / "binary.yaml")
+    assert str(caught.value) == "error[NC0101 file-not-found]: cannot read the spec 'binary.yaml': not text"
