@@ -19,6 +19,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE        ?= copy
 unexport VIRTUAL_ENV
 
+CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3.10 python3.13 python3)
 PYTHON_OK := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
@@ -37,11 +38,11 @@ endif
 $(STAMP): pyproject.toml Makefile requirements/lava-overrides.txt
 	@set -e; \
 	python=; \
-	for candidate in $(or $(PYTHON),python3.11 python3.12 python3.10 python3.13 python3); do \
+	for candidate in $(CANDIDATES); do \
 		if "$$candidate" -c '$(PYTHON_OK)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "make: found no Python that can be used: $(or $(PYTHON),python3.11, python3.12, python3.10, python3.13, python3) on PATH." >&2; \
+		echo "make: found no Python that can be used, tried: $(CANDIDATES)" >&2; \
 		echo "make: neurocomp needs Python 3.10 to 3.13 with its venv module (Debian: apt-get install python3-venv);" >&2; \
 		echo "make: name one with: make setup PYTHON=/path/to/python3" >&2; \
 		exit 1; \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Options, Stimulus, Violation, Witness
 from neurocomp.data import Reference, load_samples, load_stimulus
+from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import DECODERS, ENCODERS, decode
 from neurocomp.energy.counts import count as count_events
 from neurocomp.energy.joules import estimate
@@ -62,24 +64,17 @@ class Evaluation:
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays to an .npz that appears as a whole or not at all."""
-    import os
-    import secrets
+    """Write arrays to an .npz that appears as a whole or not at all; the same arrays give the same bytes.
 
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(6)}.tmp"
-    try:
-        try:
-            with temporary.open("xb") as file:
-                save: Any = np.savez_compressed  # its keys are keyword arguments, whose names the types do not know
-                save(file, **arrays)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        hint = "choose another place with -o"
-        raise UsageError(Diagnostic("NC0801", f"cannot write '{path}': {reason}", hint=hint)) from None
+    Raises:
+        UsageError: The file cannot be written there (NC0801).
+    """
+    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
 
 
 def load(path: str | Path) -> Network | Compiled:

@@ -133,7 +133,7 @@ def _tables(
     compartments, decays, thresholds = _compartments(network, members)
     for limit, profiles in (("decay_profiles", decays), ("threshold_profiles", thresholds), ("synapse_formats", rows.formats)):
         _claim(len(profiles) <= spec.limit(limit), f"a core has at most {spec.limit(limit)} {limit.replace('_', ' ')}")
-    header = _header(network.number_format, len(compartments), rows, spec)
+    header = _header(network.number_format, len(compartments), rows)
     formats = _formats(rows)
     blocks = fm.Blocks(
         rows.row_start, rows.block_format, rows.block_start, rows.index,
@@ -165,11 +165,11 @@ def _tables(
     return {name: fm.to_bytes(records[name]) for name in fm.RECORDS}
 
 
-def _header(form: NumberFormat, compartments: int, rows: CoreRows, spec: HardwareSpec) -> Array:
+def _header(form: NumberFormat, compartments: int, rows: CoreRows) -> Array:
     header = np.zeros((), fm.HEADER)
     header["compartments"] = compartments
     header["cost_formula"] = fm.COST_FORMULAS[rows.formula]
-    header["synapses_per_entry"] = spec.limit("synapses_per_entry") if rows.formula == "nxtf" else 1 << fm.COUNT_BITS
+    header["synapses_per_entry"] = rows.per_entry if rows.formula == "nxtf" else 1 << fm.COUNT_BITS
     header["u_overflow"] = fm.WRAP if form.u_overflow == "wrap" else fm.FOLD
     for name in ("decay_bits", "current_decay_offset", "state_shift", "u_bits", "v_bits", "accumulator_bits"):
         header[name] = getattr(form, name)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.errors import ArtifactError, Diagnostic
+from neurocomp.errors import ArtifactError, Diagnostic, broken_invariant
 from neurocomp.fixedpoint import from_field, shifted, to_field
 from neurocomp.ir.program import CoreTables, Program
 
@@ -253,7 +253,14 @@ def encode_rows(blocks: Blocks, formats: Formats, cost_formula: int, per_entry: 
 
     Returns:
         The words of all rows, one row after the other, and the words of each row.
+
+    Raises:
+        InternalError: A field is too narrow for its value.
     """
+    f = blocks.item_format
+    narrow = [(blocks.index, formats.index_bits), (blocks.weight, formats.weight_bits), (blocks.delay, formats.delay_bits)]
+    if any((values >> bits[f]).any() for values, bits in narrow):
+        raise broken_invariant("emit", "every field of a synapse fits its width")
     count = np.diff(blocks.block_start)
     n_entries = -(-count // per_entry)
     block = np.repeat(np.arange(len(count)), n_entries)
@@ -280,7 +287,6 @@ def encode_rows(blocks: Blocks, formats: Formats, cost_formula: int, per_entry: 
     header = (form + 1) | ((size - 1) << ID_BITS) | np.where(dense, index << (ID_BITS + COUNT_BITS), 0)
     _put(memory, at, header)
 
-    f = blocks.item_format
     entry = np.repeat(np.arange(len(size)), size)
     within = np.arange(len(f)) - np.repeat(_sums(size)[:-1], size)
     item = blocks.weight | (blocks.delay << formats.weight_bits[f])

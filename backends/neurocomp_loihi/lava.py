@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ Array = NDArray[Any]
 
 SECONDS_PER_STEP = 0.2
 SECONDS_TO_BUILD = 180.0
+SECONDS_TO_END = 5.0
 _JOB_NAMES = {"u_init": "u0", "v_init": "v0"}
 
 
@@ -154,11 +156,7 @@ def _run_child(folder: Path, timeout: float) -> None:
         except subprocess.TimeoutExpired:
             problem = f"it did not end within {timeout:.0f} s"
         finally:
-            try:
-                os.killpg(child.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
-            child.wait()
+            _end(child)
     if problem is None and not (folder / "done.json").exists():
         problem = "it ended without a result"
     if problem is not None:
@@ -168,6 +166,16 @@ def _run_child(folder: Path, timeout: float) -> None:
         raise EngineUnavailable(
             Diagnostic("NC0320", f"engine 'lava' failed: {problem}\n{tail}", hint="'neurocomp doctor' checks the installation")
         )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a child and its process group: asked first, so that Lava gives its shared memory back, then by force."""
+    with suppress(subprocess.TimeoutExpired):
+        child.terminate()
+        child.wait(SECONDS_TO_END)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def _read_trace(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path, record: Sequence[str] | None, state: bool) -> Trace:

@@ -305,6 +305,8 @@ def main(arguments: list[str]) -> NoReturn:
     if len(arguments) != 1:
         sys.exit("usage: python -m neurocomp_loihi.lava_run JOB_DIR")
     folder = Path(arguments[0])
+    for outcome in ("done.json", "error.txt"):
+        (folder / outcome).unlink(missing_ok=True)
     _end_on_sigterm()
     try:
         run_job(folder)

@@ -253,7 +253,9 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True, metavar="PATH", help=f"training images: {source}")
     parser.add_argument("--test", type=Path, metavar="PATH", help=f"test images: {source} (default: as --train)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where to write (default: here)")
-    parser.add_argument("--holdout", type=int, default=0, metavar="N", help="measure on N training images only")
+    parser.add_argument(
+        "--holdout", type=int, default=0, metavar="N", help="hold out the last N training images, write nothing"
+    )
     parser.add_argument("--current-epochs", type=int, default=12, help="epochs on constant current (%(default)s)")
     parser.add_argument("--spike-epochs", type=int, default=10, help="epochs on spikes (%(default)s)")
     parser.add_argument("--activity", type=float, default=0.2, help="penalty on hidden spikes (%(default)s)")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import IO, Any, NoReturn
 
 from neurocomp.artifact import arrays, container
 from neurocomp.artifact.codec import Array, Codec, Malformed
+from neurocomp.data.whole_file import whole_file
 from neurocomp.errors import ArtifactError, Diagnostic, UsageError, broken_invariant
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -158,37 +157,9 @@ def write(artifact: Artifact, path: Path) -> str:
         InternalError: A stage holds a value that its type does not allow.
     """
     members, digest = _members_of(artifact)
-    folder = path.parent
-    temporary = folder / f".{path.name}.{secrets.token_hex(6)}.tmp"
-    try:
-        try:
-            with temporary.open("xb") as file:
-                container.pack(file, members)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(folder)
-    except OSError as error:
-        reason, hint = (error.strerror or "unknown reason").lower(), "choose another place with -o"
-        if not folder.is_dir():
-            reason, hint = f"the folder '{folder}' does not exist", "make it, or choose another place with -o"
-        raise UsageError(Diagnostic("NC0801", f"cannot write '{path}': {reason}", hint=hint)) from None
+    with whole_file(path) as file:
+        container.pack(file, members)
     return digest
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename outlive a power cut, where the system can open folders."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        except OSError:  # some network file systems cannot; the file itself is safe
-            pass
-        finally:
-            os.close(descriptor)
 
 
 def _members_of(artifact: Artifact) -> tuple[list[tuple[str, Chunks]], str]:

@@ -28,7 +28,9 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
 )
 @network_file
 @target
-@click.option("--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: NET's name with .ncz, here.")
+@click.option(
+    "--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: NET's name with .ncz, here."
+)
 @click.option(
     "--emit",
     multiple=True,
@@ -109,9 +111,7 @@ def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, te
         "lags": dict(artifact.lowered.lag),
         "warnings": warnings,
         "notes": [note for note in artifact.notes if note not in warnings],
-        "choices": [
-            {"subject": c.subject, "axis": c.axis, "value": c.value, "origin": c.origin} for c in network.choices
-        ],
+        "choices": [{"subject": c.subject, "axis": c.axis, "value": c.value, "origin": c.origin} for c in network.choices],
         "verdicts": [
             {
                 "population": v.population,

@@ -151,5 +151,7 @@ def _print(findings: list[Finding], healthy: bool, output: Output) -> None:
 
     style = {"ok": "green", "note": "yellow", "error": "bold red"}
     rows = [(finding.name, Text(f"{finding.state:<6}", style[finding.state]) + Text(finding.text)) for finding in findings]
-    verdict = Text("everything that is needed works", "bold green") if healthy else Text("this installation is broken", "bold red")
+    verdict = (
+        Text("everything that is needed works", "bold green") if healthy else Text("this installation is broken", "bold red")
+    )
     output.show(terminal.facts(rows), verdict)

@@ -55,4 +55,3 @@ def _print(result: Evaluation, path: Path, output: Output) -> None:
     if exact is not None and fixed is not None:
         rows.append(("difference", f"{100 * (fixed - exact):+.2f} points"))
     output.show(Text(f"{path}: accuracy over {terminal.counted(result.samples, 'sample')}", "bold"), terminal.facts(rows))
-

@@ -32,7 +32,12 @@ def command(code: str | None, output: Output) -> None:
         entry = CATALOGUE[chosen[0]]
         output.show(
             terminal.facts(
-                [("code", f"{chosen[0]} {entry.name}"), ("cause", entry.cause), ("way out", entry.fix), ("exit code", str(entry.exit_code))]
+                [
+                    ("code", f"{chosen[0]} {entry.name}"),
+                    ("cause", entry.cause),
+                    ("way out", entry.fix),
+                    ("exit code", str(entry.exit_code)),
+                ]
             )
         )
 

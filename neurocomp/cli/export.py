@@ -13,9 +13,7 @@ from neurocomp.cli.output import Output
 
 @click.command(
     cls=Command,
-    examples=(
-        ("neurocomp export net.ncz --format integers -o net.npz", "every integer and synapse, for another simulator"),
-    ),
+    examples=(("neurocomp export net.ncz --format integers -o net.npz", "every integer and synapse, for another simulator"),),
 )
 @artifact_file
 @click.option(

@@ -21,6 +21,10 @@ BROKEN_PIPE = 141
 _HEAD = re.compile(r"^((?:\S+:)?.*?)\b(error|warning)(\[NC\d{4} [a-z-]+\])", re.MULTILINE)
 
 
+class ReaderWentAway(Exception):
+    """Nobody reads stdout any more."""
+
+
 class UnknownCommand(click.UsageError):
     """A command that does not exist."""
 
@@ -36,8 +40,8 @@ def report(error: BaseException, *, as_json: bool) -> int:
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         _write("interrupted")
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
-        # Nobody reads stdout any more; whatever Python still flushes at exit goes nowhere.
+    if isinstance(error, (ReaderWentAway, BrokenPipeError)):
+        # Whatever Python still flushes at exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
     known = _known(error)
@@ -106,7 +110,11 @@ def _usage(error: click.ClickException) -> Diagnostic:
             hint = f"did you mean '{error.possibilities[0]}'?" if error.possibilities else hint
         case click.MissingParameter():
             param = error.param
-            name = f"option '{param.opts[0]}'" if isinstance(param, click.Option) else f"argument {param.make_metavar(ctx) if ctx and param else ''}"
+            name = (
+                f"option '{param.opts[0]}'"
+                if isinstance(param, click.Option)
+                else f"argument {param.make_metavar(ctx) if ctx and param else ''}"
+            )
             message = f"the {name} is missing"
             if isinstance(param, click.Option) and param.help:
                 hint = f"{param.opts[0]}: {param.help[:1].lower()}{param.help[1:].rstrip('.')}"

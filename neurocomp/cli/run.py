@@ -37,7 +37,9 @@ ENGINES = ("float", "reference", "fast", "chip", "lava")
 )
 @stimulus
 @click.option("--raw", is_flag=True, help="X.npz holds data (samples, *shape), which go through the encoders first.")
-@click.option("--out", "-o", type=FileName(".npz"), metavar="TRACE.npz", help="Write the arrays; docs/cli.md lists their names.")
+@click.option(
+    "--out", "-o", type=FileName(".npz"), metavar="TRACE.npz", help="Write the arrays; docs/cli.md lists their names."
+)
 @click.option(
     "--probe",
     type=click.Choice(["outputs", "all"]),

@@ -83,7 +83,9 @@ def command(
     elif not output.quiet:
         _print(report, path, output)
     if report.bit_exact and inject is not None:
-        raise InternalError(Diagnostic("NC0901", f"no engine noticed: {report.injection}", hint="please report it with the artifact"))
+        raise InternalError(
+            Diagnostic("NC0901", f"no engine noticed: {report.injection}", hint="please report it with the artifact")
+        )
     if not report.bit_exact and not output.as_json:
         raise VerifyMismatch(_mismatch(report))
     return 0 if report.bit_exact else VerifyMismatch.exit_code
@@ -110,10 +112,13 @@ def _print(report: VerifyReport, path: Path, output: Output) -> None:
     rows = []
     for name, witness in report.witnesses.items():
         loss = report.lossy.get(name)
-        rows.append((name, witness, "exact" if loss is None else f"{loss['spikes_moved_or_lost']:,} spikes moved: {loss['reason']}"))
+        rows.append(
+            (name, witness, "exact" if loss is None else f"{loss['spikes_moved_or_lost']:,} spikes moved: {loss['reason']}")
+        )
     output.show(terminal.table(("population", "witnesses", "lowering"), rows, left=3))
     if report.bit_exact:
         compared = f"{report.spikes_compared:,} spikes, {report.values_compared:,} values compared over {samples}"
         output.show(Text(f"BIT-EXACT: {compared}", "bold green"))
     else:
-        output.show(Text("NOT BIT-EXACT", "bold red"))
+        found = " (as it must be: the corruption was found)" if report.injection is not None else ""
+        output.show(Text(f"NOT BIT-EXACT{found}", "bold red"))

@@ -107,22 +107,23 @@ def _fill(network: IntegerNetwork, spec: HardwareSpec, caps: dict[str, int]) -> 
     for p in network.populations.values():
         if p.is_input:
             continue
-        start = 0
+        start = guess = 0
         while start < p.size:
             if not cores:
                 cores.append(_OpenCore())
             room = min(p.size - start, spec.limit("neurons") - cores[-1].neurons)
             if p.name in caps:
                 room = min(room, caps[p.name] - sum(s.size for s in cores[-1].slices if s.population == p.name))
-            count = _largest(network, spec, cores[-1].slices, p.name, start, room)
-            if count == 0:
-                if not cores[-1].slices:
-                    violations.append(_single_violation(network, spec, p, start))
-                    break
+            count = _largest(network, spec, cores[-1].slices, p.name, start, room, guess)
+            if count == 0 and not cores[-1].slices:
+                violations.append(_single_violation(network, spec, p, start))
+                break
+            if count:
+                cores[-1].slices.append(Slice(p.name, start, start + count))
+                start += count
+                guess = count
+            if start < p.size:
                 cores.append(_OpenCore())
-                continue
-            cores[-1].slices.append(Slice(p.name, start, start + count))
-            start += count
     limit = spec.limit("chips") * spec.limit("cores_per_chip")
     if not violations and len(cores) > limit:
         violations.append(
@@ -135,17 +136,28 @@ def _fill(network: IntegerNetwork, spec: HardwareSpec, caps: dict[str, int]) -> 
     return [core for core in cores if core.slices], violations
 
 
-def _largest(network: IntegerNetwork, spec: HardwareSpec, slices: list[Slice], name: str, start: int, room: int) -> int:
-    """Return how many further neurons of a population the core can take, by bisection."""
-    low, high = 0, max(room, 0)
-    count = high
-    while low < high:
-        if _problem(network, spec, [*slices, Slice(name, start, start + count)]) is None:
-            low = count
+def _largest(
+    network: IntegerNetwork, spec: HardwareSpec, slices: list[Slice], name: str, start: int, room: int, guess: int
+) -> int:
+    """Return how many further neurons of a population the core can take.
+
+    What a slice needs grows with its size, so the answer lies between one that fits and one that does not. The first trial is
+    ``guess`` (the last slice: cores of a large population are alike) or all of ``room``; a trial that fails says by how much.
+    """
+    fits, fails, step = 0, max(room, 0) + 1, 1
+    count = min(guess or room, room)
+    while fails - fits > 1:
+        problem = _problem(network, spec, [*slices, Slice(name, start, start + count)])
+        if problem is None:
+            fits, count = count, count + step
+            step *= 2
         else:
-            high = count - 1
-        count = (low + high + 1) // 2
-    return low
+            limit, needed = problem
+            fails, count, step = count, count * spec.limit(limit) // max(needed, 1), 1
+            if not fits < count < fails:
+                count = (fits + fails) // 2
+        count = min(max(count, fits + 1), fails - 1)
+    return fits
 
 
 def _single_violation(network: IntegerNetwork, spec: HardwareSpec, p: IntegerPopulation, neuron: int) -> Violation:

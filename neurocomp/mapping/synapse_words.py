@@ -184,7 +184,7 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
         spec: Its ``synapse_cost`` decides which layout is cheaper.
     """
     compartments = 1 + max((int(slots.max()) for _, _, slots in members if len(slots)), default=-1)
-    per_entry = spec.limit("synapses_per_entry")
+    per_entry = min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS)
     index_bits = index_bits_of(compartments)
     position = {name: index for index, name in enumerate(network.populations)}
     formats: dict[RowFormat, int] = {}

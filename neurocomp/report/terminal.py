@@ -122,7 +122,7 @@ def compilation(
         ("target", f"{spec.name}: {spec.title}"),
         ("cores", _cores(mapped, spec)),
         ("fullest core", _bars(utilization)),
-        ("room to grow", f"{_label(headroom.resource)} run out first, at ×{headroom.factor:.3g} the width: {headroom.reason}"),
+        ("room to grow", f"{_label(headroom.resource)} run out first, at ×{number(headroom.factor)} the width: {headroom.reason}"),
         ("time", _time(network.ticks, network.timestep, mapped.lowered.largest_lag)),
         ("ranges", verdicts(quantized.verdicts)),
     ]
@@ -182,7 +182,7 @@ def _bars(utilization: Mapping[str, Mapping[str, int]]) -> Table:
     fullest = sorted(share, key=lambda name: -share[name])[:SHOWN_RESOURCES]
     grid = Table.grid(padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "right"):
-        grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        grid.add_column(justify=justify, no_wrap=True)
     for name, part in share.items():
         if name in fullest or part >= 0.5:
             used = f"{utilization[name]['worst_core']:,} of {utilization[name]['per_core']:,}"
@@ -238,7 +238,10 @@ def _totals(counts: Counts) -> Table:
             ("spikes", f"{mean('spikes')} of neurons, {mean('input_spikes')} of inputs"),
             ("sops", f"{mean('sops')} (samples: {number(spread.min())} .. {number(spread.max())})"),
             ("sops per spike", number(totals["sops_per_spike"])),
-            ("dense", f"{mean('sops_dense')} if every synapse worked in every tick; {_share(totals['sops'], dense)} of them did"),
+            (
+                "dense",
+                f"{mean('sops_dense')} if every synapse worked in every tick; {_share(totals['sops'], dense)} of them did",
+            ),
             ("synaptic events", f"{mean('synaptic_events')} stored synapses visited, zero weights of dense rows included"),
             ("updates", f"{mean('updates')} of neurons, {mean('updates_active')} of them active"),
             ("packets", f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host"),
@@ -307,19 +310,16 @@ def _core_table(result: Report) -> RenderableType:
 
 
 def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
-    def row(name: str, interval: Interval) -> tuple[str, ...]:
-        return (name, *(si(joules / samples, "J") for joules in (interval.low, interval.nominal, interval.high)))
+    def joules(interval: Interval) -> tuple[str, ...]:
+        return tuple(si(value / samples, "J") for value in (interval.low, interval.nominal, interval.high))
 
-    rows = [row(line.event, line.energy) for line in energy.lines]
-    parts = [row(name, part) for name, part in energy.parts.items() if part is not None and name != "static"]
-    found = table(("event", "low", "nominal", "high"), rows)
-    found.add_section()
-    for part in parts:
-        found.add_row(*map(Text, part))
-    found.add_row(*(Text(cell, "bold") for cell in row("total, dynamic", energy.total)))
+    rows = [(line.event, number(line.count / samples), *joules(line.energy)) for line in energy.lines]
+    parts = [(name, "", *joules(part)) for name, part in energy.parts.items() if part is not None and name != "static"]
+    found = table(("event", "count", "low", "nominal", "high"), [*rows, [""] * 5, *parts])
+    found.add_row(*(Text(cell, "bold") for cell in ("total, dynamic", "", *joules(energy.total))))
     yield found
     yield facts(_apart(energy, samples))
-    yield Group(Text("Each cost, its kind and its source:"), *(_source(line) for line in energy.lines))
+    yield Group(Text("Each cost, its kind and its source", "bold"), facts(_source(line) for line in energy.lines))
 
 
 def _apart(energy: Energy, samples: int) -> list[tuple[str, str]]:
@@ -334,15 +334,15 @@ def _apart(energy: Energy, samples: int) -> list[tuple[str, str]]:
     return rows
 
 
-def _source(line: Line) -> RenderableType:
+def _source(line: Line) -> tuple[str, str]:
     cost = line.cost
     span = "" if cost.low == cost.value == cost.high else f" ({si(cost.low, 'J')} .. {si(cost.high, 'J')})"
-    return Padding(Text(f"{line.event}: {si(cost.value, 'J')}{span}, {cost.kind}: {cost.source}"), (0, 0, 0, 2))
+    return f"  {line.event}", f"{si(cost.value, 'J')}{span}, {cost.kind}: {cost.source}"
 
 
 def _how_to_read() -> Iterable[RenderableType]:
     yield Text(
-        "A sop is one spike at one synapse whose weight is not zero. Rates are spikes per neuron and chip tick. Counts are facts "
-        "of the simulation. Joules are these counts times published costs of the chip or of models of it: an estimate with an "
-        "interval, no measurement. Encoders and the host cost energy too and are not priced."
+        "A sop is one spike at one synapse whose weight is not zero. Rates are spikes per neuron and chip tick. "
+        "Counts are facts of the simulation. Joules are these counts times published costs of the chip or of models of it: "
+        "an estimate with an interval, no measurement. Encoders and the host cost energy too and are not priced."
     )

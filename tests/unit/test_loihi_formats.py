@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neurocomp.errors import ArtifactError
+from neurocomp.errors import ArtifactError, InternalError
 from neurocomp.ir.program import CoreTables, Program
 from neurocomp_loihi import formats as fm
 
@@ -23,7 +23,7 @@ FORMATS = fm.Formats(
     weight_bits=array(8, 8, 3, 6),
     exponent=array(0, 7, -8, -1),
     delay_bits=array(0, 3, 6, 0),
-    index_bits=array(10, 12, 0, 6),
+    index_bits=array(10, 12, 0, 8),
     compression=array(fm.DENSE, fm.SPARSE, fm.SPARSE, fm.DENSE),
 )
 
@@ -36,9 +36,7 @@ def random_rows(rng: np.random.Generator, n_rows: int) -> fm.Blocks:
     start = np.concatenate([[0], np.cumsum(count)])
     f = np.repeat(form, count)
     run = np.repeat(rng.integers(0, 50, len(count)), count) + np.arange(start[-1]) - np.repeat(start[:-1], count)
-    index = np.where(
-        FORMATS.compression[f] == fm.DENSE, run % 1024, rng.integers(0, 1 << 12, len(f)) % (1 << FORMATS.index_bits[f])
-    )
+    index = np.where(FORMATS.compression[f] == fm.DENSE, run, rng.integers(0, 1 << 12, len(f)) % (1 << FORMATS.index_bits[f]))
     weight = rng.integers(0, 1 << 8, len(f)) % (1 << FORMATS.weight_bits[f])
     delay = rng.integers(0, 1 << 6, len(f)) % (1 << FORMATS.delay_bits[f])
     return fm.Blocks(np.concatenate([[0], np.cumsum(per_row)]), form, start, index, weight, delay)
@@ -50,7 +48,6 @@ def test_rows_come_back(layout: int, per_entry: int, seed: int) -> None:
     """Entries take the place of blocks; the synapses of each row stay as they are."""
     rng = np.random.default_rng(seed)
     rows = random_rows(rng, 40)
-    # 6 bits of index hold only the first 64 compartments of a run's start.
     words, length = fm.encode_rows(rows, FORMATS, layout, per_entry)
     pointer = np.cumsum(length) - length
     back = fm.decode_rows(CORE, words, FORMATS, pointer, length, layout)
@@ -58,10 +55,8 @@ def test_rows_come_back(layout: int, per_entry: int, seed: int) -> None:
     assert length.sum() == len(words)
     assert np.array_equal(back.block_start[back.row_start], rows.block_start[rows.row_start])
     assert np.diff(back.block_start).max() <= per_entry
-    for name in ("item_format", "weight", "delay"):
+    for name in ("item_format", "index", "weight", "delay"):
         assert np.array_equal(getattr(back, name), getattr(rows, name))
-    long_runs = (rows.item_format == 3) & (rows.index >= 64)
-    assert np.array_equal(back.index[~long_runs], rows.index[~long_runs])
 
 
 def test_words_to_the_bit() -> None:
@@ -81,6 +76,14 @@ def test_a_sparse_synapse_to_the_bit() -> None:
     words, _ = fm.encode_rows(rows, FORMATS, fm.NXTF, 60)
 
     assert words.tolist() == [2 | 200 << 10 | 6 << 18 | 4095 << 21]
+
+
+@pytest.mark.parametrize(("index", "weight", "delay"), [(1024, 1, 0), (0, 256, 0), (0, 1, 1)])
+def test_a_field_that_is_too_narrow_is_our_bug(index: int, weight: int, delay: int) -> None:
+    rows = fm.Blocks(array(0, 1), array(0), array(0, 1), array(index), array(weight), array(delay))
+
+    with pytest.raises(InternalError, match="every field of a synapse fits its width"):
+        fm.encode_rows(rows, FORMATS, fm.NXTF, 60)
 
 
 def test_an_empty_row_is_one_zero_word_or_none() -> None:
@@ -182,5 +185,6 @@ def test_another_layout_is_refused() -> None:
         fm.check_format(Program("loihi", "loihi-0", (), {}, {}, 1))
 
     assert str(caught.value) == (
-        "error[NC0603 artifact-version]: the program's format is 'loihi-0'; 'loihi-1' is needed\nhint:  compile the network again"
+        "error[NC0603 artifact-version]: the program's format is 'loihi-0'; 'loihi-1' is needed\n"
+        "hint:  compile the network again"
     )
