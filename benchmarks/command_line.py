@@ -23,7 +23,8 @@ def measure(peers: bool) -> dict[str, Any]:
             "help": [sys.executable, "-m", "neurocomp", "--help"],
             "targets": [sys.executable, "-m", "neurocomp", "targets"],
             "compile mnist_mlp": [
-                sys.executable, "-m", "neurocomp", "compile", "examples/mnist_mlp/net.yaml", "--target", "loihi", "-o", artifact,
+                sys.executable, "-m", "neurocomp", "compile", "examples/mnist_mlp/net.yaml",
+                "--target", "loihi", "-o", artifact,
             ],
             "verify mnist_mlp, 20 samples, reference and chip": [
                 sys.executable, "-m", "neurocomp", "verify", artifact, "--samples", "20", "--engines", "reference,chip",

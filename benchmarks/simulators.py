@@ -1,4 +1,4 @@
-"""How fast the simulations of one compiled network are beside one another: the MNIST example, Lava included where it is there."""
+"""How fast the simulations of one compiled network are beside one another: the MNIST example, with Lava where it is."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def load(path: str | Path) -> Network | Compiled:
     return from_yaml.load(path)
 
 
-def compile(network: Network | str | Path, target: str = "loihi") -> Compiled:  # noqa: A001
+def compile(network: Network | str | Path, target: str = "loihi") -> Compiled:
     """Compile a network for a target: the name of a hardware spec, or the path of one.
 
     Raises:
@@ -423,7 +423,7 @@ class Compiled:
             except EngineUnavailable as error:
                 if engines is not None:
                     raise
-                skipped[engine] = error.diagnostics[0].message
+                skipped[engine] = error.diagnostics[0].message.removeprefix(f"engine '{engine}' is not available: ")
                 chosen.remove(engine)
         if not set(chosen) - {"reference"}:
             message = "verify needs an engine to compare the reference with"
@@ -440,7 +440,8 @@ class Compiled:
         known = self.witnesses()
         return verify(
             self.artifact, stimulus, backend=backend, reference=registry.simulator("reference"),
-            witnesses=[known[engine] for engine in chosen if engine in known], chip="chip" in chosen, skipped=skipped, inject=inject,
+            witnesses=[known[engine] for engine in chosen if engine in known], chip="chip" in chosen,
+            skipped=skipped, inject=inject,
         )  # fmt: skip
 
     def evaluate(self, *, samples: Samples | None = None, count: int | None = None) -> Evaluation:

@@ -100,7 +100,9 @@ class Witness(Protocol):
         """Return why it cannot run here and how to get it, or None."""
         ...
 
-    def run(self, lowered: LoweredNetwork, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True) -> Trace:
+    def run(
+        self, lowered: LoweredNetwork, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True
+    ) -> Trace:
         """Run all samples."""
         ...
 
@@ -138,9 +140,7 @@ class Backend(Protocol):
         """Return every rule that the stage breaks on the chip."""
         ...
 
-    def lower(
-        self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None
-    ) -> Lowering:
+    def lower(self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None) -> Lowering:
         """Rewrite the logical network into the chip's own parts."""
         ...
 

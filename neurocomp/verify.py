@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,11 +78,8 @@ class VerifyReport:
             "lossy": {name: dict(entry) for name, entry in self.lossy.items()},
             "first_divergence": first,
             "injection": self.injection,
-            "events": [
-                {"population": e.population, "register": e.register, "count": e.count, "sample": e.sample, "tick": e.tick, "neuron": e.neuron}
-                for e in self.events
-            ],
-        }  # fmt: skip
+            "events": [asdict(event) for event in self.events],
+        }
 
 
 def verify(

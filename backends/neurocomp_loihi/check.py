@@ -43,12 +43,9 @@ def check_network(network: Network, spec: HardwareSpec) -> Sequence[Violation]:
             violations += _check_native_population(p, spec) if p.neuron.number_format else _check_decays(p, network, spec)
     for q in network.projections:
         if q.pattern.kind not in spec.native["patterns"]:
-            violations.append(
-                Violation(
-                    "NC0308", q.name, f"projection '{q.name}' is {q.pattern.kind}; {spec.name} has {_words(spec.native['patterns'])}",
-                    q.pattern.kind, _words(spec.native["patterns"]), origin=q.origin,
-                )
-            )  # fmt: skip
+            known = _words(spec.native["patterns"])
+            message = f"projection '{q.name}' is {q.pattern.kind}; {spec.name} has {known}"
+            violations.append(Violation("NC0308", q.name, message, q.pattern.kind, known, origin=q.origin))
         if q.native is not None:
             violations += _check_native_projection(q, spec)
     return violations
@@ -89,35 +86,30 @@ def _check_semantics(p: Population, spec: HardwareSpec) -> list[Violation]:
 def _check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[Violation]:
     assert p.neuron is not None
     model = NEURON_MODELS[p.neuron.model]
-    violations = []
-    for what, decay in zip(
-        ("tau_syn", "tau_mem"), model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep), strict=True
-    ):
+    violations: list[Violation] = []
+
+    def refuse(message: str, actual: float | str, limit: int | str, hint: str) -> None:
+        text = f"population '{p.name}'{message}"
+        violations.append(Violation("NC0312", p.name, text, actual, limit, hint=hint, origin=p.origin))
+
+    decays = model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep)
+    for what, decay in zip(("tau_syn", "tau_mem"), decays, strict=True):
         if (np.asarray(decay) < 0).any():
-            violations.append(
-                Violation(
-                    "NC0312", p.name, f"population '{p.name}': {what} is shorter than the timestep, so its Euler decay is negative",
-                    float(np.min(decay)), 0, hint="write 'integration: exact', or shorten the timestep", origin=p.origin,
-                )
+            refuse(
+                f": {what} is shorter than the timestep, so its Euler decay is negative",
+                float(np.min(decay)), 0, "write 'integration: exact', or shorten the timestep",
             )  # fmt: skip
     if model.fires and (np.asarray(p.neuron.parameters["v_threshold"]) < 0).any():
-        violations.append(
-            Violation(
-                "NC0312", p.name, f"population '{p.name}' has a negative threshold; {spec.name} has thresholds >= 0",
-                float(np.min(p.neuron.parameters["v_threshold"])), 0, hint="shift threshold and potential", origin=p.origin,
-            )
+        refuse(
+            f" has a negative threshold; {spec.name} has thresholds >= 0",
+            float(np.min(p.neuron.parameters["v_threshold"])), 0, "shift threshold and potential",
         )  # fmt: skip
-    if (
-        model.has_current
-        and (np.asarray(model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep)[0]) >= 1).any()
-    ):
-        if any(q.bias is not None and np.any(q.bias) for q in network.projections if q.target == p.name):
-            violations.append(
-                Violation(
-                    "NC0312", p.name, f"population '{p.name}' integrates its bias without leak in the current (tau_syn is infinite)",
-                    "inf", "finite", hint="give tau_syn a finite value, or remove the bias", origin=p.origin,
-                )
-            )  # fmt: skip
+    biased = any(q.bias is not None and np.any(q.bias) for q in network.projections if q.target == p.name)
+    if biased and model.has_current and (np.asarray(decays[0]) >= 1).any():
+        refuse(
+            " integrates its bias without leak in the current (tau_syn is infinite)",
+            "inf", "finite", "give tau_syn a finite value, or remove the bias",
+        )  # fmt: skip
     return violations
 
 
@@ -212,11 +204,11 @@ def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Viola
         if len(over):
             neuron, largest = int(over[0]), int(fan_in.argmax())
             also = f"{len(over) - 1} more neurons of '{p.name}'; the largest is {p.name}[{largest}] with {int(fan_in[largest])}"
+            subject, actual = f"{p.name}[{neuron}]", int(fan_in[neuron])
             violations.append(
                 Violation(
-                    "NC0412", f"{p.name}[{neuron}]",
-                    f"neuron '{p.name}[{neuron}]' has {int(fan_in[neuron])} sources; {spec.name} has {limit} input axons per core",
-                    int(fan_in[neuron]), limit, spec.limit_text("input_axons"),
+                    "NC0412", subject, f"neuron '{subject}' has {actual} sources; {spec.name} has {limit} input axons per core",
+                    actual, limit, spec.limit_text("input_axons"),
                     "splitting the population does not lower its fan-in: put a population in between, or prune its inputs",
                     also if len(over) > 1 else None, p.origin,
                 )

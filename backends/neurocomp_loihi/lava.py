@@ -126,7 +126,7 @@ def _without_repeats(sources: Array, targets: Array) -> list[Array]:
 
 
 def samples_stay_apart(lowered: LoweredNetwork) -> bool:
-    """Return whether samples can follow one another tick by tick: nothing of one is under way when the next one's window starts.
+    """Return whether samples can follow one another tick by tick: nothing of one is under way when the next one begins.
 
     It holds without cycles, without delays beyond those that the lags ask for, and where every window starts from zero.
     """

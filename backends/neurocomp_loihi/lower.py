@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -105,16 +106,12 @@ def lag_violations(network: IntegerNetwork, spec: HardwareSpec) -> list[Violatio
         cycle = nx.find_negative_cycle(part, next(iter(sorted(component))))
         path = " -> ".join(cycle)
         hops = len(cycle) - 1
-        ticks = sum(1 - graph[a][b]["late"] for a, b in zip(cycle, cycle[1:], strict=False))
+        ticks = sum(1 - graph[a][b]["late"] for a, b in pairwise(cycle))
         first = network.populations[cycle[0]]
         closing = next(q for q in network.projections if q.source == cycle[-2] and q.target == cycle[-1])
-        return [
-            Violation(
-                "NC0315", first.name, f"the cycle {path} has {ticks} delay ticks for {hops} hops; a hop takes 1 tick on {spec.name}",
-                ticks, hops, hint=f"raise the delays along the cycle by {hops - ticks} in total, for instance of '{closing.name}'",
-                origin=closing.origin,
-            )
-        ]  # fmt: skip
+        message = f"the cycle {path} has {ticks} delay ticks for {hops} hops; a hop takes 1 tick on {spec.name}"
+        hint = f"raise the delays along the cycle by {hops - ticks} in total, for instance of '{closing.name}'"
+        return [Violation("NC0315", first.name, message, ticks, hops, hint=hint, origin=closing.origin)]
     lag = lags(network)
     violations = []
     for q in network.projections:
@@ -124,13 +121,10 @@ def lag_violations(network: IntegerNetwork, spec: HardwareSpec) -> list[Violatio
         if stored > spec.limit("delay"):
             extra = lag[q.target] - lag[q.source] - 1
             because = f" (a delay of {int(q.delay.max())} and {extra} for the lag)" if extra else ""
-            violations.append(
-                Violation(
-                    "NC0309", q.name, f"projection '{q.name}' needs synapses that wait {stored} ticks{because}; {spec.name} stores {spec.limit('delay')}",
-                    stored, spec.limit("delay"), spec.limit_text("delay"), "shorten the delay, or insert a relay population",
-                    origin=q.origin,
-                )
-            )  # fmt: skip
+            limit, source = spec.limit("delay"), spec.limit_text("delay")
+            message = f"projection '{q.name}' needs synapses that wait {stored} ticks{because}; {spec.name} stores {limit}"
+            hint = "shorten the delay, or insert a relay population"
+            violations.append(Violation("NC0309", q.name, message, stored, limit, source, hint, origin=q.origin))
     return violations
 
 

@@ -100,6 +100,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    # One thread per process, unless the user asks for more: on matrices of this size the threads of numpy's linear algebra
+    # cost more than they give, and far more on a busy machine. Results do not depend on it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             # An exit instead of a sudden death, so that temporary files are removed on the way.

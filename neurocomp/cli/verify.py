@@ -11,7 +11,7 @@ import click
 from neurocomp.cli.artifacts import load_artifact
 from neurocomp.cli.command import Command, artifact_file, completed_by, data, samples, stimulus
 from neurocomp.cli.output import Output, event_text
-from neurocomp.errors import Diagnostic, InternalError, VerifyMismatch
+from neurocomp.errors import Diagnostic, InternalError, NeurocompError, VerifyMismatch
 
 if TYPE_CHECKING:
     from neurocomp.verify import VerifyReport
@@ -82,13 +82,21 @@ def command(
         output.json(report.as_json())
     elif not output.quiet:
         _print(report, path, output)
-    if report.bit_exact and inject is not None:
-        raise InternalError(
+    failure = _failure(report)
+    if failure is not None and not output.as_json:
+        raise failure
+    return failure.exit_code if failure is not None else 0
+
+
+def _failure(report: VerifyReport) -> NeurocompError | None:
+    """Return what is wrong: simulations that disagree, or a corruption that none of them noticed."""
+    if not report.bit_exact:
+        return VerifyMismatch(_mismatch(report))
+    if report.injection is not None:
+        return InternalError(
             Diagnostic("NC0901", f"no engine noticed: {report.injection}", hint="please report it with the artifact")
         )
-    if not report.bit_exact and not output.as_json:
-        raise VerifyMismatch(_mismatch(report))
-    return 0 if report.bit_exact else VerifyMismatch.exit_code
+    return None
 
 
 def _mismatch(report: VerifyReport) -> Diagnostic:

@@ -120,8 +120,8 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
         power, seconds = table["static_power_per_chip"], counts.ticks * counts.samples * timestep
         parts["static"] = Interval(*(counts.chips * seconds * watts for watts in (power.low, power.value, power.high)))
         static_note = (
-            f"{counts.chips} whole chip(s) at {power.low:g} to {power.high:g} W for {seconds:g} s, were it to run in real time; "
-            f"not in the total ({power.source})"
+            f"{counts.chips} whole chip(s) at {power.low:g} to {power.high:g} W for {seconds:g} s, "
+            f"were it to run in real time; not in the total ({power.source})"
         )
     parts["host"] = None
     return Energy(name, tuple(lines), tuple(unpriced), total, parts, static_note)

@@ -31,8 +31,8 @@ class Neuron:
     """A neuron model with parameters and semantic axes.
 
     ``number_format`` None: ``parameters`` are real numbers in SI units by the model's names. Otherwise they are integers of
-    that chip's format by its names (``du``, ``dv``, ``vth``, ``bias_mant``, ``bias_exp``, ``u_init``, ``v_init``) and pass through
-    quantization unchanged. Each is 0-d or has one value per neuron, in C order of the population's shape.
+    that chip's format by its names (``du``, ``dv``, ``vth``, ``bias_mant``, ``bias_exp``, ``u_init``, ``v_init``) and pass
+    through quantization unchanged. Each is 0-d or has one value per neuron, in C order of the population's shape.
     """
 
     model: str
@@ -110,7 +110,7 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Data per input population, shape (samples, *shape) or (samples, ticks, *shape) for ``direct``; labels (samples,) or None."""
+    """Data per input population, (samples, *shape), or (samples, ticks, *shape) for ``direct``; labels (samples,) or None."""
 
     inputs: Mapping[str, Array]
     labels: Array | None = None
@@ -123,7 +123,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """The declared samples: ``scale`` turns stored values into what encoders expect; ``calibration`` is for quantization only."""
+    """The declared samples: ``scale`` turns stored values into what encoders expect; ``calibration`` is for quantization."""
 
     samples: Samples | None = None
     calibration: Samples | None = None
@@ -237,7 +237,8 @@ class Network:
             problems.append(
                 Diagnostic(
                     "NC0202",
-                    f"projection '{name}': delays have the shape {projection.delay.shape}, the weights {projection.weights.shape}",
+                    f"projection '{name}': delays have the shape {projection.delay.shape}, "
+                    f"the weights {projection.weights.shape}",
                     where,
                 )
             )
@@ -301,7 +302,8 @@ def _population_problems(population: Population) -> list[Diagnostic]:
             problems.append(
                 Diagnostic(
                     "NC0202",
-                    f"population '{name}': {key} has {value.size} values in the shape {value.shape}, the population {population.size} neurons",
+                    f"population '{name}': {key} has {value.size} values in the shape {value.shape}, "
+                    f"the population {population.size} neurons",
                     where,
                 )
             )

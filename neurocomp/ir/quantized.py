@@ -193,7 +193,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """What quantization made of one population: ``integer = real * scale`` for thresholds, ``* scale << state_shift`` for states."""
+    """What became of one population: ``integer = real * scale`` for thresholds, ``* scale << state_shift`` for states."""
 
     population: str
     scale: float

@@ -126,13 +126,10 @@ def _fill(network: IntegerNetwork, spec: HardwareSpec, caps: dict[str, int]) -> 
                 cores.append(_OpenCore())
     limit = spec.limit("chips") * spec.limit("cores_per_chip")
     if not violations and len(cores) > limit:
-        violations.append(
-            Violation(
-                "NC0401", network.name, f"'{network.name}' needs {len(cores)} cores; {spec.name} has {limit}", len(cores), limit,
-                f"{spec.limit_text('cores_per_chip')}; {spec.limit_text('chips')}",
-                "use a target with more chips or cores, or a smaller network",
-            )
-        )  # fmt: skip
+        message = f"'{network.name}' needs {len(cores)} cores; {spec.name} has {limit}"
+        source = f"{spec.limit_text('cores_per_chip')}; {spec.limit_text('chips')}"
+        hint = "use a target with more chips or cores, or a smaller network"
+        violations.append(Violation("NC0401", network.name, message, len(cores), limit, source, hint))
     return [core for core in cores if core.slices], violations
 
 
@@ -164,20 +161,18 @@ def _single_violation(network: IntegerNetwork, spec: HardwareSpec, p: IntegerPop
     """Explain why one neuron alone does not fit an empty core."""
     problem = _problem(network, spec, [Slice(p.name, neuron, neuron + 1)])
     assert problem is not None
-    limit, actual = problem
-    code = {"input_axons": "NC0412", "synapse_words": "NC0402"}.get(limit, "NC0406")
-    subject = f"{p.name}[{neuron}]"
-    return Violation(
-        code, subject, f"neuron '{subject}' alone needs {actual} of {spec.limit(limit)} {limit.replace('_', ' ')} of a {spec.name} core",
-        actual, spec.limit(limit), spec.limit_text(limit), "lower its fan-in, or use a target with a larger core", origin=p.origin,
-    )  # fmt: skip
+    name, actual = problem
+    code = {"input_axons": "NC0412", "synapse_words": "NC0402"}.get(name, "NC0406")
+    subject, limit, what = f"{p.name}[{neuron}]", spec.limit(name), name.replace("_", " ")
+    message = f"neuron '{subject}' alone needs {actual} of {limit} {what} of a {spec.name} core"
+    hint = "lower its fan-in, or use a target with a larger core"
+    return Violation(code, subject, message, actual, limit, spec.limit_text(name), hint, origin=p.origin)
 
 
 def _fan_out_violation(p: IntegerPopulation, fan_out: int, spec: HardwareSpec) -> Violation:
-    return Violation(
-        "NC0405", p.name, f"a neuron of '{p.name}' sends to {fan_out} cores; {spec.name} has {spec.limit('output_axons')} output axons per core",
-        fan_out, spec.limit("output_axons"), spec.limit_text("output_axons"), "lower its fan-out", origin=p.origin,
-    )  # fmt: skip
+    limit, source = spec.limit("output_axons"), spec.limit_text("output_axons")
+    message = f"a neuron of '{p.name}' sends to {fan_out} cores; {spec.name} has {limit} output axons per core"
+    return Violation("NC0405", p.name, message, fan_out, limit, source, "lower its fan-out", origin=p.origin)
 
 
 def _target_cores(

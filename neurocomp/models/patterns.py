@@ -54,6 +54,10 @@ class PatternType(Protocol):
         """Return why the pattern cannot join the two populations, or None."""
         ...
 
+    def targets(self, pattern: Pattern, n_target: int) -> IntArray:
+        """Return the target neuron of each weight, in an array that broadcasts to the weights' shape."""
+        ...
+
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, n_target: int) -> Array:
         """Return the weighted sums (samples, n_target) of ``spikes`` (samples, n_source) in the weights' dtype."""
         ...
@@ -77,6 +81,10 @@ class Dense:
     def problem(self, pattern: Pattern, n_source: int, n_target: int) -> str | None:
         """See `PatternType.problem`."""
         return None
+
+    def targets(self, pattern: Pattern, n_target: int) -> IntArray:
+        """See `PatternType.targets`."""
+        return np.arange(n_target)[:, None]
 
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, n_target: int) -> Array:
         """See `PatternType.forward`."""
@@ -105,6 +113,10 @@ class OneToOne:
         if n_source != n_target:
             return f"one_to_one joins populations of one size, not {n_source} and {n_target} neurons"
         return None
+
+    def targets(self, pattern: Pattern, n_target: int) -> IntArray:
+        """See `PatternType.targets`."""
+        return np.arange(n_target)
 
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, n_target: int) -> Array:
         """See `PatternType.forward`."""
@@ -137,6 +149,10 @@ class Sparse:
                 bad = int(index.min()) if index.min() < 0 else int(index.max())
                 return f"{what} holds the index {bad}, outside 0..{n - 1}"
         return None
+
+    def targets(self, pattern: Pattern, n_target: int) -> IntArray:
+        """See `PatternType.targets`."""
+        return pattern.arrays["targets"]
 
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, n_target: int) -> Array:
         """See `PatternType.forward`."""

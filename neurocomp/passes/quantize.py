@@ -25,6 +25,7 @@ from neurocomp.ir.quantized import (
 )
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp.passes.ranges import verdicts
 
 Array = NDArray[Any]
@@ -35,6 +36,12 @@ MIN_THRESHOLD = 256
 """Preferred smallest threshold mantissa: its rounding is then below 0.2 %."""
 HEADROOM = 0.75
 """Share of a register that calibration data may fill in a population whose scale had to be lowered."""
+PROVED_TICKS = 4096
+"""Proofs are sought for samples up to this length."""
+PROOF_MARGIN = 0.97
+"""Of the largest scale that real numbers allow, for the rounding of weights."""
+PROOF_WORTH = 2.0
+"""A scale at which no register can overflow may cost so many times the squared error of one where that is only observed."""
 SMALLEST_SCALE = 2.0**-20
 """Scales are not lowered beyond this: a population that still overflows is reported."""
 CLIP_OCTAVES = 3
@@ -79,8 +86,8 @@ def quantize(
     for verdict in found:
         if not verdict.proved and verdict.bound > verdict.limit:
             warnings.append(
-                f"'{verdict.population}': {verdict.register} reaches {verdict.bound} of {verdict.limit} on the calibration data; "
-                "it will clip or wrap"
+                f"'{verdict.population}': {verdict.register} reaches {verdict.bound} of {verdict.limit} "
+                "on the calibration data; it will clip or wrap"
             )
     quantized = QuantizedNetwork(integer, scales, found, tuple(warnings)).verify()
     return Quantization(quantized, trace)
@@ -213,7 +220,7 @@ def _integer_weights(weights: Array, unit: float, sign_mode: SignMode, form: Num
 
 
 _Rank = tuple[int, float, float, tuple[int, ...]]
-"""(lost threshold bits, squared error, scale, exponents) of a candidate scale."""
+"""(lost threshold bits, weighted squared error, scale, exponents) of a candidate scale."""
 
 
 class _Errors:
@@ -246,6 +253,8 @@ class _PopulationPlan:
 
     population: Population
     form: NumberFormat
+    ticks: int
+    patterns: tuple[Pattern, ...]
     weights: tuple[Array, ...]
     """Of each incoming projection, with the input gain."""
     decay_u: Array
@@ -260,7 +269,7 @@ class _PopulationPlan:
 
     @staticmethod
     def of(network: Network, p: Population, incoming: list[Projection], form: NumberFormat) -> _PopulationPlan:
-        """Gather the numbers; a bias of a current-based neuron moves exactly to v: b / (1 - decay_u), and u starts below by it."""
+        """Gather the numbers; a current-based neuron's bias moves exactly to v: b / (1 - decay_u), and u starts below by it."""
         assert p.neuron is not None
         model, parameters, semantics = NEURON_MODELS[p.neuron.model], p.neuron.parameters, p.neuron.semantics
         decay_u, decay_v = model.decays(parameters, semantics, network.timestep)
@@ -269,13 +278,10 @@ class _PopulationPlan:
         for q in incoming:
             scaled = q.weights
             if gain.ndim or float(gain) != 1.0:
-                per_target = np.broadcast_to(gain, (p.size,))
-                if q.pattern.kind == "dense":
-                    scaled = np.asarray(q.weights, np.float64) * per_target[:, None]
-                else:
-                    targets = q.pattern.arrays.get("targets", np.arange(p.size))
-                    scaled = np.asarray(q.weights, np.float64) * per_target[targets]
+                targets = PATTERNS[q.pattern.kind].targets(q.pattern, p.size)
+                scaled = np.asarray(q.weights, np.float64) * np.broadcast_to(gain, (p.size,))[targets]
             weights.append(scaled)
+        patterns = tuple(q.pattern for q in incoming)
         bias = np.zeros(p.size)
         for q in incoming:
             if q.bias is not None:
@@ -287,11 +293,41 @@ class _PopulationPlan:
         if not bias.any():
             bias = np.zeros(())
         return _PopulationPlan(
-            p, form, tuple(weights), decay_u, decay_v,
+            p, form, network.ticks, patterns, tuple(weights), decay_u, decay_v,
             np.asarray(parameters["v_threshold"], np.float64) if model.fires else None,
             bias, u_init, np.asarray(parameters["v_init"], np.float64), model.has_current,
             tuple(_Errors(w, form) for w in weights),
         )  # fmt: skip
+
+    def provable_scale(self) -> float:
+        """Return up to which scale it can be proved that nothing overflows in a sample, whatever the spikes."""
+        size, form = self.population.size, self.form
+        positive, negative = np.zeros(size), np.zeros(size)
+        for pattern, weights in zip(self.patterns, self.weights, strict=True):
+            values = np.asarray(weights, np.float64)
+            targets = np.broadcast_to(PATTERNS[pattern.kind].targets(pattern, size), values.shape).ravel()
+            positive += np.bincount(targets, np.maximum(values, 0.0).ravel(), size)
+            negative += np.bincount(targets, np.maximum(-values, 0.0).ravel(), size)
+        current, potential = np.zeros(size), np.zeros(size)
+        for sums, sign in ((positive, 1.0), (negative, -1.0)):
+            u = np.maximum(sign * self.u_init, 0.0) + np.zeros(size)
+            v = np.maximum(sign * self.v_init, 0.0) + np.zeros(size)
+            bias = np.maximum(sign * self.bias, 0.0)
+            for _ in range(min(self.ticks, PROVED_TICKS)):
+                u = u * self.decay_u + sums
+                if sign > 0 and self.threshold is not None:
+                    v = np.minimum(v, np.maximum(self.threshold, np.maximum(self.v_init, 0.0)))
+                v = v * self.decay_v + u + bias
+                current, potential = np.maximum(current, u), np.maximum(potential, v)
+        state_one = float(1 << form.state_shift)
+        v_limit = form.v_max if self.threshold is not None else min(form.v_max, form.threshold_max << form.state_shift)
+        pairs = (
+            ((1 << (form.accumulator_bits - 1)) - 1, np.maximum(positive, negative)),
+            ((form.u_max - 1) / state_one, current),
+            (v_limit / state_one, potential),
+        )
+        largest = [limit / float(bound.max()) for limit, bound in pairs if bound.size and bound.max() > 0]
+        return PROOF_MARGIN * min(largest, default=np.inf)
 
     def choose(self, cap: float) -> tuple[float, tuple[int, ...]]:
         """Return the scale (threshold mantissa per 1.0 of the potential) and the exponent of each projection."""
@@ -321,6 +357,7 @@ class _PopulationPlan:
         base = 1.0 / max(units) if units else wanted
         lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
         top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
+        provable = self.provable_scale()
         best: _Rank | None = None
         for octave in range(lowest_octave, top_octave + 1):
             for step in range(STEPS_PER_OCTAVE):
@@ -332,7 +369,8 @@ class _PopulationPlan:
                 if not np.isfinite(error):
                     continue
                 coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
-                rank = (coarse, error, scale, tuple(choice[1] for choice in choices))
+                weight = 1.0 if scale <= provable else PROOF_WORTH
+                rank = (coarse, error * weight, scale, tuple(choice[1] for choice in choices))
                 if best is None or self._better(rank, best):
                     best = rank
         if best is None:

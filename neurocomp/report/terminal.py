@@ -25,7 +25,7 @@ Justify = Literal["left", "right"]
 BAR = 10
 """Signs of a full bar."""
 SHOWN_RESOURCES = 4
-"""So many resources are shown, the fullest; all others only from half of what a core has."""
+"""So many resources are shown, the first that the backend names; all others only from half of what a core has."""
 SHOWN_CORES = 12
 _PREFIXES = ((1e0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 
@@ -117,12 +117,13 @@ def compilation(
         written: Where the artifact is, as printed.
     """
     warnings = quantized.warnings
+    grows = f"{_label(headroom.resource)} run out first, at ×{number(headroom.factor)} the width: {headroom.reason}"
     rows: list[tuple[str, str | RenderableType]] = [
         ("network", f"{network.name}: {_size(mapped.lowered.network)}"),
         ("target", f"{spec.name}: {spec.title}"),
         ("cores", _cores(mapped, spec)),
         ("fullest core", _bars(utilization)),
-        ("room to grow", f"{_label(headroom.resource)} run out first, at ×{number(headroom.factor)} the width: {headroom.reason}"),
+        ("room to grow", grows),
         ("time", _time(network.ticks, network.timestep, mapped.lowered.largest_lag)),
         ("ranges", verdicts(quantized.verdicts)),
     ]
@@ -178,14 +179,13 @@ def _time(ticks: int, timestep: float, lag: int) -> str:
 
 
 def _bars(utilization: Mapping[str, Mapping[str, int]]) -> Table:
-    share = {name: entry["worst_core"] / entry["per_core"] for name, entry in utilization.items()}
-    fullest = sorted(share, key=lambda name: -share[name])[:SHOWN_RESOURCES]
     grid = Table.grid(padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "right"):
         grid.add_column(justify=justify, no_wrap=True)
-    for name, part in share.items():
-        if name in fullest or part >= 0.5:
-            used = f"{utilization[name]['worst_core']:,} of {utilization[name]['per_core']:,}"
+    for index, (name, entry) in enumerate(utilization.items()):
+        part = entry["worst_core"] / entry["per_core"]
+        if index < SHOWN_RESOURCES or part >= 0.5:
+            used = f"{entry['worst_core']:,} of {entry['per_core']:,}"
             grid.add_row(_label(name), percent(part), _bar(part), used)
     return grid
 
