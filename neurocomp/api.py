@@ -88,9 +88,17 @@ def load(path: str | Path) -> Network | Compiled:
 
     registry.load_plugins()
     path = Path(path)
-    if path.suffix == ".ncz":
+    if path.suffix == ".ncz" or _is_archive(path):
         return Compiled(artifacts.read(path))
     return from_yaml.load(path)
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError:
+        return False  # the reader of network files says what is wrong
 
 
 def compile(network: Network | str | Path, target: str = "loihi") -> Compiled:

@@ -51,6 +51,7 @@ class Violation:
             "limit": self.limit,
             "source": self.source,
             "hint": self.hint,
+            "also": self.also,
             "location": str(self.origin) if self.origin else None,
         }
 

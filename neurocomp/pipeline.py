@@ -73,7 +73,7 @@ def check_network(
     mapped.verify(spec)
     if violations := backend.check(mapped, spec):
         return Checked(quantization, lowered, None, tuple(violations))
-    program = backend.emit(mapped, spec)
+    program = backend.emit(mapped, spec).verify()
     notes = (calibrated_on, *quantized.warnings, *lowering.notes)
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
     return Checked(quantization, lowered, artifact, ())

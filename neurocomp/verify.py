@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Stimulus, Witness
+from neurocomp.errors import broken_invariant
 from neurocomp.ir.trace import Event, Trace
 
 Array = NDArray[Any]
@@ -119,6 +120,8 @@ def verify(
     if chip:
         others.append(backend.chip_simulator().run(program, stimulus))
     others += [witness.run(lowered, stimulus) for witness in witnesses]
+    for trace in (first, *others):
+        trace.verify()
 
     spikes_compared = values_compared = 0
     divergences: list[Divergence] = []
@@ -126,8 +129,10 @@ def verify(
         for population in lowered.network.populations:
             for register in REGISTERS:
                 a, b = getattr(first, register).get(population), getattr(other, register).get(population)
-                if a is None or b is None:
+                if a is None:
                     continue
+                if b is None:
+                    raise broken_invariant("verify", f"'{other.engine}' returns {register} of '{population}'")
                 lag = lowered.lag[population]
                 if other.windowed:
                     a, lag = first.window(a, population), 0
@@ -139,7 +144,6 @@ def verify(
     logical = reference.run(artifact.quantized.network, stimulus)
     loss = lowered.reached_by_loss()
     lossy: dict[str, dict[str, Any]] = {}
-    compared_logical: set[str] = set()
     for population, representative in lowered.map.items():
         p = artifact.quantized.network.populations[population]
         pairs = [
@@ -159,7 +163,6 @@ def verify(
                 "spikes": int((spikes_a != 0).sum()),
             }
             continue
-        compared_logical.add(population)
         for register, a, b in pairs:
             found = _first_difference(a, b, population, register, ("quantized", "lowered"), 0)
             divergences += [found] if found else []
@@ -177,12 +180,7 @@ def verify(
         ticks=ticks,
         spikes_compared=spikes_compared,
         values_compared=values_compared,
-        witnesses={
-            name: "independent"
-            if others and (name in compared_logical or p.is_input)
-            else ("none" if not others else "independent")
-            for name, p in artifact.quantized.network.populations.items()
-        },
+        witnesses=dict.fromkeys(artifact.quantized.network.populations, "independent" if others else "none"),
         lossy=lossy,
         first_divergence=divergences[0] if divergences else None,
         injection=injection,

@@ -131,7 +131,8 @@ def samples_stay_apart(lowered: LoweredNetwork) -> bool:
     It holds without cycles, without delays beyond those that the lags ask for, and where every window starts from zero.
     """
     network = lowered.network
-    graph: nx.DiGraph[str] = nx.DiGraph((q.source, q.target) for q in network.projections)
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_edges_from((q.source, q.target) for q in network.projections)
     if not nx.is_directed_acyclic_graph(graph):
         return False
     for q in network.projections:

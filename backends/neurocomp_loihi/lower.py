@@ -30,7 +30,7 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec) -> Lowering:
     notes: list[str] = []
     if max(lag.values(), default=0):
         late = ", ".join(f"{name} +{ticks}" for name, ticks in lag.items() if ticks)
-        notes.append(f"lags: every hop takes a tick on the chip, so populations run late by {late} ticks")
+        notes.append(f"every hop takes a tick on the chip, so populations run late, in ticks: {late}")
     for p in network.populations.values():
         if p.is_input:
             populations[p.name] = p
@@ -40,7 +40,7 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec) -> Lowering:
             parameters["vth"] = frozen(np.int64(spec.number_format.threshold_max))
             notes.append(f"'{p.name}' never spikes: its threshold is the largest, {spec.number_format.threshold_max}")
         potential = next(v for v in quantized.verdicts if v.population == p.name and v.register == "v")
-        start = early_start(p, lag[p.name], spec.number_format)
+        start = early_start(replace(p, parameters=parameters), lag[p.name], spec.number_format)
         lossy, reason = False, None
         if not p.fires and not potential.proved:
             lossy, reason = True, "its potential is not proved to stay below the largest threshold, at which the chip spikes"
@@ -99,7 +99,8 @@ def lag_violations(network: IntegerNetwork, spec: HardwareSpec) -> list[Violatio
     graph = _lag_graph(network)
     for _, _, data in graph.edges(data=True):
         data["weight"] = -data["late"]
-    for component in nx.strongly_connected_components(graph):
+    violations: list[Violation] = []
+    for component in sorted(nx.strongly_connected_components(graph), key=min):
         part = nx.DiGraph(graph.subgraph(component))
         if not part.number_of_edges() or not nx.negative_edge_cycle(part):
             continue
@@ -108,19 +109,22 @@ def lag_violations(network: IntegerNetwork, spec: HardwareSpec) -> list[Violatio
         hops = len(cycle) - 1
         ticks = sum(1 - graph[a][b]["late"] for a, b in pairwise(cycle))
         first = network.populations[cycle[0]]
-        closing = next(q for q in network.projections if q.source == cycle[-2] and q.target == cycle[-1])
+        last = [q for q in network.projections if (q.source, q.target) == (cycle[-2], cycle[-1]) and q.delay.size]
+        closing = min(last, key=lambda q: int(q.delay.min()))
         message = f"the cycle {path} has {ticks} delay ticks for {hops} hops; a hop takes 1 tick on {spec.name}"
         hint = f"raise the delays along the cycle by {hops - ticks} in total, for instance of '{closing.name}'"
-        return [Violation("NC0315", first.name, message, ticks, hops, hint=hint, origin=closing.origin)]
+        violations.append(Violation("NC0315", first.name, message, ticks, hops, hint=hint, origin=closing.origin))
+    if violations:
+        return violations
     lag = lags(network)
-    violations = []
     for q in network.projections:
         if q.delay.size == 0:
             continue
         stored = int(q.delay.max()) + lag[q.target] - lag[q.source] - 1
         if stored > spec.limit("delay"):
-            extra = lag[q.target] - lag[q.source] - 1
-            because = f" (a delay of {int(q.delay.max())} and {extra} for the lag)" if extra else ""
+            extra = lag[q.target] - lag[q.source]
+            late = f" and {extra} for the lag" if extra else ""
+            because = f" (a delay of {int(q.delay.max())}{late}, less the tick that every hop takes)"
             limit, source = spec.limit("delay"), spec.limit_text("delay")
             message = f"projection '{q.name}' needs synapses that wait {stored} ticks{because}; {spec.name} stores {limit}"
             hint = "shorten the delay, or insert a relay population"

@@ -13,7 +13,7 @@ from typing import IO, Any, NoReturn
 from neurocomp.artifact import arrays, container
 from neurocomp.artifact.codec import Array, Codec, Malformed
 from neurocomp.data.whole_file import whole_file
-from neurocomp.errors import ArtifactError, Diagnostic, UsageError, broken_invariant
+from neurocomp.errors import ArtifactError, Diagnostic, broken_invariant
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
@@ -83,6 +83,7 @@ class Artifact:
         delays = {q.name: q.delay for q in self.quantized.network.projections}
         self.lowered.verify(delays, self.spec.limit("delay"))
         self.mapped.verify(self.spec)
+        self.program.verify()
         self._verify_links()
         return self
 
@@ -102,20 +103,11 @@ class Artifact:
         for name, symbol in program.populations.items():
             claim(lowered.populations[name].shape == symbol.shape, f"'{name}' has one shape in program and lowered network")
             claim(self.lowered.lag[name] == symbol.lag, f"'{name}' has one lag in program and lowered network")
-            claim(symbol.core.shape == symbol.compartment.shape == (lowered.populations[name].size,), f"'{name}' is on cores")
-            claim(_are_indices(symbol.core, len(program.cores)), f"the cores of '{name}' exist")
         for name, source in program.inputs.items():
             claim(lowered.populations[name].shape == source.shape, f"input '{name}' has one shape in program and network")
-            claim(source.neuron.shape == source.core.shape == source.axon.shape, f"input '{name}' lists triples")
-            claim(_are_indices(source.core, len(program.cores)), f"the cores of input '{name}' exist")
-            claim(_are_indices(source.neuron, lowered.populations[name].size), f"the neurons of input '{name}' exist")
         if self.samples is not None:
             inputs = {population.name for population in self.network.inputs}
             claim(set(self.samples.inputs) <= inputs, "samples belong to input populations")
-
-
-def _are_indices(values: Array, count: int) -> bool:
-    return values.size == 0 or (int(values.min()) >= 0 and int(values.max()) < count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -119,9 +119,10 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
     if "static_power_per_chip" in table:
         power, seconds = table["static_power_per_chip"], counts.ticks * counts.samples * timestep
         parts["static"] = Interval(*(counts.chips * seconds * watts for watts in (power.low, power.value, power.high)))
+        chips = "one whole chip" if counts.chips == 1 else f"{counts.chips} whole chips"
         static_note = (
-            f"{counts.chips} whole chip(s) at {power.low:g} to {power.high:g} W for {seconds:g} s, "
-            f"were it to run in real time; not in the total ({power.source})"
+            f"{chips} at {power.low:g} to {power.high:g} W for {counts.ticks} ticks of {timestep:g} s per sample, "
+            f"as if in real time ({power.source})"
         )
     parts["host"] = None
     return Energy(name, tuple(lines), tuple(unpriced), total, parts, static_note)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.errors import broken_invariant
+
 IntArray = NDArray[np.int64]
 
 
@@ -60,6 +62,34 @@ class Program:
     def largest_lag(self) -> int:
         """How many chip ticks run after the last input tick."""
         return max((symbol.lag for symbol in self.populations.values()), default=0)
+
+    def verify(self) -> Program:
+        """Check that the symbols lead into the cores and the tables are bytes; backends check what the bytes mean."""
+
+        def claim(truth: bool, what: str) -> None:
+            if not truth:
+                raise broken_invariant("emit", what)
+
+        places = [(core.chip, core.core) for core in self.cores]
+        claim(len(set(places)) == len(places), "no core is loaded twice")
+        for core in self.cores:
+            for name, table in core.tables.items():
+                claim(table.dtype == np.uint8 and table.ndim == 1, f"table '{name}' of core {core.core} is bytes")
+                claim(not table.flags.writeable, f"table '{name}' of core {core.core} is read-only")
+        used: list[IntArray] = []
+        for name, symbol in self.populations.items():
+            size = (int(np.prod(symbol.shape, dtype=np.int64)),)
+            claim(symbol.core.shape == symbol.compartment.shape == size, f"each neuron of '{name}' has one compartment")
+            claim(bool(((symbol.core >= 0) & (symbol.core < len(self.cores))).all()), f"the cores of '{name}' exist")
+            used.append(np.stack([symbol.core, symbol.compartment], axis=1))
+        slots = np.concatenate(used) if used else np.zeros((0, 2), np.int64)
+        claim(len(np.unique(slots, axis=0)) == len(slots), "no compartment stands for two neurons")
+        for name, source in self.inputs.items():
+            size = (int(np.prod(source.shape, dtype=np.int64)),)
+            claim(source.neuron.shape == source.core.shape == source.axon.shape, f"input '{name}' lists triples")
+            claim(bool(((source.neuron >= 0) & (source.neuron < size[0])).all()), f"the neurons of input '{name}' exist")
+            claim(bool(((source.core >= 0) & (source.core < len(self.cores))).all()), f"the cores of input '{name}' exist")
+        return self
 
     def digest(self) -> str:
         """Return the SHA-256 of all tables and symbols."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from neurocomp.errors import broken_invariant
+
 Array = NDArray[Any]
 
 
@@ -43,6 +45,21 @@ class Trace:
     events: tuple[Event, ...] = ()
     counters: Mapping[str, Array] = field(default_factory=dict)
     """A chip simulation's own counters: event -> (cores, samples) or (cores, samples, ticks)."""
+
+    def verify(self) -> Trace:
+        """Check that all arrays are of one run: (samples, ticks, n), as many ticks as the window or the chip needs."""
+        longest = self.ticks if self.windowed else self.ticks + max(self.lag.values(), default=0)
+        samples = {values.shape[0] for table in (self.spikes, self.u, self.v) for values in table.values()}
+        lengths = {values.shape[1] for table in (self.spikes, self.u, self.v) for values in table.values()}
+        if len(samples) > 1 or lengths - {longest}:
+            raise broken_invariant(
+                f"the simulation '{self.engine}'", f"every array has one number of samples and {longest} ticks"
+            )
+        for table in (self.u, self.v):
+            for name, values in table.items():
+                if name in self.spikes and self.spikes[name].shape != values.shape:
+                    raise broken_invariant(f"the simulation '{self.engine}'", f"state and spikes of '{name}' have one shape")
+        return self
 
     def window(self, values: Array, population: str) -> Array:
         """Return the ticks of the user of one population's array."""

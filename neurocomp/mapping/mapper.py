@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from neurocomp.backend import Violation
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
+from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp.mapping.synapse_words import CoreRows, rows_of_core
 from neurocomp.models.patterns import PATTERNS
@@ -52,17 +53,21 @@ def map_network(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetw
     """
     network = lowered.network
     caps: dict[str, int] = {}
+    apart: set[str] = set()
     while True:
-        cores, violations = _fill(network, spec, caps)
+        cores, violations = _fill(network, spec, caps, apart)
         if violations:
             return None, violations
         too_wide = _output_overflow(network, spec, cores)
         if not too_wide:
             break
         for name, (cap, fan_out) in too_wide.items():
-            if cap < 1:
+            if fan_out > spec.limit("output_axons"):
                 return None, [_fan_out_violation(network.populations[name], fan_out, spec)]
-            caps[name] = min(cap, caps.get(name, cap))
+            if cap < 1:
+                apart.add(name)
+            else:
+                caps[name] = min(cap, caps.get(name, cap))
     return _assemble(lowered, spec, cores), ()
 
 
@@ -101,7 +106,10 @@ def _rows(network: IntegerNetwork, spec: HardwareSpec, slices: Sequence[Slice]) 
     return rows_of_core(network, members, spec)
 
 
-def _fill(network: IntegerNetwork, spec: HardwareSpec, caps: dict[str, int]) -> tuple[list[_OpenCore], list[Violation]]:
+def _fill(
+    network: IntegerNetwork, spec: HardwareSpec, caps: Mapping[str, int], apart: Set[str]
+) -> tuple[list[_OpenCore], list[Violation]]:
+    """Fill cores; a population has at most ``caps`` neurons on each, and begins on a new one if it is in ``apart``."""
     cores: list[_OpenCore] = []
     violations: list[Violation] = []
     for p in network.populations.values():
@@ -109,7 +117,7 @@ def _fill(network: IntegerNetwork, spec: HardwareSpec, caps: dict[str, int]) -> 
             continue
         start = guess = 0
         while start < p.size:
-            if not cores:
+            if not cores or (p.name in apart and start == 0 and cores[-1].slices):
                 cores.append(_OpenCore())
             room = min(p.size - start, spec.limit("neurons") - cores[-1].neurons)
             if p.name in caps:
@@ -197,7 +205,10 @@ def _target_cores(
 
 
 def _output_overflow(network: IntegerNetwork, spec: HardwareSpec, cores: Sequence[_OpenCore]) -> dict[str, tuple[int, int]]:
-    """Return population -> (neurons per core that keep its output axons, largest fan-out) where a core has too many."""
+    """Return population -> (neurons per core that keep its output axons, largest fan-out) where a core has too many.
+
+    0 neurons: the population, the last one of a core that several share, has to begin on another core.
+    """
     core_of, pairs = _target_cores(network, cores)
     used = np.zeros(len(cores), np.int64)
     for name, lists in pairs.items():
@@ -213,8 +224,11 @@ def _output_overflow(network: IntegerNetwork, spec: HardwareSpec, cores: Sequenc
                 fan_out = int(np.bincount(neurons, minlength=network.populations[s.population].size).max(initial=0))
                 if fan_out > worst_out:
                     worst, worst_out = s.population, fan_out
-        size = sum(s.size for s in cores[index].slices if s.population == worst)
-        result[worst] = (min(limit // worst_out, size - 1), worst_out)
+        slices = cores[index].slices
+        if len(slices) > 1 and worst_out <= limit:
+            result.setdefault(slices[-1].population, (0, worst_out))
+        else:
+            result[worst] = (min(limit // worst_out, slices[0].size - 1), worst_out)
     return result
 
 
@@ -234,9 +248,8 @@ def _assemble(lowered: LoweredNetwork, spec: HardwareSpec, open_cores: Sequence[
             slot += s.size
         rows = _rows(network, spec, open_core.slices)
         number = index % per_chip
-        cores.append(
-            Core(index // per_chip, number, spec.mesh.tile(number), rows.axon_population, rows.axon_neuron, rows.words)
-        )
+        axons = frozen(rows.axon_population), frozen(rows.axon_neuron)
+        cores.append(Core(index // per_chip, number, spec.mesh.tile(number), *axons, rows.words))
     core_of_all, pairs = _target_cores(network, open_cores)
     messages: set[tuple[int, int]] = set()
     for name, lists in pairs.items():
@@ -244,7 +257,7 @@ def _assemble(lowered: LoweredNetwork, spec: HardwareSpec, open_cores: Sequence[
             if name in core_of_all:
                 messages |= set(zip(core_of_all[name][neurons].tolist(), targets.tolist(), strict=True))
     routes = tuple(_route(a, b, cores) for a, b in sorted(messages))
-    placed = {name: Placement(core_of, slot_of) for name, (core_of, slot_of) in placements.items()}
+    placed = {name: Placement(frozen(core_of), frozen(slot_of)) for name, (core_of, slot_of) in placements.items()}
     return MappedNetwork(lowered, tuple(cores), placed, routes)
 
 

@@ -42,6 +42,8 @@ PROOF_MARGIN = 0.97
 """Of the largest scale that real numbers allow, for the rounding of weights."""
 PROOF_WORTH = 2.0
 """A scale at which no register can overflow may cost so many times the squared error of one where that is only observed."""
+BLIND_PROOF_WORTH = 16.0
+"""The same without calibration data, when nothing is observed."""
 SMALLEST_SCALE = 2.0**-20
 """Scales are not lowered beyond this: a population that still overflows is reported."""
 CLIP_OCTAVES = 3
@@ -75,10 +77,10 @@ def quantize(
     Raises:
         UnsupportedError: No scale represents a population (NC0312).
     """
-    caps: dict[str, float] = {}
     trace: Trace | None = None
-    integer, scales, warnings = _build(network, form, caps)
-    if calibration is not None:
+    if calibration is None:
+        integer, scales, warnings = _build(network, form, {}, calibrated=False)
+    else:
         integer, scales, warnings, trace = _calibrate(network, form, simulator, calibration)
     found = verdicts(integer, network.ticks, trace, _limits(form))
     if trace is not None:
@@ -107,7 +109,7 @@ def _calibrate(
     caps: dict[str, float] = {}
     raised: set[str] = set()
     while True:
-        integer, scales, warnings = _build(network, form, caps)
+        integer, scales, warnings = _build(network, form, caps, calibrated=True)
         trace = simulator.run(integer, calibration)
         overflowing = {event.population for event in trace.events if scales[event.population].scale > SMALLEST_SCALE}
         if overflowing:
@@ -123,11 +125,12 @@ def _calibrate(
             caps[name] = max(cap, min(cap * 1.9, scales[name].scale * HEADROOM / max(used, 1e-9)))
 
 
-def _build(network: Network, form: NumberFormat, caps: Mapping[str, float]) -> _Built:
+def _build(network: Network, form: NumberFormat, caps: Mapping[str, float], *, calibrated: bool) -> _Built:
     populations: dict[str, IntegerPopulation] = {}
     scales: dict[str, Scale] = {}
     projections: dict[str, IntegerProjection] = {}
     warnings: list[str] = []
+    problems: list[Diagnostic] = []
     for p in network.populations.values():
         if p.neuron is None:
             populations[p.name] = IntegerPopulation(p.name, p.shape, "input", {}, origin=p.origin)
@@ -140,12 +143,20 @@ def _build(network: Network, form: NumberFormat, caps: Mapping[str, float]) -> _
             scales[p.name] = Scale(p.name, 0.0, ())
             continue
         plan = _PopulationPlan.of(network, p, incoming, form)
-        scale, exponents = plan.choose(caps.get(p.name, np.inf))
+        try:
+            scale, exponents = plan.choose(caps.get(p.name, np.inf), calibrated)
+        except UnsupportedError as error:
+            problems += error.diagnostics
+            continue
         populations[p.name], rows = plan.integers(scale, warnings)
         for q, weights, exponent in zip(incoming, plan.weights, exponents, strict=True):
             projections[q.name], row = _projection(q, weights, scale, exponent, form)
             rows.append(row)
+            if np.any(weights) and not projections[q.name].mantissa.any():
+                warnings.append(f"all weights of '{q.name}' round to 0: they are too small beside the rest of '{p.name}'")
         scales[p.name] = Scale(p.name, scale, tuple(rows))
+    if problems:
+        raise UnsupportedError(problems)
     ordered = tuple(projections[q.name] for q in network.projections)
     integer = IntegerNetwork(network.name, network.timestep, network.ticks, form, populations, ordered)
     return integer, scales, warnings
@@ -243,7 +254,8 @@ class _Errors:
         if unit not in self.known:
             sign = -1.0 if self.sign_mode == "inhibitory" else 1.0
             counts = _integer_weights(self.weights, unit, self.sign_mode, self.form)
-            self.known[unit] = float(np.square(self.weights - sign * counts * unit).sum())
+            with np.errstate(over="ignore"):
+                self.known[unit] = float(np.square(self.weights - sign * counts * unit).sum())
         return self.known[unit]
 
 
@@ -329,7 +341,7 @@ class _PopulationPlan:
         largest = [limit / float(bound.max()) for limit, bound in pairs if bound.size and bound.max() > 0]
         return PROOF_MARGIN * min(largest, default=np.inf)
 
-    def choose(self, cap: float) -> tuple[float, tuple[int, ...]]:
+    def choose(self, cap: float, calibrated: bool) -> tuple[float, tuple[int, ...]]:
         """Return the scale (threshold mantissa per 1.0 of the potential) and the exponent of each projection."""
         form = self.form
         state_one = float(1 << form.state_shift)
@@ -357,7 +369,7 @@ class _PopulationPlan:
         base = 1.0 / max(units) if units else wanted
         lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
         top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
-        provable = self.provable_scale()
+        provable, worth = self.provable_scale(), PROOF_WORTH if calibrated else BLIND_PROOF_WORTH
         best: _Rank | None = None
         for octave in range(lowest_octave, top_octave + 1):
             for step in range(STEPS_PER_OCTAVE):
@@ -369,7 +381,7 @@ class _PopulationPlan:
                 if not np.isfinite(error):
                     continue
                 coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
-                weight = 1.0 if scale <= provable else PROOF_WORTH
+                weight = 1.0 if scale <= provable else worth
                 rank = (coarse, error * weight, scale, tuple(choice[1] for choice in choices))
                 if best is None or self._better(rank, best):
                     best = rank

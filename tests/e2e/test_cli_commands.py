@@ -45,7 +45,7 @@ ranges        all 6 registers are proved never to clip or wrap
 left open     b, c: integration exact, input delta, threshold_on new, compare >, spikes_per_tick
               one, reset_when same_tick (default)
 note          calibrated on 12 of the declared samples, as the file declares no calibration data
-note          lags: every hop takes a tick on the chip, so populations run late by b +1, c +1 ticks
+note          every hop takes a tick on the chip, so populations run late, in ticks: b +1, c +1
 """
 
 
@@ -81,7 +81,7 @@ def test_compile_json(cli: Cli) -> None:
         "warnings": [],
         "notes": [
             "calibrated on 12 of the declared samples, as the file declares no calibration data",
-            "lags: every hop takes a tick on the chip, so populations run late by b +1, c +1 ticks",
+            "every hop takes a tick on the chip, so populations run late, in ticks: b +1, c +1",
         ],
     }
     assert {key: found[key] for key in expected} == expected

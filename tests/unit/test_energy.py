@@ -1,0 +1,235 @@
+"""Counts on a network computed by hand, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import neurocomp_hwspecs
+from neurocomp.energy.counts import PER_CORE, Counts, count
+from neurocomp.energy.joules import BADGE, EVENTS, Interval, estimate
+from neurocomp.errors import UsageError
+from neurocomp.hardware import HardwareSpec, read_spec
+from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.trace import Trace
+from neurocomp.mapping.synapse_words import rows_of_core
+from neurocomp.models.patterns import Pattern
+from neurocomp_loihi import LoihiBackend
+from neurocomp_reference import ReferenceSimulator
+
+SPEC = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
+
+
+def population(name: str, size: int, **parameters: int) -> IntegerPopulation:
+    values = {"du": 4095, "dv": 0, "vth": 100, "bias_mant": 0, "bias_exp": 0, "u_init": 0, "v_init": 0} | parameters
+    return IntegerPopulation(name, (size,), "compartment", {key: np.array(value) for key, value in values.items()})
+
+
+def dense(a: str, b: str, weights: Any) -> IntegerProjection:
+    mantissa = (np.asarray(weights) >> 1).astype(np.int8)
+    return IntegerProjection(f"{a}->{b}", a, b, Pattern("dense"), mantissa, 1, "mixed", 8, 0, np.array(1))
+
+
+def three_neurons() -> tuple[MappedNetwork, Trace]:
+    """x (2) -> a (2) on core 0 of chip 0 -> b (1) on core 37 of chip 1: one tile in x, one in y, one chip further.
+
+    x[0] spikes in ticks 0 and 1, x[1] in tick 0. a[0] takes 20 from x[0] and nothing (a stored 0) from x[1], a[1] takes 6
+    from x[0] and 20 from x[1]; both spike above 10. b takes 4 from a[0] and nothing from a[1], and never spikes.
+    """
+    x = IntegerPopulation("x", (2,), "input", {})
+    populations = {"x": x, "a": population("a", 2, vth=10), "b": population("b", 1, vth=1000)}
+    projections = (dense("x", "a", [[20, 0], [6, 20]]), dense("a", "b", [[4, 0]]))
+    net = IntegerNetwork("n", 1e-3, 3, SPEC.number_format, populations, projections)
+    lag = {"x": 0, "a": 1, "b": 2}
+    placements = {"a": Placement(np.zeros(2, int), np.arange(2)), "b": Placement(np.ones(1, int), np.zeros(1, int))}
+    cores = []
+    for index, (name, number) in enumerate((("a", 0), ("b", 37))):
+        rows = rows_of_core(net, [(name, np.arange(populations[name].size), placements[name].slot)], SPEC)
+        cores.append(Core(index, number, SPEC.mesh.tile(number), rows.axon_population, rows.axon_neuron, rows.words))
+    assert cores[1].tile == (1, 1)
+    mapped = MappedNetwork(LoweredNetwork(net, lag, {}), tuple(cores), placements, (Route(0, 1, 1, 1, 1),)).verify(SPEC)
+    stimulus = {"x": np.array([[[1, 1], [1, 0], [0, 0]], [[0, 0], [0, 0], [0, 0]]], np.int8)}
+    return mapped, ReferenceSimulator().run(net, stimulus, lag=lag)
+
+
+def counted() -> Counts:
+    mapped, trace = three_neurons()
+    return count(trace, mapped, SPEC)
+
+
+def test_counts_by_hand() -> None:
+    mapped, trace = three_neurons()
+    # Tick 1: a[0] 20 > 10, a[1] 26 > 10: both spike. Tick 2: a[0] 20 > 10 spikes, a[1] keeps 6. Ticks 3, 4: a[1] keeps its 6.
+    assert trace.spikes["a"][0].tolist() == [[0, 0], [1, 1], [1, 0], [0, 0], [0, 0]]
+    assert trace.v["b"][0, :, 0].tolist() == [0, 0, 256, 512, 512]
+    counts = count(trace, mapped, SPEC)
+    assert (counts.samples, counts.ticks, counts.chips) == (2, 5, 2)
+    assert {name: values[:, 0].tolist() for name, values in counts.per_core.items()} == {
+        # The row of x[1] holds a[1] alone (its 0 lies outside the run); a[1] -> b is no synapse that is stored.
+        "synaptic_events": [[3, 2, 0, 0, 0], [0, 1, 1, 0, 0]],
+        "sops": [[3, 2, 0, 0, 0], [0, 1, 1, 0, 0]],
+        "updates": [[2] * 5, [1] * 5],
+        "updates_active": [[0, 2, 2, 1, 1], [0, 0, 1, 1, 1]],
+        "spikes": [[0, 2, 1, 0, 0], [0, 0, 0, 0, 0]],
+        "packets": [[0, 2, 1, 0, 0], [0, 0, 0, 0, 0]],
+        "host_packets": [[2, 1, 0, 0, 0], [0, 0, 0, 0, 0]],
+    }
+    silent = {name: int(values[:, 1].sum()) for name, values in counts.per_core.items()}
+    assert silent == dict.fromkeys(PER_CORE, 0) | {"updates": 15}
+    assert (counts.hops_x.tolist(), counts.hops_y.tolist(), counts.chip_crossings.tolist()) == ([3, 0], [3, 0], [3, 0])
+
+
+def test_counts_equal_the_counters_of_the_chip() -> None:
+    mapped, trace = three_neurons()
+    backend = LoihiBackend()
+    stimulus = {"x": trace.spikes["x"][:, :3]}
+    counters = backend.chip_simulator().run(backend.emit(mapped, SPEC), stimulus).counters
+    counts = count(trace, mapped, SPEC)
+    for event in PER_CORE:
+        assert np.array_equal(counts.per_core[event], counters[event]), event
+
+
+def test_totals_by_hand() -> None:
+    counts = counted()
+    assert counts.totals() == {
+        "synaptic_events": 7,
+        "sops": 7,
+        "updates": 30,
+        "updates_active": 9,
+        "spikes": 3,
+        "packets": 3,
+        "host_packets": 3,
+        "updates_inactive": 21,
+        "input_spikes": 3,
+        "sops_dense": 2 * 3 * (4 + 2),
+        "hops_x": 3,
+        "hops_y": 3,
+        "hops": 6,
+        "chip_crossings": 3,
+        "sops_per_spike": 7 / 6,
+    }
+    assert counts.per_population == {
+        "x": {"neurons": 2, "is_input": 1, "spikes": 3, "updates": 0, "updates_active": 0},
+        "a": {"neurons": 2, "is_input": 0, "spikes": 3, "updates": 20, "updates_active": 6},
+        "b": {"neurons": 1, "is_input": 0, "spikes": 0, "updates": 10, "updates_active": 3},
+    }
+    assert counts.per_projection == {
+        "x->a": {"synapses": 4, "sops": 5, "sops_dense": 24, "source_spikes": 3},
+        "a->b": {"synapses": 2, "sops": 2, "sops_dense": 12, "source_spikes": 3},
+    }
+    assert counts.per_sample()["sops"].tolist() == [7, 0]
+    assert counts.per_sample()["spikes_total"].tolist() == [3, 0]
+
+
+def test_zero_weights_of_a_dense_row_are_visited() -> None:
+    """10 0 10 is cheaper as a run: three synapses are visited, two operations done."""
+    mapped, _ = three_neurons()
+    net = mapped.lowered.network
+    a = population("a", 3)
+    net = replace(
+        net,
+        populations={"x": IntegerPopulation("x", (1,), "input", {}), "a": a},
+        projections=(dense("x", "a", [[10], [0], [10]]),),
+    )
+    rows = rows_of_core(net, [("a", np.arange(3), np.arange(3))], SPEC)
+    core = Core(0, 0, (0, 0), rows.axon_population, rows.axon_neuron, rows.words)
+    lag = {"x": 0, "a": 1}
+    mapped = MappedNetwork(LoweredNetwork(net, lag, {}), (core,), {"a": Placement(np.zeros(3, int), np.arange(3))}, ())
+    trace = ReferenceSimulator().run(net, {"x": np.ones((1, 2, 1), np.int8)}, lag=lag)
+    totals = count(trace, mapped.verify(SPEC), SPEC).totals()
+    assert (totals["synaptic_events"], totals["sops"], totals["sops_dense"]) == (6, 4, 6)
+
+
+def test_without_spikes_there_is_no_ratio() -> None:
+    mapped, trace = three_neurons()
+    nothing = {name: values * 0 for name, values in trace.spikes.items()}
+    quiet = replace(trace, spikes=nothing, u=trace.u, v=trace.v)
+    totals = count(quiet, mapped, SPEC).totals()
+    assert (totals["sops"], totals["sops_per_spike"]) == (0, 0.0)
+
+
+# Joules
+
+
+@pytest.mark.parametrize("costs", [None, "loihi", "davies2018", "sana_fe"])
+def test_energy_is_counts_times_costs(costs: str | None) -> None:
+    counts = counted()
+    energy = estimate(counts, SPEC, 1e-3, costs)
+    table, totals = SPEC.costs[costs or "loihi"], counts.totals()
+    assert energy.costs == (costs or "loihi")
+    for line in energy.lines:
+        cost = table[line.event]
+        assert line.count == totals[EVENTS[line.event][1]]
+        assert line.energy == Interval(line.count * cost.low, line.count * cost.value, line.count * cost.high)
+        assert line.energy.low <= line.energy.nominal <= line.energy.high
+    assert energy.total.low <= energy.total.nominal <= energy.total.high
+    for name in ("low", "nominal", "high"):
+        assert getattr(energy.total, name) == pytest.approx(sum(getattr(line.energy, name) for line in energy.lines))
+        parts = [energy.parts["core dynamic"], energy.parts["network on chip"]]
+        assert getattr(energy.total, name) == pytest.approx(sum(getattr(part, name) for part in parts))
+
+
+def test_energy_by_hand() -> None:
+    """Davies 2018: 23.6, 81, 52 pJ on the cores; 1.7, 3, 4 pJ on the way."""
+    energy = estimate(counted(), SPEC, 1e-3, "davies2018")
+    core = (7 * 23.6 + 9 * 81.0 + 21 * 52.0) * 1e-12
+    way = (3 * 1.7 + 3 * 3.0 + 3 * 4.0) * 1e-12
+    assert energy.parts["core dynamic"] == Interval(*[pytest.approx(core)] * 3)
+    assert energy.parts["network on chip"] == Interval(*[pytest.approx(way)] * 3)
+    assert energy.total.nominal == pytest.approx(core + way)
+    assert energy.unpriced == ("spike",)
+    assert (energy.parts["static"], energy.static_note, energy.parts["host"]) == (None, "unpriced", None)
+
+
+def test_static_power_stands_apart() -> None:
+    """Two chips for 2 samples of 5 ticks of 1 ms."""
+    energy = estimate(counted(), SPEC, 1e-3)
+    assert energy.parts["static"] == Interval(*(pytest.approx(2 * 0.01 * watts) for watts in (0.1044, 0.1044, 0.178)))
+    assert energy.total.high < 1e-8
+    assert energy.unpriced == ()
+    assert energy.static_note == (
+        "2 whole chip(s) at 0.1044 to 0.178 W for 0.01 s, were it to run in real time; not in the total "
+        f"({SPEC.costs['loihi']['static_power_per_chip'].source})"
+    )
+    assert estimate(counted(), SPEC, 2e-3).parts["static"] == Interval(
+        *(pytest.approx(2 * 0.02 * watts) for watts in (0.1044, 0.1044, 0.178))
+    )
+
+
+def without(spec: HardwareSpec, *events: str) -> HardwareSpec:
+    table = {name: cost for name, cost in spec.costs["loihi"].items() if name not in events}
+    return replace(spec, costs={**spec.costs, "loihi": table})
+
+
+def test_what_has_no_price_is_named_and_adds_nothing() -> None:
+    energy = estimate(counted(), without(SPEC, "synaptic_event", "hop_y"), 1e-3)
+    assert energy.unpriced == ("synaptic_event", "hop_y")
+    assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y"}
+    assert energy.total.nominal < estimate(counted(), SPEC, 1e-3).total.nominal
+    mapped, trace = three_neurons()
+    quiet = replace(trace, spikes={name: values * 0 for name, values in trace.spikes.items()})
+    assert estimate(count(quiet, mapped, SPEC), without(SPEC, "hop_y"), 1e-3).unpriced == ()
+
+
+def test_json() -> None:
+    document = estimate(counted(), SPEC, 1e-3).as_json()
+    assert document["badge"] == BADGE == "SIMULATED COUNTS · ESTIMATED ENERGY · NOT MEASURED"
+    assert set(document) == {"costs", "badge", "includes", "parts_j", "unpriced", "static", "lines"}
+    assert set(document["parts_j"]) == {"core dynamic", "network on chip", "static", "host"}
+    first = document["lines"][0]
+    assert (first["event"], first["count"], first["kind"]) == ("synaptic_event", 7.0, "pre-silicon")
+    assert first["cost_j"] == {"low": 19.7e-12, "nominal": 23.6e-12, "high": 35.5e-12}
+    assert all(line["source"] for line in document["lines"])
+
+
+def test_unknown_costs() -> None:
+    with pytest.raises(UsageError) as caught:
+        estimate(counted(), SPEC, 1e-3, "sanafe")
+    assert caught.value.exit_code == 2
+    assert caught.value.render() == "error[NC0801 usage]: loihi has no cost source 'sanafe'\nhint:  did you mean 'sana_fe'?"

@@ -1,0 +1,285 @@
+"""Lowering to Loihi: lags, exact early starts, what is lossy, and what the chip's timing refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import neurocomp_hwspecs
+from neurocomp.errors import Location
+from neurocomp.hardware import read_spec
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork
+from neurocomp.models.patterns import Pattern
+from neurocomp.passes.ranges import verdicts
+from neurocomp_loihi.check import check_quantized
+from neurocomp_loihi.lower import early_start, lag_violations, lags, lower
+from neurocomp_reference import ReferenceSimulator
+
+SPEC = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
+FORM = SPEC.number_format
+INPUT = IntegerPopulation("x", (1,), "input", {})
+LIMITS = {"accumulator": (1 << 15) - 1, "u": FORM.u_max - 1, "v": FORM.v_max}
+
+
+def population(name: str, size: int = 1, *, fires: bool = True, **parameters: Any) -> IntegerPopulation:
+    values = {"du": 4095, "dv": 0, "vth": 100, "bias_mant": 0, "bias_exp": 0, "u_init": 0, "v_init": 0} | parameters
+    arrays = {key: np.asarray(value, np.int64) for key, value in values.items()}
+    return IntegerPopulation(name, (size,), "compartment", arrays, fires)
+
+
+def dense(a: str, b: str, delay: Any = 0, weights: Any = ((20,),), exponent: int = 0) -> IntegerProjection:
+    mantissa = (np.asarray(weights) >> 1).astype(np.int8)
+    return IntegerProjection(
+        f"{a}->{b}", a, b, Pattern("dense"), mantissa, 1, "mixed", 8, exponent, np.asarray(delay, np.int64),
+        origin=Location("net.yaml", 12, 5),
+    )  # fmt: skip
+
+
+def network(*projections: IntegerProjection, populations: Sequence[IntegerPopulation] = ()) -> IntegerNetwork:
+    """Populations that only projections name have one neuron; x and y are inputs."""
+    table = {p.name: p for p in populations}
+    for q in projections:
+        for name in (q.source, q.target):
+            if name not in table:
+                table[name] = IntegerPopulation(name, (1,), "input", {}) if name in "xy" else population(name)
+    return IntegerNetwork("net", 1e-3, 8, FORM, table, projections)
+
+
+def quantized(net: IntegerNetwork) -> QuantizedNetwork:
+    return QuantizedNetwork(net, {}, verdicts(net, net.ticks, None, LIMITS)).verify()
+
+
+# Lags
+
+
+@pytest.mark.parametrize(
+    ("projections", "expected"),
+    [
+        pytest.param([dense("x", "a")], {"x": 0, "a": 1}, id="one hop"),
+        pytest.param([dense("x", "a"), dense("a", "b"), dense("b", "c")], {"x": 0, "a": 1, "b": 2, "c": 3}, id="chain"),
+        pytest.param([dense("x", "a", 1), dense("a", "b", 1)], {"x": 0, "a": 0, "b": 0}, id="the user's delays suffice"),
+        pytest.param([dense("x", "a"), dense("a", "b", 5)], {"x": 0, "a": 1, "b": 0}, id="a long delay needs no lag"),
+        pytest.param([dense("x", "a"), dense("a", "b", 1)], {"x": 0, "a": 1, "b": 1}, id="a delay keeps the lag"),
+        pytest.param(
+            [dense("x", "a"), dense("a", "b"), dense("b", "c"), dense("x", "c")],
+            {"x": 0, "a": 1, "b": 2, "c": 3},
+            id="skip: the longest way counts",
+        ),
+        pytest.param([dense("x", "a"), dense("a", "a", 1)], {"x": 0, "a": 1}, id="recurrence"),
+        pytest.param(
+            [dense("x", "a"), dense("a", "b"), dense("b", "a", 2)], {"x": 0, "a": 1, "b": 2}, id="a cycle with just enough"
+        ),
+        pytest.param([dense("x", "a"), dense("y", "b"), dense("a", "b")], {"x": 0, "a": 1, "y": 0, "b": 2}, id="two inputs"),
+    ],
+)
+def test_lags(projections: list[IntegerProjection], expected: dict[str, int]) -> None:
+    net = network(*projections)
+    assert lag_violations(net, SPEC) == []
+    assert lags(net) == expected
+
+    lowering = lower(quantized(net), SPEC)
+    lowered = lowering.network.verify({q.name: q.delay for q in projections}, SPEC.limit("delay"))
+    assert dict(lowered.lag) == expected
+    for before, after in zip(projections, lowered.network.projections, strict=True):
+        assert int(after.delay) == int(before.delay) + expected[before.target] - expected[before.source] >= 1
+
+
+def test_the_smallest_delay_of_a_projection_decides() -> None:
+    net = network(dense("x", "a", [[3], [0]], [[20], [20]]), populations=[INPUT, population("a", 2)])
+    assert lags(net)["a"] == 1
+    assert lower(quantized(net), SPEC).network.network.projections[0].delay.tolist() == [[4], [1]]
+
+
+def test_a_projection_without_synapses_asks_for_no_lag() -> None:
+    none = Pattern("sparse", {"sources": np.zeros(0, np.int64), "targets": np.zeros(0, np.int64)})
+    empty = IntegerProjection("e", "a", "b", none, np.zeros(0, np.int8), 1, "mixed", 8, 0, np.zeros(0, np.int64))
+    net = network(dense("x", "a"), dense("x", "b"), empty)
+    assert lags(net) == {"x": 0, "a": 1, "b": 1}
+    assert lag_violations(net, SPEC) == []
+
+
+def test_notes_say_how_late() -> None:
+    lowering = lower(quantized(network(dense("x", "a"), dense("a", "b"))), SPEC)
+    assert lowering.notes == ("every hop takes a tick on the chip, so populations run late, in ticks: a +1, b +2",)
+
+
+# What timing refuses
+
+
+def test_a_cycle_that_is_too_short() -> None:
+    violations = check_quantized(quantized(network(dense("x", "a"), dense("a", "b"), dense("b", "a", 1))), SPEC)
+    assert [v.diagnostic().render() for v in violations] == [
+        "net.yaml:12:5: error[NC0315 cycle-too-short]: the cycle a -> b -> a has 1 delay ticks for 2 hops; "
+        "a hop takes 1 tick on loihi\n"
+        "hint:  raise the delays along the cycle by 1 in total, for instance of 'b->a'"
+    ]
+    assert (violations[0].subject, violations[0].actual, violations[0].limit) == ("a", 1, 2)
+
+
+def test_every_cycle_that_is_too_short() -> None:
+    """Two parts of the network, each with such a cycle: both are named."""
+    cycles = [dense("x", "a"), dense("a", "b"), dense("b", "a", 1), dense("y", "c"), dense("c", "d", 1), dense("d", "c", 0)]
+    paths = [v.message.split(" has ")[0] for v in lag_violations(network(*cycles), SPEC)]
+    assert paths == ["the cycle a -> b -> a", "the cycle c -> d -> c"]
+
+
+def test_the_fastest_of_parallel_projections_is_named() -> None:
+    slow, fast = dense("b", "a", 9), replace(dense("b", "a", 1), name="fast")
+    (violation,) = lag_violations(network(dense("x", "a"), dense("a", "b"), slow, fast), SPEC)
+    assert violation.hint == "raise the delays along the cycle by 1 in total, for instance of 'fast'"
+
+
+def test_delays_that_a_synapse_cannot_store() -> None:
+    """A synapse waits 62 ticks at most, and every hop takes one more."""
+    assert lag_violations(network(dense("x", "a", 63)), SPEC) == []
+    (violation,) = lag_violations(network(dense("x", "a", 64)), SPEC)
+    assert violation.diagnostic().render() == (
+        "net.yaml:12:5: error[NC0309 delay-limit]: projection 'x->a' needs synapses that wait 63 ticks "
+        "(a delay of 64, less the tick that every hop takes); loihi stores 62\n"
+        f"limit: {SPEC.limit_text('delay')}\n"
+        "hint:  shorten the delay, or insert a relay population"
+    )
+
+
+def test_delays_that_the_lag_makes_too_long() -> None:
+    chain = [dense("x", "a"), dense("a", "b"), dense("b", "c")]
+    assert lag_violations(network(*chain, dense("x", "c", 60)), SPEC) == []
+    (violation,) = lag_violations(network(*chain, dense("x", "c", 61)), SPEC)
+    assert violation.message == (
+        "projection 'x->c' needs synapses that wait 63 ticks "
+        "(a delay of 61 and 3 for the lag, less the tick that every hop takes); loihi stores 62"
+    )
+    assert (violation.actual, violation.limit) == (63, 62)
+
+
+# Early starts
+
+
+def forward(p: IntegerPopulation, u: Any, v: Any, ticks: int) -> tuple[Any, Any, Any, bool]:
+    """Run a population alone in the reference from (u, v); return its last state, spikes and whether it overflowed."""
+    there = replace(p, parameters={**p.parameters, "u_init": np.asarray(u), "v_init": np.asarray(v)})
+    trace = ReferenceSimulator().run(IntegerNetwork("n", 1e-3, ticks, FORM, {p.name: there}, ()), {})
+    return trace.u[p.name][0, -1], trace.v[p.name][0, -1], trace.spikes[p.name][0], bool(trace.events)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_early_start_is_exact(seed: int) -> None:
+    """From the corrected state, exactly the neurons called exact arrive at the initial state without spike or overflow."""
+    rng = np.random.default_rng(seed)
+    n, lag = 12, int(rng.integers(1, 6))
+    state = 10 ** int(rng.integers(1, 7))
+    p = population(
+        "a", n, du=rng.choice([0, 1, 400, 2000, 4095], n), dv=rng.choice([0, 1, 128, 2000, 4095], n),
+        vth=rng.integers(0, 5000, n), bias_mant=rng.integers(-300, 300, n), bias_exp=rng.integers(0, 8, n),
+        u_init=rng.integers(-state, state, n) * rng.integers(0, 2, n),
+        v_init=rng.integers(-state, state, n) * rng.integers(0, 2),
+    )  # fmt: skip
+    start = early_start(p, lag, FORM)
+    assert start.changed
+    for neuron in np.flatnonzero(start.exact):
+        one = replace(p, shape=(1,), parameters={key: p.values(key)[neuron : neuron + 1] for key in p.parameters})
+        u, v, spikes, overflow = forward(one, start.u[neuron : neuron + 1], start.v[neuron : neuron + 1], lag)
+        assert (u[0], v[0]) == (p.values("u_init")[neuron], p.values("v_init")[neuron])
+        assert not spikes.any()
+        assert not overflow
+
+
+def test_early_start_by_hand() -> None:
+    """Without leak a bias is taken off once per tick; with leak the smallest state that decays to it is found."""
+    start = early_start(population("a", bias_mant=10, v_init=100), 3, FORM)
+    assert (start.u.tolist(), start.v.tolist(), start.exact.tolist()) == ([0], [70], [True])
+    # 90 * 2048 >> 12 = 45 needs 90; 90 needs 180.
+    start = early_start(population("a", dv=2048, v_init=45), 2, FORM)
+    assert start.v.tolist() == [180]
+
+
+def test_early_start_that_cannot_be() -> None:
+    """dv = 4095 keeps 1/4096, so 3000 would need a state beyond the range; a strong bias spikes on the way from anywhere."""
+    assert early_start(population("a", dv=4095, v_init=3000), 1, FORM).exact.tolist() == [False]
+    above = population("a", 2, vth=[1, 2], v_init=100)
+    assert early_start(above, 1, FORM).exact.tolist() == [False, True]
+
+
+def test_nothing_to_correct() -> None:
+    assert not early_start(population("a"), 3, FORM).changed
+    assert not early_start(population("a", bias_mant=5), 0, FORM).changed
+
+
+def run_both(net: IntegerNetwork, ticks: int = 8) -> tuple[Any, Any, Any]:
+    """Return the traces of the quantized and of the lowered network, and the lowered network."""
+    rng = np.random.default_rng(1)
+    stimulus = {p.name: (rng.random((2, ticks, p.size)) < 0.5).astype(np.int8) for p in net.populations.values() if p.is_input}
+    lowered = lower(quantized(net), SPEC).network
+    reference = ReferenceSimulator()
+    return reference.run(net, stimulus), reference.run(lowered.network, stimulus, lag=lowered.lag).in_user_time(), lowered
+
+
+def test_a_bias_starts_at_the_lag() -> None:
+    net = network(dense("x", "a"), dense("a", "b"), populations=[INPUT, population("b", bias_mant=1500, dv=100)])
+    logical, physical, lowered = run_both(net)
+    assert not lowered.map["b"].lossy
+    assert lowered.map["b"].reason == "starts 2 ticks early from a corrected state, exact"
+    assert logical.spikes["b"].any()
+    for register in ("spikes", "u", "v"):
+        for name in ("a", "b"):
+            tables = [getattr(trace, register)[name] for trace in (logical, physical)]
+            assert np.array_equal(*tables), (register, name)
+
+
+def test_neurons_that_cannot_start_early_are_lossy() -> None:
+    """The bias of one neuron of three alone passes its threshold in each tick, so it spikes before its time."""
+    b = population("b", 3, bias_mant=[0, 4000, 10], vth=[10, 10, 10])
+    net = network(dense("x", "b", 0, [[20]] * 3), dense("b", "c", 0, [[2, 2, 2]]), dense("x", "d"),
+                  populations=[INPUT, b])  # fmt: skip
+    net = replace(net, populations={**net.populations, "b": replace(b, parameters={**b.parameters, "dv": np.array(4095)})})
+    lowering = lower(quantized(net), SPEC)
+    lowered = lowering.network
+    reason = "1 of 3 neurons cannot start 1 ticks early without a spike or a clip"
+    assert {name: r.lossy for name, r in lowered.map.items()} == {"x": False, "b": True, "c": False, "d": False}
+    assert lowered.reached_by_loss() == {"b": reason, "c": reason}
+    assert f"'b': {reason} (lossy)" in lowering.notes
+
+
+# Readouts
+
+
+def test_readouts_get_the_largest_threshold() -> None:
+    net = network(
+        dense("x", "r", 0, [[200]]),
+        populations=[INPUT, population("r", fires=False, dv=100)],
+    )
+    logical, physical, lowered = run_both(net)
+    r = lowered.network.populations["r"]
+    assert r.fires
+    assert r.values("vth").tolist() == [131071]
+    assert not lowered.map["r"].lossy
+    assert "'r' never spikes: its threshold is the largest, 131071" in lowered.notes
+    assert np.array_equal(logical.v["r"], physical.v["r"])
+    assert not physical.spikes["r"].any()
+
+
+def test_readouts_that_may_reach_the_largest_threshold_are_lossy() -> None:
+    """An integrator that 127 << 7 can drive past the threshold within the declared ticks."""
+
+    def net(exponent: int) -> IntegerNetwork:
+        readout = population("r", fires=False, dv=0, du=0)
+        return network(dense("x", "r", 0, [[254]], exponent), populations=[INPUT, readout])
+
+    assert not lower(quantized(net(0)), SPEC).network.map["r"].lossy
+    lossy = lower(quantized(net(7)), SPEC).network.map["r"]
+    assert lossy.lossy
+    assert lossy.reason == "its potential is not proved to stay below the largest threshold, at which the chip spikes"
+
+
+def test_the_threshold_of_a_native_readout_does_not_matter_to_its_start() -> None:
+    """A readout never spikes, so a low threshold in the file cannot make its early start lossy."""
+    readout = population("r", fires=False, vth=0, dv=100, bias_mant=50, v_init=2000)
+    net = network(dense("x", "r"), populations=[INPUT, readout])
+    logical, physical, lowered = run_both(net)
+    assert not lowered.map["r"].lossy
+    assert np.array_equal(logical.v["r"], physical.v["r"])
