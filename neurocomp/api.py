@@ -178,6 +178,11 @@ def _encode(network: Network, samples: Samples, first: int = 0) -> dict[str, Arr
 def _flat(network: Network, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Check a stimulus given from Python and return it with flat populations."""
     result: dict[str, Array] = {}
+    inputs = [p.name for p in network.inputs]
+    for name in arrays:
+        if name not in inputs:
+            message = f"the stimulus names '{name}', which is no input"
+            raise NetworkError(Diagnostic("NC0211", message, hint=did_you_mean(name, inputs)))
     for p in network.inputs:
         if p.name not in arrays:
             raise NetworkError(Diagnostic("NC0211", f"the stimulus has no array '{p.name}'"))
@@ -187,6 +192,10 @@ def _flat(network: Network, arrays: Mapping[str, Array]) -> dict[str, Array]:
             message = f"the stimulus of '{p.name}' is {array.dtype} {array.shape}; integers ({wanted}) are needed"
             raise NetworkError(Diagnostic("NC0211", message))
         result[p.name] = array.reshape(*array.shape[:2], p.size)
+    extents = {values.shape[:2] for values in result.values()}
+    if len(extents) > 1:
+        found = ", ".join(str(pair) for pair in sorted(extents))
+        raise NetworkError(Diagnostic("NC0211", f"inputs differ in (samples, ticks): {found}"))
     return result
 
 
@@ -376,6 +385,9 @@ class Compiled:
             stage: ``lowered``, what the chip executes; or ``quantized``, for the reference alone.
         """
         self.require(engine)
+        for what, value, known in (("stage", stage, ("lowered", "quantized")), ("probe", probe, ("outputs", "all"))):
+            if value not in known:
+                raise UsageError(Diagnostic("NC0801", f"there is no {what} '{value}'", hint=did_you_mean(value, known)))
         if stage == "quantized" and engine != "reference":
             message = f"engine '{engine}' does not execute the quantized network"
             raise UsageError(Diagnostic("NC0801", message, hint="use --engine reference, or --stage lowered"))

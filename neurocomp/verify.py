@@ -142,7 +142,8 @@ def verify(
                 spikes_compared += int((a != 0).sum()) if register == "spikes" else 0
 
     logical = reference.run(artifact.quantized.network, stimulus)
-    loss = lowered.reached_by_loss()
+    samples, ticks = next(iter(stimulus.values())).shape[:2]
+    loss = lowered.reached_by_loss(ticks)
     lossy: dict[str, dict[str, Any]] = {}
     for population, representative in lowered.map.items():
         p = artifact.quantized.network.populations[population]
@@ -168,7 +169,6 @@ def verify(
             divergences += [found] if found else []
             values_compared += a.size
 
-    samples, ticks = next(iter(stimulus.values())).shape[:2]
     order = {name: index for index, name in enumerate(lowered.network.populations)}
     divergences.sort(key=lambda d: (d.tick, d.sample, order.get(d.population, 0), REGISTERS.index(d.register), d.neuron))
     events = tuple(event for trace in (first, *others) for event in trace.events)

@@ -42,6 +42,7 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec) -> Lowering:
         potential = next(v for v in quantized.verdicts if v.population == p.name and v.register == "v")
         start = early_start(replace(p, parameters=parameters), lag[p.name], spec.number_format)
         lossy, reason = False, None
+        exact_ticks = None if p.fires or potential.kind == "proved always" else potential.ticks
         if not p.fires and not potential.proved:
             lossy, reason = True, "its potential is not proved to stay below the largest threshold, at which the chip spikes"
         if start.changed:
@@ -54,7 +55,7 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec) -> Lowering:
         if reason is not None:
             notes.append(f"'{p.name}': {reason}" + (" (lossy)" if lossy else ""))
         populations[p.name] = replace(p, parameters=parameters, fires=True)
-        representatives[p.name] = Representative(p.name, lag[p.name], lossy, reason)
+        representatives[p.name] = Representative(p.name, lag[p.name], lossy, reason, exact_ticks)
     projections = tuple(
         replace(q, delay=frozen(np.asarray(q.delay + lag[q.target] - lag[q.source], np.int64))) for q in network.projections
     )

@@ -46,9 +46,15 @@ def options_of(hint: Any) -> tuple[Any, ...] | None:
 
 def has_dtype(array: Array, hint: Any) -> bool:
     """Return whether an array has the dtype that its annotation, such as ``NDArray[np.int64]``, names."""
-    dtype_hint = get_args(hint)[1]
-    scalar = get_args(dtype_hint)[0] if get_args(dtype_hint) else Any
-    return scalar is Any or array.dtype == np.dtype(scalar)
+    scalar = get_args(hint)[-1]
+    if get_origin(scalar) is np.dtype:  # before numpy 2.5, NDArray[T] is ndarray[shape, dtype[T]]
+        scalar = get_args(scalar)[0]
+    return scalar in (Any, np.dtype) or isinstance(scalar, typing.TypeVar) or array.dtype == np.dtype(scalar)
+
+
+def is_array(origin: Any) -> bool:
+    """Return whether the origin of an annotation is that of ``NDArray``: a class, from numpy 2.5 on an alias of its own."""
+    return origin is np.ndarray or origin is NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Codec:
             hints = hints_of(typing.cast(type, hint))
             return {name: self.encode(getattr(value, name), h, f"{place}.{name}") for name, h in hints.items()}
         origin, arguments = get_origin(hint), get_args(hint)
-        if origin is np.ndarray:
+        if is_array(origin):
             if not isinstance(value, (np.ndarray, np.generic)) or not has_dtype(np.asarray(value), hint):
                 raise Malformed(place, "an array of the annotated dtype")
             return self.store(np.asarray(value))
@@ -126,7 +132,7 @@ class Codec:
                 raise Malformed(place, f"a {getattr(hint, '__name__', hint)} with the fields {', '.join(hints)}")
             return typing.cast(type, hint)(**{n: self.decode(value[n], h, f"{place}.{n}") for n, h in hints.items()})
         origin, arguments = get_origin(hint), get_args(hint)
-        if origin is np.ndarray:
+        if is_array(origin):
             array = self.fetch(value) if isinstance(value, str) else None
             if array is None or not has_dtype(array, hint):
                 raise Malformed(place, "the name of a stored array of its dtype")

@@ -21,6 +21,8 @@ class Representative:
     lossy: bool = False
     reason: str | None = None
     """Why the population is lossy, or what its exact start cost."""
+    exact_ticks: int | None = None
+    """Up to how many ticks per sample it is exact; None: however many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,18 +43,21 @@ class LoweredNetwork:
         """The lag of the last population."""
         return max(self.lag.values(), default=0)
 
-    def reached_by_loss(self) -> dict[str, str]:
-        """Return the logical populations that a lossy step reaches, each with the step's reason."""
+    def reached_by_loss(self, ticks: int) -> dict[str, str]:
+        """Return the logical populations that a lossy step reaches in samples of ``ticks`` ticks, with the step's reason."""
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.network.populations)
         graph.add_edges_from((q.source, q.target) for q in self.network.projections)
         result: dict[str, str] = {}
         for name, representative in self.map.items():
-            if representative.lossy:
+            too_long = representative.exact_ticks is not None and ticks > representative.exact_ticks
+            if representative.lossy or too_long:
+                reason = representative.reason if representative.lossy else None
+                reason = reason or f"'{name}' is proved exact for {representative.exact_ticks} ticks only"
                 reached = {representative.population, *nx.descendants(graph, representative.population)}
                 for logical, other in self.map.items():
                     if other.population in reached:
-                        result.setdefault(logical, representative.reason or f"'{name}' is lossy")
+                        result.setdefault(logical, reason)
         return result
 
     def verify(self, delays: Mapping[str, np.ndarray], max_delay: int) -> LoweredNetwork:

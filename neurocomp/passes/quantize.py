@@ -367,6 +367,7 @@ class _PopulationPlan:
             return wanted, (0,) * len(self.errors)
         # The scale at which exponent 0 holds the largest weight; scales around it are tried, an octave each way per exponent.
         base = 1.0 / max(units) if units else wanted
+        wanted = min(wanted, base * 2.0**form.weight_exp_max)  # no weight clips for the sake of the threshold's rounding
         lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
         top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
         provable, worth = self.provable_scale(), PROOF_WORTH if calibrated else BLIND_PROOF_WORTH
@@ -398,7 +399,7 @@ class _PopulationPlan:
                     hint="rescale the population so that weights and threshold are of similar size",
                 )
             )
-        return min(self._snap(best[2]), highest), best[3]
+        return self._snap(best[2], highest), best[3]
 
     def _exponents(self, errors: _Errors, scale: float) -> range:
         """Return the exponents worth trying: those at which the largest weight neither clips much nor wastes its bits."""
@@ -418,14 +419,15 @@ class _PopulationPlan:
             return a[1] < b[1]
         return a[2] < b[2]
 
-    def _snap(self, scale: float) -> float:
-        """Return the closest scale at which a shared threshold is a whole mantissa."""
+    def _snap(self, scale: float, highest: float) -> float:
+        """Return the closest scale, at most ``highest``, at which a shared threshold is a whole mantissa."""
         if self.threshold is None or self.threshold.size == 0:
             return scale
         first = float(self.threshold.flat[0])
         if first <= 0 or not (self.threshold == first).all() or scale * first < 1:
             return scale
-        return float(np.rint(scale * first) / first)
+        mantissa = min(np.rint(scale * first), np.floor(highest * first))
+        return min(float(mantissa / first), highest) if mantissa >= 1 else scale
 
     def population_parameters(self, scale: float, warnings: list[str]) -> dict[str, Array]:
         form, name = self.form, self.population.name

@@ -241,7 +241,7 @@ def test_neurons_that_cannot_start_early_are_lossy() -> None:
     lowered = lowering.network
     reason = "1 of 3 neurons cannot start 1 ticks early without a spike or a clip"
     assert {name: r.lossy for name, r in lowered.map.items()} == {"x": False, "b": True, "c": False, "d": False}
-    assert lowered.reached_by_loss() == {"b": reason, "c": reason}
+    assert lowered.reached_by_loss(8) == {"b": reason, "c": reason}
     assert f"'b': {reason} (lossy)" in lowering.notes
 
 
@@ -270,7 +270,10 @@ def test_readouts_that_may_reach_the_largest_threshold_are_lossy() -> None:
         readout = population("r", fires=False, dv=0, du=0)
         return network(dense("x", "r", 0, [[254]], exponent), populations=[INPUT, readout])
 
-    assert not lower(quantized(net(0)), SPEC).network.map["r"].lossy
+    proved = lower(quantized(net(0)), SPEC).network
+    assert (proved.map["r"].lossy, proved.map["r"].exact_ticks) == (False, 8)
+    assert proved.reached_by_loss(8) == {}
+    assert proved.reached_by_loss(9) == {"r": "'r' is proved exact for 8 ticks only"}
     lossy = lower(quantized(net(7)), SPEC).network.map["r"]
     assert lossy.lossy
     assert lossy.reason == "its potential is not proved to stay below the largest threshold, at which the chip spikes"

@@ -292,6 +292,17 @@ def test_weights_far_below_the_threshold() -> None:
     assert result.warnings == ("all weights of 'x->a' round to 0: they are too small beside the rest of 'a'",)
 
 
+@pytest.mark.parametrize("spread", [30, 100, 300])
+def test_strong_weights_do_not_clip_for_the_sake_of_the_threshold(spread: float) -> None:
+    """The largest weights are many times the threshold, which gets fewer bits than preferred: that costs it nothing here."""
+    weights = random_weights(19, (20, 50), spread)
+    for calibration in (None, {"x": np.ones((1, 4, 50), np.int8)}):
+        result = quantized(one_layer(weights), calibration).network
+        assert np.sqrt(np.square(effective(result) - weights).mean()) < 0.012 * spread
+        vth, scale = int(result.network.populations["a"].parameters["vth"]), result.scales["a"].scale
+        assert vth == pytest.approx(scale)
+
+
 def test_weights_far_above_the_threshold() -> None:
     """1e6 times the threshold: nothing overflows, and a spike still makes its targets spike."""
     weights = np.abs(random_weights(15, (3, 5))) * 1e6
