@@ -23,6 +23,7 @@ from neurocomp.energy.joules import estimate
 from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UsageError, did_you_mean
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.trace import Event, Trace
+from neurocomp.mapping.synapse_words import words_by_formula
 from neurocomp.report import Report
 from neurocomp.verify import VerifyReport, verify
 
@@ -163,7 +164,8 @@ def _no_data(what: str, stored_elsewhere: bool = False) -> NetworkError:
     if stored_elsewhere:
         message = f"{what} needs data; they were too large to be stored in the artifact"
         return NetworkError(Diagnostic("NC0604", message, hint="pass --data POP=FILE.npz#key (and --labels FILE.npz#key)"))
-    hint = "declare 'data' in the network file, or pass --data POP=FILE.npz#key (and --labels FILE.npz#key)"
+    hint = "declare 'data' in the network file, or pass --data POP=FILE.npz#key"
+    hint += " and --labels FILE.npz#key" if what == "evaluate" else ", or encoded spikes with --input X.npz"
     return NetworkError(Diagnostic("NC0212", f"{what} needs data, and the network declares none", hint=hint))
 
 
@@ -219,6 +221,8 @@ def stimulus_of(
         else:
             stimulus = _flat(network, inputs)
         return {name: values[:count] for name, values in stimulus.items()}
+    if not network.inputs:
+        return {}
     if samples is None or not samples.count:
         raise _no_data(what, stored_elsewhere)
     return _encode(network, _take(samples, 0, samples.count if count is None else min(count, samples.count)))
@@ -496,6 +500,10 @@ class Compiled:
             arrays = to_integers.from_mapped(self.artifact.mapped)
         write_npz(Path(path), arrays)
         return arrays
+
+    def synapse_words(self) -> dict[str, int]:
+        """Return the words of synapse memory by each published formula; ``spec.synapse_cost`` names the one that binds."""
+        return words_by_formula(self.artifact.mapped, self.artifact.spec)
 
     def utilization(self) -> dict[str, dict[str, int]]:
         """Return resource -> used, available (on all used cores) and worst_core (used on the fullest core), from the bytes."""

@@ -142,7 +142,7 @@ def verify(
                 spikes_compared += int((a != 0).sum()) if register == "spikes" else 0
 
     logical = reference.run(artifact.quantized.network, stimulus)
-    samples, ticks = next(iter(stimulus.values())).shape[:2]
+    samples, ticks = next(iter(first.spikes.values())).shape[0], first.ticks
     loss = lowered.reached_by_loss(ticks)
     lossy: dict[str, dict[str, Any]] = {}
     for population, representative in lowered.map.items():

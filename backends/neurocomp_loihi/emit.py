@@ -14,7 +14,7 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import frozen
 from neurocomp.ir.program import CoreTables, InputSymbol, PopulationSymbol, Program
 from neurocomp.ir.quantized import IntegerNetwork
-from neurocomp.mapping.synapse_words import CoreRows, rows_of_core
+from neurocomp.mapping.synapse_words import CoreRows, Members, members_of, rows_of_core
 from neurocomp_loihi import formats as fm
 
 Array = NDArray[Any]
@@ -45,7 +45,7 @@ def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         _claim(q.binary, f"the spikes of '{q.source}' carry no value")
     for p in network.populations.values():
         _claim(p.is_input or (p.fires and p.reset_interval is None), f"'{p.name}' fires, and no clock resets it")
-    members = [_members(mapped, index) for index in range(len(mapped.cores))]
+    members = [members_of(mapped, index) for index in range(len(mapped.cores))]
     rows = [rows_of_core(network, own, spec) for own in members]
     for core, r in zip(mapped.cores, rows, strict=True):
         same = np.array_equal(core.axon_population, r.axon_population) and np.array_equal(core.axon_neuron, r.axon_neuron)
@@ -76,17 +76,6 @@ def utilization(program: Program, spec: HardwareSpec) -> Mapping[str, tuple[int,
 def _claim(truth: bool, what: str) -> None:
     if not truth:
         raise broken_invariant("emit", what)
-
-
-def _members(mapped: MappedNetwork, index: int) -> list[tuple[str, IntArray, IntArray]]:
-    """Return (population, neurons, compartments) of a core, in the order of the network."""
-    members = []
-    for name in mapped.population_names:
-        place = mapped.placements.get(name)
-        neurons = np.flatnonzero(place.core == index) if place is not None else np.zeros(0, np.int64)
-        if place is not None and len(neurons):
-            members.append((name, neurons, place.slot[neurons]))
-    return members
 
 
 def _outputs(mapped: MappedNetwork, rows: list[CoreRows]) -> list[tuple[IntArray, IntArray, IntArray]]:
@@ -125,7 +114,7 @@ def _input_symbol(mapped: MappedNetwork, rows: list[CoreRows], name: str) -> Inp
 
 def _tables(
     network: IntegerNetwork,
-    members: list[tuple[str, IntArray, IntArray]],
+    members: Members,
     rows: CoreRows,
     output: tuple[IntArray, IntArray, IntArray],
     spec: HardwareSpec,
@@ -176,7 +165,7 @@ def _header(form: NumberFormat, compartments: int, rows: CoreRows) -> Array:
     return header
 
 
-def _compartments(network: IntegerNetwork, members: list[tuple[str, IntArray, IntArray]]) -> tuple[Array, Array, Array]:
+def _compartments(network: IntegerNetwork, members: Members) -> tuple[Array, Array, Array]:
     """Return the compartment, decay profile and threshold profile tables; profiles sorted, equal ones once."""
     slots = np.concatenate([np.zeros(0, np.int64), *(slot for _, _, slot in members)])
     _claim(np.array_equal(np.sort(slots), np.arange(len(slots))), "the compartments of a core are numbered from 0")

@@ -99,7 +99,7 @@ def write_job(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path) -> dict
             entries.append({**entry, "kind": "sparse", "weights": files, "delay": delay})
         return entries
 
-    samples, ticks = next(iter(stimulus.values())).shape[:2]
+    samples, ticks = _samples_and_ticks(lowered, stimulus)
     job = {
         "user_ticks": ticks,
         "chip_ticks": ticks + lowered.largest_lag,
@@ -111,6 +111,13 @@ def write_job(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path) -> dict
     }
     (folder / "job.json").write_text(json.dumps(job))
     return job
+
+
+def _samples_and_ticks(lowered: LoweredNetwork, stimulus: Stimulus) -> tuple[int, int]:
+    """Return the extents of a stimulus; a network without inputs runs one sample of the declared length."""
+    for values in stimulus.values():
+        return values.shape[0], values.shape[1]
+    return 1, lowered.network.ticks
 
 
 def _without_repeats(sources: Array, targets: Array) -> list[Array]:
@@ -181,7 +188,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def _read_trace(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path, record: Sequence[str] | None, state: bool) -> Trace:
     windowed = bool(json.loads((folder / "done.json").read_text())["windowed"])
-    samples, ticks = next(iter(stimulus.values())).shape[:2]
+    samples, ticks = _samples_and_ticks(lowered, stimulus)
     tables: Mapping[str, dict[str, Array]] = {"spikes": {}, "u": {}, "v": {}}
     for index, p in enumerate(lowered.network.populations.values()):
         if record is not None and p.name not in record:

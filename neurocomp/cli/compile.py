@@ -102,6 +102,7 @@ def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, te
         "cores": len(artifact.mapped.cores),
         "chips": artifact.mapped.chips,
         "utilization": compiled.utilization(),
+        "synapse_words": {**compiled.synapse_words(), "binds": artifact.spec.synapse_cost},
         "inputs": {p.name: p.shape for p in network.inputs},
         "outputs": {p.name: p.shape for p in network.outputs},
         "ticks": network.ticks,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.trace import Trace
-from neurocomp.mapping.synapse_words import CoreRows, rows_of_core
+from neurocomp.mapping.synapse_words import members_of, rows_of_core
 from neurocomp.models.patterns import PATTERNS
 
 IntArray = NDArray[np.int64]
@@ -105,7 +105,7 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
             per_core["spikes"][index] += fired[name][:, :, here].sum(axis=2)
     routes = {(r.source, r.target): r for r in mapped.routes}
     for index, core in enumerate(mapped.cores):
-        rows = _rows(mapped, index, spec)
+        rows = rows_of_core(network, members_of(mapped, index), spec)
         for population in np.unique(core.axon_population):
             name = names[population]
             here = core.axon_population == population
@@ -129,16 +129,6 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
         samples, ticks, per_core, _per_population(mapped, fired, active, ticks), _per_projection(trace, mapped, fired),
         hops_x, hops_y, crossings, mapped.chips,
     )  # fmt: skip
-
-
-def _rows(mapped: MappedNetwork, core: int, spec: HardwareSpec) -> CoreRows:
-    """Return the rows of one core, whose axons are in the order of `Core.axon_neuron`."""
-    members = []
-    for name, placement in mapped.placements.items():
-        neurons = np.flatnonzero(placement.core == core)
-        if len(neurons):
-            members.append((name, neurons, placement.slot[neurons]))
-    return rows_of_core(mapped.lowered.network, members, spec)
 
 
 def _per_population(

@@ -99,7 +99,7 @@ def loads(text: str, folder: Path, file: str = "net.yaml") -> Network:
 
     Raises:
         NetworkError: With every problem of the file's form and arrays; if there is none, every problem of the network.
-        UnsupportedError: The file is right but uses a pattern that is not there yet (NC0308).
+        UnsupportedError: The file is right but uses what is not there yet: a pattern (NC0308), learning or groups (NC0311).
     """
     return _NetworkReader(parse(text, file), folder).network().verify()
 
@@ -142,7 +142,7 @@ class _NetworkReader(Reader):
         }
         data = self._data(root["data"], encoders) if "data" in root else Data()
         if self.problems:
-            unsupported = all(problem.code == "NC0308" for problem in self.problems)
+            unsupported = all(problem.code in ("NC0308", "NC0311") for problem in self.problems)
             raise (UnsupportedError if unsupported else NetworkError)(self.problems)
         assert name is not None
         assert ticks is not None

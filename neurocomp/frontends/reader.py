@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neurocomp.data import is_reference, load_array
 from neurocomp.errors import Diagnostic, Location, NetworkError, did_you_mean
-from neurocomp.frontends.vocabulary import IDENTIFIER, UNITS
+from neurocomp.frontends.vocabulary import IDENTIFIER, LATER_KEYS, UNITS
 from neurocomp.located import LocatedYaml
 from neurocomp.located import Path as Place
 
@@ -56,7 +56,11 @@ class Reader:
     ) -> None:
         """Note keys that are not known and keys that are missing."""
         for key in table:
-            if key not in known:
+            if key in LATER_KEYS and key not in known:
+                message = f"{what}: '{key}' is not understood yet"
+                hint = "it comes in a later version; remove it, or freeze what was learned into weights"
+                self.problems.append(Diagnostic("NC0311", message, self.document.key_at((*place, key)), hint=hint))
+            elif key not in known:
                 self.unknown_key((*place, key), what, did_you_mean(key, known))
         for key in needed:
             if key not in table:

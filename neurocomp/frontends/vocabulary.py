@@ -45,6 +45,9 @@ LATER_PATTERNS = (
 )  # fmt: skip
 """Patterns that the language will have; a file that uses one is refused with a code of its own."""
 
+LATER_KEYS = ("groups", "modulators", "modulator", "learning", "learning_rule")
+"""Keys that the language will have; a file that uses one is refused with a code of its own."""
+
 UNITS = {"s": 0, "ms": -3, "us": -6, "µs": -6, "ns": -9}
 """Unit of time -> power of ten in seconds."""
 

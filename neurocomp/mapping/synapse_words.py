@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
 from neurocomp.fixedpoint import shifted, to_field
-from neurocomp.hardware import HardwareSpec
+from neurocomp.hardware import SYNAPSE_COSTS, HardwareSpec
+from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, SignMode, weight_shift
 from neurocomp.models.patterns import PATTERNS
 
@@ -199,6 +200,24 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
             place = position[q.source], order
             parts.append(_blocks(table, found, place, index_bits, formats, spec.synapse_cost, per_entry))
     return _assemble(parts, tuple(formats), spec.synapse_cost, per_entry, compartments)
+
+
+def members_of(mapped: MappedNetwork, core: int) -> Members:
+    """Return what a core holds, in the order of the network; ``core`` is its index in `MappedNetwork.cores`."""
+    members = []
+    for name in mapped.population_names:
+        place = mapped.placements.get(name)
+        neurons = np.flatnonzero(place.core == core) if place is not None else np.zeros(0, np.int64)
+        if place is not None and len(neurons):
+            members.append((name, neurons, place.slot[neurons]))
+    return members
+
+
+def words_by_formula(mapped: MappedNetwork, spec: HardwareSpec) -> dict[str, int]:
+    """Return the words of all cores by each published formula; the spec's ``synapse_cost`` says which binds."""
+    network = mapped.lowered.network
+    rows = [rows_of_core(network, members_of(mapped, core), spec) for core in range(len(mapped.cores))]
+    return {formula: sum(r.words_by(formula) for r in rows) for formula in SYNAPSE_COSTS}
 
 
 # From a projection to blocks

@@ -417,7 +417,7 @@ def test_no_data(cli: Cli) -> None:
         3,
         """\
 error[NC0212 no-data]: evaluate needs data, and the network declares none
-hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key (and --labels FILE.npz#key)
+hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key and --labels FILE.npz#key
 """,
     )
 

@@ -90,9 +90,12 @@ def test_compile_json(cli: Cli) -> None:
     assert [(v["population"], v["register"]) for v in found["verdicts"]] == [
         (population, register) for population in "bc" for register in ("accumulator", "u", "v")
     ]
+    assert found["synapse_words"]["binds"] == "nxtf"
+    assert found["synapse_words"]["nxtf"] == found["utilization"]["synapse_words"]["used"]
+    assert found["synapse_words"]["nengo_loihi"] > 0
     room = found["first_to_run_out"]
     assert (room["resource"], round(room["factor"], 3)) == ("input_axons", 372.364)
-    assert found.keys() == {*expected, "utilization", "choices", "verdicts", "first_to_run_out"}
+    assert found.keys() == {*expected, "utilization", "synapse_words", "choices", "verdicts", "first_to_run_out"}
 
 
 def test_compile_quietly_into_the_current_folder(cli: Cli, folder: Path) -> None:

@@ -355,7 +355,7 @@ def test_no_data(folder: Path, tmp_path: Path) -> None:
         compiled.run("chip")
     assert message_of(caught) == (
         "error[NC0212 no-data]: run needs data, and the network declares none\n"
-        "hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key (and --labels FILE.npz#key)"
+        "hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key, or encoded spikes with --input X.npz"
     )
     report = compiled.verify(["chip"], count=4)  # random spikes
     assert report.bit_exact
@@ -371,3 +371,29 @@ def test_no_decoder(folder: Path, tmp_path: Path) -> None:
         "error[NC0212 no-data]: evaluate needs one decoder; the network declares none\n"
         "hint:  declare 'decode: {POPULATION: {scheme: count}}' for one population"
     )
+
+
+def test_a_network_without_inputs(tmp_path: Path) -> None:
+    """Neurons that their bias drives need no stimulus: one sample runs for the declared ticks, in every engine."""
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        """neurocomp: 1
+name: driven
+timestep: 1 ms
+ticks: 20
+populations:
+  a: {shape: [2], neuron: {model: lif, format: loihi, dv: 100, vth: 10, bias_mant: [300, 100]}}
+  b: {shape: [1], neuron: {model: lif, format: loihi, dv: 100, vth: 10}}
+projections:
+  - {from: a, to: b, weights: [[10, 20]]}
+"""
+    )
+    compiled = neurocomp.compile(path)
+    report = compiled.verify()
+    assert report.bit_exact
+    assert (report.samples, report.ticks) == (1, 20)
+    assert compiled.report().counts.totals()["spikes"] > 0
+    runs = [compiled.run(engine, probe="all", state=True) for engine in ("reference", "chip")]
+    assert runs[0].arrays["spikes/a"].shape == (1, 20, 2)
+    for key in runs[0].arrays:
+        assert np.array_equal(runs[0].arrays[key], runs[1].arrays[key])
