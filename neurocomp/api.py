@@ -70,12 +70,26 @@ def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     Raises:
         UsageError: The file cannot be written there (NC0801).
     """
+    _keep_what_is_not_ours(path)
     with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
+
+
+def _keep_what_is_not_ours(path: Path) -> None:
+    """Refuse to replace weights, data or a stimulus: an .npz none of whose arrays has a name that we write."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile):
+        return
+    ours = ("spikes/", "u/", "v/", "population/", "projection/", "lag/", "meta")
+    if names and not any(name.startswith(ours) for name in names):
+        message = f"'{path}' holds {', '.join(names[:5])}, which are not results of neurocomp; it is not replaced"
+        raise UsageError(Diagnostic("NC0801", message, hint="choose another name with -o"))
 
 
 def load(path: str | Path) -> Network | Compiled:
@@ -290,6 +304,11 @@ def _evaluate(
                     for key in (("spikes", "v") if needs_state else ("spikes",))}  # fmt: skip
             answers[kind].append(decode(decoder, spikes=flat["spikes"], v=flat.get("v")))
     labels = np.asarray(samples.labels[:total])
+    size = network.populations[name].size
+    if ((labels < 0) | (labels >= size)).any():
+        wrong = labels[(labels < 0) | (labels >= size)][0]
+        message = f"label {wrong} lies outside 0..{size - 1}, the neurons of '{name}'"
+        raise NetworkError(Diagnostic("NC0210", message, hint="a label is the index of the neuron that should win"))
     predictions = {kind: np.concatenate(parts) for kind, parts in answers.items() if parts}
     right = {kind: float((values == labels).mean()) for kind, values in predictions.items()}
     return Evaluation({"float": right.get("float"), "fixed": right.get("fixed")}, total, predictions)
@@ -362,7 +381,7 @@ class Compiled:
         if engine == "fast":
             raise _no_fast_engine()
         witness = self.witnesses().get(engine)
-        reason = witness.unavailable() if witness else None
+        reason = witness.unavailable(self.artifact.lowered) if witness else None
         if reason is not None:
             raise EngineUnavailable(Diagnostic("NC0320", f"engine '{engine}' is not available: {reason}"))
 
@@ -483,7 +502,14 @@ class Compiled:
         trace = registry.simulator("reference").run(lowered.network, stimulus, lag=lowered.lag)
         counts = count_events(trace, self.artifact.mapped, self.artifact.spec)
         energy = estimate(counts, self.artifact.spec, self.network.timestep, costs)
-        return Report(self.network, self.artifact.mapped, self.artifact.spec, counts, energy, self.utilization())
+        labels = None if inputs is not None else (samples or self.artifact.samples or Samples({})).labels
+        accuracy = None
+        if labels is not None and len(self.network.decoders) == 1:
+            (name, decoder), moved = next(iter(self.network.decoders.items())), trace.in_user_time()
+            answers = decode(decoder, spikes=moved.spikes[name], v=moved.v[name])
+            accuracy = float((answers == labels[: len(answers)]).mean())
+        made = self.artifact
+        return Report(self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy)
 
     def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
         """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.

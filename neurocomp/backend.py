@@ -97,8 +97,8 @@ class Witness(Protocol):
 
     name: str
 
-    def unavailable(self) -> str | None:
-        """Return why it cannot run here and how to get it, or None."""
+    def unavailable(self, lowered: LoweredNetwork | None = None) -> str | None:
+        """Return why it cannot run here (and how to get it), or why it cannot run this network; None: it can."""
         ...
 
     def run(

@@ -1,10 +1,13 @@
-"""Integer arithmetic that passes, mapping and engine share; all in int64, exact on every platform."""
+"""Integer arithmetic that passes, mapping, backends and engine share; all in int64, exact on every platform."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 
 
@@ -16,6 +19,17 @@ def shifted(values: IntArray, exponent: IntArray | int) -> IntArray:
     """
     exponent = np.asarray(exponent, np.int64)
     return np.asarray((values << np.maximum(exponent, 0)) >> np.maximum(-exponent, 0))
+
+
+def running_sum(counts: Array) -> IntArray:
+    """Return the sums of the first 0, 1, … elements, (n + 1,): where the parts of a table begin, and where the last one ends.
+
+    >>> running_sum(np.array([3, 0, 2]))
+    array([0, 3, 3, 5])
+    """
+    result = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, dtype=np.int64, out=result[1:])
+    return result
 
 
 def to_field(values: IntArray, bits: IntArray | int) -> IntArray:

@@ -39,8 +39,8 @@ class NumberFormat:
 
     The update of a compartment, with ``tz`` rounding toward zero (Lava 0.10's fixed-point LIF; see docs/semantics.md):
 
-        u <- tz(u (4096 - (du + current_decay_offset)) / 4096) + (a << state_shift)     then u_overflow
-        v <- tz(v (4096 - dv) / 4096) + u + (bias_mant << bias_exp)                   then v_overflow
+        u <- tz(u (2**decay_bits - du - current_decay_offset) / 2**decay_bits) + (a << state_shift)     then u_overflow
+        v <- tz(v (2**decay_bits - dv) / 2**decay_bits) + u + (bias_mant << bias_exp)                   then v saturates
         spike where v > (vth << state_shift); v <- 0
     """
 
@@ -90,6 +90,11 @@ class NumberFormat:
     def v_max(self) -> int:
         """The magnitude at which v saturates."""
         return (1 << (self.v_bits - 1)) - 1
+
+    @property
+    def accumulator_max(self) -> int:
+        """The largest magnitude that the accumulator holds with either sign."""
+        return (1 << (self.accumulator_bits - 1)) - 1
 
 
 LAVA_UNCHECKED = NumberFormat("lava-unchecked", checked=False)
@@ -169,6 +174,7 @@ COSTS: tuple[str, ...] = (
     "packet",
     "hop_x",
     "hop_y",
+    "chip_crossing",
     "static_power_per_chip",
 )
 SYNAPSE_COSTS = ("nxtf", "nengo_loihi")

@@ -12,17 +12,23 @@ from numpy.typing import NDArray
 
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
-from neurocomp.encoding import encode
+from neurocomp.encoding import ENCODERS, clipping_warning, encode
 from neurocomp.errors import CapacityError, NeurocompError, UnsupportedError
+from neurocomp.errors.catalogue import CATALOGUE
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
+from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.mapping.mapper import map_network
 from neurocomp.passes.quantize import Quantization, quantize
 
 CALIBRATION_SAMPLES = 64
 """At most so many calibration samples are simulated; they are spread over those that are declared."""
+
+CALIBRATION_TICKS = 4096
+"""Longer samples are simulated for so many ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ def check_network(
     if violations := backend.check(network, spec):
         return Checked(None, None, None, tuple(violations))
     calibration, calibrated_on = calibration_stimulus(network)
+    clipped = _clipped(network)
     quantization = quantize(network, spec.number_format, simulator, calibration)
     quantized = quantization.network
     if violations := backend.check(quantized, spec):
@@ -74,14 +81,14 @@ def check_network(
     if violations := backend.check(mapped, spec):
         return Checked(quantization, lowered, None, tuple(violations))
     program = backend.emit(mapped, spec).verify()
-    notes = (calibrated_on, *quantized.warnings, *lowering.notes)
+    notes = (calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
     return Checked(quantization, lowered, artifact, ())
 
 
 def _artifact(
     network: Network, quantized: QuantizedNetwork, lowered: LoweredNetwork, notes: Sequence[str], *,
-    spec: HardwareSpec, options: Options, mapped: Any, program: Any,
+    spec: HardwareSpec, options: Options, mapped: MappedNetwork, program: Program,
 ) -> Artifact:  # fmt: skip
     samples = network.data.samples
     stored = replace(network, data=replace(network.data, samples=None, calibration=None))
@@ -94,10 +101,8 @@ def _artifact(
 
 def violation_error(violations: Sequence[Violation]) -> NeurocompError:
     """Return the error for the violations of one stage."""
-    from neurocomp.errors.catalogue import CATALOGUE
-
-    fits = all(CATALOGUE[v.code].exit_code == CapacityError.exit_code for v in violations)
-    kind = CapacityError if fits else UnsupportedError
+    only_capacity = all(CATALOGUE[v.code].exit_code == CapacityError.exit_code for v in violations)
+    kind = CapacityError if only_capacity else UnsupportedError
     return kind([v.diagnostic() for v in violations])
 
 
@@ -109,9 +114,23 @@ def calibration_stimulus(network: Network) -> tuple[Stimulus | None, str]:
     ):
         if samples is not None and samples.count and all(p.name in samples.inputs for p in network.inputs):
             chosen = np.unique(np.linspace(0, samples.count - 1, min(samples.count, CALIBRATION_SAMPLES)).astype(int))
-            stimulus = encode_samples(network, Samples({name: values[chosen] for name, values in samples.inputs.items()}))
-            return stimulus, text.format(n=len(chosen))
+            short = replace(network, ticks=min(network.ticks, CALIBRATION_TICKS))
+            timed = {name for name, e in network.encoders.items() if ENCODERS[e.scheme].timed}
+            data = {name: v[chosen][:, : short.ticks] if name in timed else v[chosen] for name, v in samples.inputs.items()}
+            stimulus = encode_samples(short, Samples(data))
+            cut = f" of {short.ticks} of their {network.ticks} ticks" if short.ticks < network.ticks else ""
+            return stimulus, text.format(n=len(chosen)) + cut
     return None, "not calibrated: the file declares no data; ranges rest on proofs alone"
+
+
+def _clipped(network: Network) -> list[str]:
+    """Return which encoders clip values of the declared samples."""
+    warnings = []
+    for name, data in (network.data.samples.inputs if network.data.samples is not None else {}).items():
+        if name in network.encoders:
+            found = clipping_warning(network.encoders[name], data, scale=network.data.scale, population=name)
+            warnings += [found.message] if found is not None else []
+    return warnings
 
 
 def encode_samples(network: Network, samples: Samples, first: int = 0) -> dict[str, NDArray[Any]]:

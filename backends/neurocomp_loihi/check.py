@@ -12,7 +12,6 @@ from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork, compartment_ranges, weight_range, weight_shift
 from neurocomp.models.neurons import NEURON_MODELS
-from neurocomp.models.patterns import PATTERNS
 from neurocomp.passes.quantize import native_sign_mode
 from neurocomp_loihi.lower import lag_violations
 
@@ -24,6 +23,17 @@ _AXES = {
     "spikes_per_tick": ("NC0305", "sends, of spikes per tick,"),
     "reset": ("NC0301", "resets by"),
     "reset_when": ("NC0304", "resets in the"),
+}
+# What this version of the backend lowers and emits; no refractory periods, floors or periodic resets.
+_LOWERED = {
+    "neuron_models": ("if", "lif", "cuba_lif", "i", "li", "cuba_li"),
+    "patterns": ("dense", "one_to_one", "sparse"),
+    "input": ("delta", "current"),
+    "threshold_on": ("new",),
+    "compare": (">",),
+    "spikes_per_tick": ("one",),
+    "reset": ("zero",),
+    "reset_when": ("same_tick",),
 }
 _HINTS = {
     "compare": "write 'compare: \">\"'; the next threshold below gives the same spikes where potentials are whole numbers",
@@ -42,13 +52,19 @@ def check_network(network: Network, spec: HardwareSpec) -> Sequence[Violation]:
             violations += _check_semantics(p, spec)
             violations += _check_native_population(p, spec) if p.neuron.number_format else _check_decays(p, network, spec)
     for q in network.projections:
-        if q.pattern.kind not in spec.native["patterns"]:
-            known = _words(spec.native["patterns"])
+        if q.pattern.kind not in _native(spec, "patterns"):
+            known = _words(_native(spec, "patterns"))
             message = f"projection '{q.name}' is {q.pattern.kind}; {spec.name} has {known}"
-            violations.append(Violation("NC0308", q.name, message, q.pattern.kind, known, origin=q.origin))
+            hint = "write its synapses as one of these patterns"
+            violations.append(Violation("NC0308", q.name, message, q.pattern.kind, known, hint=hint, origin=q.origin))
         if q.native is not None:
             violations += _check_native_projection(q, spec)
     return violations
+
+
+def _native(spec: HardwareSpec, axis: str) -> tuple[str, ...]:
+    """Return what the chip has natively and this backend lowers to it: a spec may list more than the backend knows."""
+    return tuple(value for value in spec.native.get(axis, ()) if value in _LOWERED[axis])
 
 
 def _words(values: Sequence[str]) -> str:
@@ -64,20 +80,21 @@ def _check_semantics(p: Population, spec: HardwareSpec) -> list[Violation]:
         violations.append(Violation(code, p.name, text, actual, limit, hint=hint, origin=p.origin))
 
     model, semantics = NEURON_MODELS[p.neuron.model], p.neuron.semantics
-    models = spec.native["neuron_models"]
+    models = _native(spec, "neuron_models")
     if model.name not in models:
-        refuse("NC0313", f"has the model {model.name}; {spec.name} has {_words(models)}", model.name, _words(models), None)
+        hint = "write one of these models and train with it"
+        refuse("NC0313", f"has the model {model.name}; {spec.name} has {_words(models)}", model.name, _words(models), hint)
     for axis, (code, does) in _AXES.items():
         value = str(getattr(semantics, axis))
-        has = spec.native.get(axis, ())
+        has = _native(spec, axis)
         if value not in has and (model.fires or axis == "input"):
             refuse(code, f"{does} '{value}'; {spec.name} natively has '{_words(has)}'", value, _words(has), _HINTS.get(axis))
-    if semantics.refractory and model.fires and "refractory" not in spec.native:
+    if semantics.refractory and model.fires:
         hint = "remove 'refractory'; this version does not lower it yet"
         refuse("NC0303", f"is refractory for {semantics.refractory} ticks", semantics.refractory, "0", hint)
-    if semantics.v_floor is not None and "v_floor" not in spec.native:
+    if semantics.v_floor is not None:
         refuse("NC0306", f"has the floor {semantics.v_floor} of its potential", semantics.v_floor, "none", "remove 'v_floor'")
-    if semantics.reset_interval is not None and "periodic_reset" not in spec.native:
+    if semantics.reset_interval is not None:
         hint = "remove 'reset_every': the state is reset at the start of every sample anyway"
         refuse("NC0307", f"is reset every {semantics.reset_interval} ticks", semantics.reset_interval, "per sample", hint)
     return violations
@@ -186,20 +203,12 @@ def check_quantized(quantized: QuantizedNetwork, spec: HardwareSpec) -> Sequence
 def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Violation]:
     """Return populations with neurons that no core can hold: more distinct sources than a core has input axons."""
     network, limit = lowered.network, spec.limit("input_axons")
-    starts, total = {}, 0
-    for p in network.populations.values():
-        starts[p.name] = total
-        total += p.size
     violations = []
     for p in network.populations.values():
-        incoming = network.projections_to(p.name)
-        if sum(network.populations[name].size for name in {q.source for q in incoming}) <= limit:
+        sources = {q.source for q in network.projections_to(p.name)}
+        if sum(network.populations[name].size for name in sources) <= limit:
             continue
-        keys = []
-        for q in incoming:
-            synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, network.populations[q.source].size, p.size)
-            keys.append(np.unique(synapses.target * total + starts[q.source] + synapses.source))
-        fan_in = np.bincount(np.unique(np.concatenate(keys)) // total, minlength=p.size)
+        fan_in = network.fan_in(p.name)
         over = np.flatnonzero(fan_in > limit)
         if len(over):
             neuron, largest = int(over[0]), int(fan_in.argmax())

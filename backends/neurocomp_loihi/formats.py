@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import ArtifactError, Diagnostic, broken_invariant
-from neurocomp.fixedpoint import from_field, shifted, to_field
+from neurocomp.fixedpoint import from_field, running_sum, shifted, to_field
 from neurocomp.ir.program import CoreTables, Program
 
 Array = NDArray[Any]
@@ -35,7 +35,6 @@ FOLD, WRAP = 0, 1
 WORD = 64
 ID_BITS, COUNT_BITS = 4, 6
 LAST_FORMAT_ID = (1 << ID_BITS) - 1
-DELAY_MAX = 62
 
 HEADER = np.dtype(
     [
@@ -271,15 +270,15 @@ def encode_rows(blocks: Blocks, formats: Formats, cost_formula: int, per_entry: 
     header_bits, item_bits = formats.header_bits[form], formats.item_bits[form]
     bits = header_bits + size * item_bits
 
-    entries_of_row = np.diff(_sums(n_entries)[blocks.row_start])
+    entries_of_row = np.diff(running_sum(n_entries)[blocks.row_start])
     if cost_formula == NENGO_LOIHI:
         bits = -(-bits // WORD) * WORD
-    row_bits = np.diff(_sums(bits)[_sums(entries_of_row)])
+    row_bits = np.diff(running_sum(bits)[running_sum(entries_of_row)])
     words = -(-row_bits // WORD)
     if cost_formula == NXTF:
         words += (words * WORD - row_bits < ID_BITS + 2) | (row_bits == 0)
     row = np.repeat(np.arange(len(words)), entries_of_row)
-    at = (_sums(words)[:-1] * WORD - _sums(row_bits)[:-1])[row] + _sums(bits)[:-1]
+    at = (running_sum(words)[:-1] * WORD - running_sum(row_bits)[:-1])[row] + running_sum(bits)[:-1]
 
     memory = np.zeros(int(words.sum()), np.uint64)
     dense = formats.compression[form] == DENSE
@@ -288,7 +287,7 @@ def encode_rows(blocks: Blocks, formats: Formats, cost_formula: int, per_entry: 
     _put(memory, at, header)
 
     entry = np.repeat(np.arange(len(size)), size)
-    within = np.arange(len(f)) - np.repeat(_sums(size)[:-1], size)
+    within = np.arange(len(f)) - np.repeat(running_sum(size)[:-1], size)
     item = blocks.weight | (blocks.delay << formats.weight_bits[f])
     item |= np.where(formats.compression[f] == SPARSE, blocks.index << (formats.weight_bits[f] + formats.delay_bits[f]), 0)
     _put(memory, (at + header_bits)[entry] + within * item_bits[entry], item)
@@ -332,14 +331,14 @@ def decode_rows(
     row, form, size, index, items = row[order], form[order], size[order], index[order], items[order]
 
     f = np.repeat(form, size)
-    within = np.arange(len(f)) - np.repeat(_sums(size)[:-1], size)
+    within = np.arange(len(f)) - np.repeat(running_sum(size)[:-1], size)
     item = _take(words, np.repeat(items, size) + within * formats.item_bits[f], formats.item_bits[f])
     weight_bits, delay_bits = formats.weight_bits[f], formats.delay_bits[f]
     sparse = formats.compression[f] == SPARSE
     return Blocks(
-        row_start=_sums(np.bincount(row, minlength=len(pointer))),
+        row_start=running_sum(np.bincount(row, minlength=len(pointer))),
         block_format=form,
-        block_start=_sums(size),
+        block_start=running_sum(size),
         index=np.where(sparse, item >> (weight_bits + delay_bits), np.repeat(index, size) + within),
         weight=to_field(item, weight_bits),
         delay=to_field(item >> weight_bits, delay_bits),
@@ -370,11 +369,6 @@ def _take(memory: WordArray, at: IntArray, bits: IntArray | int) -> IntArray:
     high = (padded[word + 1] << np.uint64(1)) << (np.uint64(63) - offset)
     mask = (np.uint64(1) << np.asarray(bits, np.uint64)) - np.uint64(1)
     return np.asarray((low | high) & mask).astype(np.int64)
-
-
-def _sums(counts: Array) -> IntArray:
-    """Return the sums of the first 0, 1, … elements."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
 # A core
@@ -433,7 +427,7 @@ def decode_core(core: CoreTables) -> DecodedCore:
     first, count = lists["first"].astype(np.int64), lists["count"].astype(np.int64)
     if len(lists) and int((first + count).max()) > len(messages):
         raise damaged(core, "an output list leaves the output-axon table")
-    message = np.repeat(first - _sums(count)[:-1], count) + np.arange(count.sum())
+    message = np.repeat(first - running_sum(count)[:-1], count) + np.arange(count.sum())
     return DecodedCore(
         core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), rows,
         np.repeat(np.arange(len(lists)), count),

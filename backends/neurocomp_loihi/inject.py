@@ -22,7 +22,6 @@ Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 
 KINDS = ("weight", "delay", "target", "threshold")
-THRESHOLD_MAX = (1 << 17) - 1
 SMALLEST_DELAY_BITS, SMALLEST_INDEX_BITS = 3, 6
 ATTEMPTS = 200
 """Candidates tried at most; the first one nearly always shows itself."""
@@ -232,7 +231,7 @@ def _edit_delay(formats: fm.Formats, row: fm.Blocks, block: int, item: int) -> _
         formats, row = _with_format(formats, row, block, {**one, "delay_bits": SMALLEST_DELAY_BITS})
         new = old + 1
     else:
-        new = old + 1 if old + 1 <= min(fm.DELAY_MAX, (1 << one["delay_bits"]) - 1) else old - 1
+        new = old + 1 if old + 1 < 1 << one["delay_bits"] else old - 1
     return _Edit(replace(row, delay=_changed(row.delay, item, new)), formats, f"{old + 1} -> {new + 1} ticks")
 
 
@@ -295,7 +294,7 @@ def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]
 
     Lowered below the largest potential at which a neuron did not spike, a threshold makes it spike there, unless its profile
     has made another neuron spike before. Where a neuron spiked whenever its potential was positive, the threshold is raised
-    to the largest one.
+    as far as the potential can reach.
     """
     recorded = [(name, scene.trace.v[name].shape[2]) for name in scene.program.populations if name in scene.trace.v]
     neurons = [(name, neuron) for name, n in recorded for neuron in range(n)]
@@ -314,7 +313,7 @@ def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]
         if largest > 0:
             new = (largest - 1) >> scene.cores[core].header["state_shift"]
         else:
-            sample, new = int(spiked.any(axis=1).argmax()), THRESHOLD_MAX
+            sample, new = int(spiked.any(axis=1).argmax()), _largest_threshold(scene.cores[core])
             if not spiked.any() or old >= new:
                 continue
         if new == old:
@@ -324,3 +323,8 @@ def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]
         also = f", a profile shared with {shared} more compartments" if shared else ""
         description = f"threshold of {name}[{neuron}] {old} -> {new}{also}"
         yield _Candidate(_with_tables(scene.program, core, {"threshold_profiles": thresholds}), description, sample)
+
+
+def _largest_threshold(core: fm.DecodedCore) -> int:
+    """Return the mantissa of the value at which the potential saturates, by the widths that the core's header states."""
+    return ((1 << (core.header["v_bits"] - 1)) - 1) >> core.header["state_shift"]

@@ -29,6 +29,15 @@ Array = NDArray[Any]
 SECONDS_PER_STEP = 0.2
 SECONDS_TO_BUILD = 180.0
 SECONDS_TO_END = 5.0
+ARITHMETIC = {
+    "decay_bits": 12,
+    "current_decay_offset": 1,
+    "state_shift": 6,
+    "u_bits": 24,
+    "u_overflow": "fold",
+    "v_bits": 24,
+}
+"""What lava-nc's fixed-point LIF computes with, whatever the chip."""
 _JOB_NAMES = {"u_init": "u0", "v_init": "v0"}
 
 
@@ -37,9 +46,19 @@ class LavaWitness:
 
     name = "lava"
 
-    def unavailable(self) -> str | None:
-        """Return why Lava cannot run here and how to get it, or None."""
-        return available()
+    def unavailable(self, lowered: LoweredNetwork | None = None) -> str | None:
+        """Return why Lava cannot run here (and how to get it), or not this network; its arithmetic is fixed."""
+        reason = available()
+        if reason is None and lowered is not None:
+            form = lowered.network.number_format
+            other = [
+                f"{name} {getattr(form, name)}, not {value}"
+                for name, value in ARITHMETIC.items()
+                if getattr(form, name) != value
+            ]
+            if other:
+                reason = f"Lava's arithmetic is not that of '{form.name}': {'; '.join(other)}"
+        return reason
 
     def run(
         self, lowered: LoweredNetwork, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True
@@ -49,7 +68,7 @@ class LavaWitness:
         Raises:
             EngineUnavailable: Lava is not installed, failed or did not end in time (NC0320).
         """
-        reason = available()
+        reason = self.unavailable(lowered)
         if reason is not None:
             raise EngineUnavailable(Diagnostic("NC0320", f"engine 'lava' is not available: {reason}"))
         with tempfile.TemporaryDirectory(prefix="neurocomp-lava-") as name:

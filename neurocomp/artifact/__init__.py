@@ -61,7 +61,7 @@ class Artifact:
     program: Program
     spec: HardwareSpec
     options: Mapping[str, Any] = field(default_factory=dict)
-    """How it was compiled, as plain numbers, words, lists and mappings: target, backend options, seed, costs."""
+    """How it was compiled, as plain numbers, words, lists and mappings: the target, and the backend's options."""
     notes: tuple[str, ...] = ()
     """What each pass changed, as printed."""
     samples: Samples | None = None

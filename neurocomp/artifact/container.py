@@ -31,7 +31,6 @@ MODE = 0o100644 << 16
 LARGE = 0xFFFFFFFF
 """Sizes from here on stand in zip64 fields."""
 MANY = 0xFFFF
-PIECE = 1 << 20
 
 
 class Damaged(ValueError):

@@ -75,5 +75,6 @@ def _document(diagnostic: Diagnostic) -> dict[str, Any]:
         "limit": diagnostic.limit,
         "source": diagnostic.limit,
         "hint": diagnostic.hint,
+        "also": diagnostic.also,
         "location": where,
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from neurocomp.cli.output import Output
+from neurocomp.errors import Diagnostic, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -110,6 +111,16 @@ def data(function: Function) -> Function:
 def labels(function: Function) -> Function:
     """Add ``--labels``."""
     return click.option("--labels", metavar="FILE.npz#key", help="The right answers, in place of the declared ones.")(function)
+
+
+def refuse_two_stimuli(inputs: Path | None, data: Mapping[str, str]) -> None:
+    """Refuse ``--input`` beside ``--data``.
+
+    Raises:
+        UsageError: Both are given (NC0801).
+    """
+    if data and inputs is not None:
+        raise UsageError(Diagnostic("NC0801", "--input and --data both say what goes in", hint="leave one of them out"))
 
 
 def completed_by(*words: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

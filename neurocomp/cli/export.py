@@ -21,7 +21,7 @@ from neurocomp.cli.output import Output
     "form",
     type=click.Choice(["integers"]),
     required=True,
-    help="'integers': every integer parameter and connection; docs/integers.md lists the keys.",
+    help="'integers': every integer parameter and synapse; docs/integers.md lists the keys.",
 )
 @click.option("--out", "-o", type=FileName(".npz"), required=True, metavar="X.npz", help="The file to write.")
 @click.option(

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from neurocomp.cli.artifacts import load_artifact
-from neurocomp.cli.command import Command, artifact_file, data, samples, stimulus
+from neurocomp.cli.command import Command, artifact_file, data, labels, refuse_two_stimuli, samples, stimulus
 from neurocomp.cli.output import Output
-from neurocomp.errors import Diagnostic, UsageError
 
 
 @click.command(
@@ -25,6 +24,7 @@ from neurocomp.errors import Diagnostic, UsageError
 @samples
 @stimulus
 @data
+@labels
 @click.option("--costs", metavar="NAME", help="A cost source of the target; default: the one that its spec names.")
 @click.option(
     "--format",
@@ -39,16 +39,16 @@ def command(
     samples: int | None,
     inputs: Path | None,
     data: Mapping[str, str],
+    labels: str | None,
     costs: str | None,
     form: str,
     output: Output,
 ) -> None:
     """Count events, and estimate energy from them."""
-    if data and inputs is not None:
-        raise UsageError(Diagnostic("NC0801", "--input and --data both say what goes in", hint="leave one of them out"))
+    refuse_two_stimuli(inputs, data)
     compiled = load_artifact(path, "report")
     with output.busy(f"counting the events of {path.name}"):
-        given = compiled.samples(data) if data else None
+        given = compiled.samples(data, labels) if data or labels else None
         result = compiled.report(samples=given, count=samples, costs=costs, inputs=inputs)
     if output.as_json or form == "json":
         output.json(result.as_json())

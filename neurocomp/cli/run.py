@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neurocomp.cli.command import Command, FileName, completed_by, data, network_or_artifact, samples, stimulus
+from neurocomp.cli.command import (
+    Command,
+    FileName,
+    completed_by,
+    data,
+    network_or_artifact,
+    refuse_two_stimuli,
+    samples,
+    stimulus,
+)
 from neurocomp.cli.output import Output, event_text, events_as_json
 from neurocomp.errors import Diagnostic, UsageError
 
@@ -73,8 +82,7 @@ def command(
     """Simulate a network, or what was compiled from it."""
     if raw and inputs is None:
         raise UsageError(Diagnostic("NC0801", "--raw says what --input holds", hint="add --input X.npz"))
-    if data and inputs is not None:
-        raise UsageError(Diagnostic("NC0801", "--input and --data both say what goes in", hint="leave one of them out"))
+    refuse_two_stimuli(inputs, data)
     from neurocomp import api
 
     loaded = api.load(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neurocomp.cli.artifacts import load_artifact
-from neurocomp.cli.command import Command, artifact_file, completed_by, data, samples, stimulus
+from neurocomp.cli.command import Command, artifact_file, completed_by, data, refuse_two_stimuli, samples, stimulus
 from neurocomp.cli.output import Output, event_text
 from neurocomp.errors import Diagnostic, InternalError, NeurocompError, VerifyMismatch
 
@@ -72,6 +72,7 @@ def command(
 
     The same stimulus runs through several independent simulations; spikes and state are compared tick by tick.
     """
+    refuse_two_stimuli(inputs, data)
     compiled = load_artifact(path, "verify")
     with output.busy(f"verifying {path.name}"):
         given = compiled.samples(data) if data else None

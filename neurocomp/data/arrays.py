@@ -179,7 +179,7 @@ def _open_npy(stream: IO[bytes], size: int, path: Path, start: int | None) -> Ar
         raise _WrongDtype("of a structure")
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = read_header(stream)
-    if dtype.kind not in "biuf":
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise _WrongDtype(str(dtype))
     n_bytes = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or stream.tell() + n_bytes > size:

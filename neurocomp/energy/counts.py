@@ -13,7 +13,6 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.trace import Trace
 from neurocomp.mapping.synapse_words import members_of, rows_of_core
-from neurocomp.models.patterns import PATTERNS
 
 IntArray = NDArray[np.int64]
 
@@ -58,7 +57,6 @@ class Counts:
     def per_sample(self) -> dict[str, NDArray[np.float64]]:
         """Return event -> (samples,)."""
         result = {name: values.sum(axis=(0, 2)).astype(np.float64) for name, values in self.per_core.items()}
-        result["spikes_total"] = result["spikes"]
         for name in ("hops_x", "hops_y", "chip_crossings"):
             result[name] = getattr(self, name).astype(np.float64)
         return result
@@ -152,10 +150,9 @@ def _per_projection(trace: Trace, mapped: MappedNetwork, fired: Mapping[str, NDA
     network = mapped.lowered.network
     result: dict[str, dict[str, int]] = {}
     for q in network.projections:
-        source, target = network.populations[q.source], network.populations[q.target]
-        synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source.size, target.size)
+        synapses = network.synapses(q)
         nonzero = q.mantissa.ravel()[synapses.slot] != 0
-        fan_out = np.bincount(synapses.source, nonzero, source.size).astype(np.int64)
+        fan_out = np.bincount(synapses.source, nonzero, network.populations[q.source].size).astype(np.int64)
         spikes = fired[q.source].sum(axis=(0, 1)).astype(np.int64)
         result[q.name] = {
             "synapses": len(synapses.source),

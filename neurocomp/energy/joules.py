@@ -20,6 +20,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "packet": ("network on chip", "packets"),
     "hop_x": ("network on chip", "hops_x"),
     "hop_y": ("network on chip", "hops_y"),
+    "chip_crossing": ("network on chip", "chip_crossings"),
 }
 """Cost of a spec -> (part of the energy, count that it multiplies)."""
 

@@ -71,6 +71,7 @@ CATALOGUE: dict[str, Entry] = {
         "It is an .npz with one integer array per input population, named as it, of shape (samples, ticks, *shape).",
     ),
     "NC0212": _e("no-data", 3, "The command needs data or labels and the network declares none.", "Declare or pass them."),
+    "NC0213": _e("no-neurons", 3, "The network has no population of neurons.", "Add one, and projections into it."),
     # 03: the target cannot do it
     "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use 'reset: zero' and retrain if need be."),
     "NC0302": _e("comparison", 4, "The target compares the potential with the threshold in another way.", "Use '>'."),
@@ -91,8 +92,9 @@ CATALOGUE: dict[str, Entry] = {
     "NC0312": _e(
         "precision",
         4,
-        "No scale of the target's number format represents weights, threshold, bias and state of a population together.",
-        "Rescale the population, or clip its largest weights in training.",
+        "No scale of the target's number format represents weights, threshold, bias and state of a population together, or one "
+        "of them has no integer there at all, such as a negative threshold.",
+        "Do what the message says for a single value; else rescale the population, or clip its largest weights in training.",
     ),
     "NC0313": _e("neuron-model", 4, "The target has no lowering for a neuron model.", "Use a model it has."),
     "NC0314": _e("graded-input", 4, "The target's spikes carry no value.", "Use an encoder that makes 0 or 1 per tick."),

@@ -556,6 +556,7 @@ class _NetworkReader(Reader):
             scheme = self.member((*place, "scheme"), table["scheme"], f"{what}: scheme", kind, members)
             if scheme is None:
                 continue
+            self._check_decoder(place, name, scheme)
             known = members[scheme].options
             self.fields(place, what, table, ("scheme", *known))
             options: dict[str, float | int | str] = {}
@@ -564,6 +565,15 @@ class _NetworkReader(Reader):
                 if number is not None:
                     options[key] = number
             yield name, scheme, options
+
+    def _check_decoder(self, place: Place, name: str, scheme: str) -> None:
+        """Note a decoder of spikes on a population that never spikes."""
+        population = self.populations.get(name)
+        if place[0] != "decode" or population is None or population.neuron is None or DECODERS[scheme].reads_potential:
+            return
+        if not NEURON_MODELS[population.neuron.model].fires:
+            message = f"decoder of '{name}': '{scheme}' reads spikes, and the model '{population.neuron.model}' never spikes"
+            self.bad("NC0209", (*place, "scheme"), message, "write 'scheme: potential', or use a model that spikes")
 
     def _option(self, place: Place, what: str, value: Any, option: Option) -> int | float | None:
         read = self.integer if option.integer else self.number

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork
-from neurocomp.models.patterns import PATTERNS
+from neurocomp.models.patterns import Synapses
 
 Array = NDArray[Any]
 
@@ -79,7 +79,7 @@ def _network(
                 arrays[f"population/{p.name}/{key}"] = p.values(key).astype(np.int64)
             arrays[f"population/{p.name}/fires"] = np.full(p.size, p.fires, np.int64)
     for q in network.projections:
-        arrays |= _projection(q, network.populations[q.source].size, network.populations[q.target].size)
+        arrays |= _projection(q, network.synapses(q))
     return arrays
 
 
@@ -107,8 +107,7 @@ def _projection_entry(q: IntegerProjection) -> dict[str, Any]:
     }
 
 
-def _projection(q: IntegerProjection, n_source: int, n_target: int) -> dict[str, Array]:
-    synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, n_source, n_target)
+def _projection(q: IntegerProjection, synapses: Synapses) -> dict[str, Array]:
     delay = np.broadcast_to(q.delay, q.mantissa.shape).ravel()
     values = {
         "source": synapses.source,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
-from neurocomp.models.patterns import PATTERNS
 
 IntArray = NDArray[np.int64]
 
@@ -121,13 +120,12 @@ class MappedNetwork:
         needed: dict[int, list[IntArray]] = {index: [] for index in range(len(self.cores))}
         pairs: set[tuple[int, int]] = set()
         for q in network.projections:
-            source, target = network.populations[q.source], network.populations[q.target]
-            synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source.size, target.size)
+            synapses = network.synapses(q)
             cores = self.placements[q.target].core[synapses.target]
             for index in np.unique(cores):
                 sources = np.unique(synapses.source[cores == index])
                 needed[int(index)].append(names[q.source] * largest + sources)
-                if not source.is_input:
+                if not network.populations[q.source].is_input:
                     pairs |= {(int(c), int(index)) for c in np.unique(self.placements[q.source].core[sources])}
         for index, core in enumerate(self.cores):
             keys = core.axon_population * largest + core.axon_neuron

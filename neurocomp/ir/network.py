@@ -176,6 +176,9 @@ class Network:
             NetworkError: All problems of the user's making: unknown ends, shapes, values, zero-delay cycles.
         """
         problems: list[Diagnostic] = []
+        if all(population.is_input for population in self.populations.values()):
+            message = f"the network '{self.name}' has no neurons, only inputs"
+            problems.append(Diagnostic("NC0213", message, hint="add a population with a 'neuron'"))
         for population in self.populations.values():
             problems += _population_problems(population)
         for projection in self.projections:
@@ -251,7 +254,7 @@ class Network:
         for what, array in (("weights", projection.weights), ("bias", projection.bias)):
             if array is None:
                 continue
-            if array.dtype.kind not in "fiu":
+            if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
                 problems.append(
                     Diagnostic("NC0207", f"projection '{name}': {what} have the dtype {array.dtype}; numbers are needed", where)
                 )
@@ -307,7 +310,7 @@ def _population_problems(population: Population) -> list[Diagnostic]:
                     where,
                 )
             )
-        elif value.dtype.kind not in "fiu":
+        elif value.dtype.kind not in "fiu" or value.dtype.itemsize > 8:
             problems.append(
                 Diagnostic("NC0207", f"population '{name}': {key} has the dtype {value.dtype}; numbers are needed", where)
             )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Location, broken_invariant
 from neurocomp.hardware import NumberFormat
-from neurocomp.models.patterns import PATTERNS, Pattern
+from neurocomp.models.patterns import PATTERNS, Pattern, Synapses
 
 Array = NDArray[Any]
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
@@ -101,6 +101,24 @@ class IntegerNetwork:
     def projections_to(self, name: str) -> tuple[IntegerProjection, ...]:
         """Return the projections into a population, in order."""
         return tuple(p for p in self.projections if p.target == name)
+
+    def synapses(self, projection: IntegerProjection) -> Synapses:
+        """Return every structural synapse of a projection, those of weight 0 included."""
+        source, target = self.populations[projection.source], self.populations[projection.target]
+        return PATTERNS[projection.pattern.kind].synapses(projection.pattern, source.size, target.size)
+
+    def fan_in(self, name: str) -> NDArray[np.int64]:
+        """Return how many distinct neurons each neuron of a population receives synapses from, (n,)."""
+        first, total = {}, 0
+        for p in self.populations.values():
+            first[p.name] = total
+            total += p.size
+        pairs = [np.zeros(0, np.int64)]
+        for q in self.projections_to(name):
+            synapses = self.synapses(q)
+            pairs.append(np.unique(synapses.target * total + first[q.source] + synapses.source))
+        distinct = np.unique(np.concatenate(pairs))
+        return np.bincount(distinct // max(total, 1), minlength=self.populations[name].size)
 
     def verify(self, stage: str) -> None:
         """Re-derive that every integer lies inside the number format and every shape follows from the populations."""

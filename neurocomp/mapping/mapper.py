@@ -15,7 +15,6 @@ from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp.mapping.synapse_words import CoreRows, rows_of_core
-from neurocomp.models.patterns import PATTERNS
 
 IntArray = NDArray[np.int64]
 
@@ -185,23 +184,18 @@ def _fan_out_violation(p: IntegerPopulation, fan_out: int, spec: HardwareSpec) -
 
 def _target_cores(
     network: IntegerNetwork, cores: Sequence[_OpenCore]
-) -> tuple[dict[str, IntArray], dict[str, list[tuple[IntArray, IntArray]]]]:
-    """Return the core of every neuron, and per source population the distinct (neuron, target core) pairs."""
+) -> tuple[dict[str, IntArray], dict[str, tuple[IntArray, IntArray]]]:
+    """Return the core of every neuron, (n,), and per source population the distinct pairs of neuron and target core."""
     core_of = {p.name: np.full(p.size, -1, np.int64) for p in network.populations.values() if not p.is_input}
     for index, core in enumerate(cores):
         for s in core.slices:
             core_of[s.population][s.start : s.stop] = index
-    pairs: dict[str, list[tuple[IntArray, IntArray]]] = {name: [] for name in network.populations}
-    collected: dict[str, list[IntArray]] = {name: [] for name in network.populations}
+    collected: dict[str, list[IntArray]] = {name: [np.zeros(0, np.int64)] for name in network.populations}
     for q in network.projections:
-        source, target = network.populations[q.source], network.populations[q.target]
-        synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source.size, target.size)
+        synapses = network.synapses(q)
         collected[q.source].append(np.unique(synapses.source * len(cores) + core_of[q.target][synapses.target]))
-    for name, keys in collected.items():
-        if keys:
-            distinct = np.unique(np.concatenate(keys))
-            pairs[name].append((distinct // len(cores), distinct % len(cores)))
-    return core_of, pairs
+    distinct = {name: np.unique(np.concatenate(keys)) for name, keys in collected.items()}
+    return core_of, {name: (keys // max(len(cores), 1), keys % max(len(cores), 1)) for name, keys in distinct.items()}
 
 
 def _output_overflow(network: IntegerNetwork, spec: HardwareSpec, cores: Sequence[_OpenCore]) -> dict[str, tuple[int, int]]:
@@ -211,19 +205,18 @@ def _output_overflow(network: IntegerNetwork, spec: HardwareSpec, cores: Sequenc
     """
     core_of, pairs = _target_cores(network, cores)
     used = np.zeros(len(cores), np.int64)
-    for name, lists in pairs.items():
-        for neurons, _ in lists:
-            if name in core_of:
-                used += np.bincount(core_of[name][neurons], minlength=len(cores))
+    for name, (neurons, _) in pairs.items():
+        if name in core_of:
+            used += np.bincount(core_of[name][neurons], minlength=len(cores))
     result: dict[str, tuple[int, int]] = {}
     limit = spec.limit("output_axons")
     for index in np.flatnonzero(used > limit).tolist():
         worst, worst_out = "", 0
         for s in cores[index].slices:
-            for neurons, _ in pairs[s.population]:
-                fan_out = int(np.bincount(neurons, minlength=network.populations[s.population].size).max(initial=0))
-                if fan_out > worst_out:
-                    worst, worst_out = s.population, fan_out
+            neurons, _ = pairs[s.population]
+            fan_out = int(np.bincount(neurons).max(initial=0))
+            if fan_out > worst_out:
+                worst, worst_out = s.population, fan_out
         slices = cores[index].slices
         if len(slices) > 1 and worst_out <= limit:
             result.setdefault(slices[-1].population, (0, worst_out))
@@ -252,10 +245,9 @@ def _assemble(lowered: LoweredNetwork, spec: HardwareSpec, open_cores: Sequence[
         cores.append(Core(index // per_chip, number, spec.mesh.tile(number), *axons, rows.words))
     core_of_all, pairs = _target_cores(network, open_cores)
     messages: set[tuple[int, int]] = set()
-    for name, lists in pairs.items():
-        for neurons, targets in lists:
-            if name in core_of_all:
-                messages |= set(zip(core_of_all[name][neurons].tolist(), targets.tolist(), strict=True))
+    for name, (neurons, targets) in pairs.items():
+        if name in core_of_all:
+            messages |= set(zip(core_of_all[name][neurons].tolist(), targets.tolist(), strict=True))
     routes = tuple(_route(a, b, cores) for a, b in sorted(messages))
     placed = {name: Placement(frozen(core_of), frozen(slot_of)) for name, (core_of, slot_of) in placements.items()}
     return MappedNetwork(lowered, tuple(cores), placed, routes)

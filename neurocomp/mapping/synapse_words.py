@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
-from neurocomp.fixedpoint import shifted, to_field
+from neurocomp.fixedpoint import running_sum, shifted, to_field
 from neurocomp.hardware import SYNAPSE_COSTS, HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, SignMode, weight_shift
@@ -153,9 +153,9 @@ class CoreRows:
         header_bits = np.array([f.header_bits for f in self.formats], np.int64)[self.block_format]
         if formula == "nxtf":
             bits = nxtf_bits(synapses, synapse_bits, header_bits, self.per_entry)
-            return nxtf_words(np.diff(_running_sum(bits)[self.row_start]))
+            return nxtf_words(np.diff(running_sum(bits)[self.row_start]))
         bits = nengo_loihi_bits(synapses, synapse_bits, header_bits)
-        return np.asarray(np.diff(_running_sum(bits)[self.row_start]) // WORD)
+        return np.asarray(np.diff(running_sum(bits)[self.row_start]) // WORD)
 
     @property
     def words(self) -> int:
@@ -170,7 +170,7 @@ class CoreRows:
     @property
     def axon_sops(self) -> IntArray:
         """Those of them whose weight is not zero, (axons,)."""
-        return np.asarray(np.diff(_running_sum(self.weight != 0)[self.block_start[self.row_start]])[self.axon_row])
+        return np.asarray(np.diff(running_sum(self.weight != 0)[self.block_start[self.row_start]])[self.axon_row])
 
 
 def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) -> CoreRows:
@@ -262,7 +262,7 @@ def _projection_table(q: IntegerProjection, n_source: int, n_target: int) -> _Pr
     slot = synapses.slot[by_target]
     count = np.bincount(synapses.target, minlength=n_target)
     return _ProjectionTable(
-        start=_running_sum(count),
+        start=running_sum(count),
         source=synapses.source[by_target].astype(np.uint16 if n_source <= 1 << 16 else np.int64),  # 16 bits sort fastest
         weight=fields.ravel()[slot].astype(np.uint8),
         delay=(delay.ravel()[slot] if delay.shape else delay.reshape(1)).astype(np.uint8),
@@ -282,7 +282,7 @@ def _gather(table: _ProjectionTable, neurons: IntArray, slots: IntArray) -> _Fou
     by_slot = np.argsort(slots, kind="stable")
     neurons, slots = neurons[by_slot], slots[by_slot]
     count = table.start[neurons + 1] - table.start[neurons]
-    at = np.repeat(table.start[neurons] - _running_sum(count)[:-1], count) + np.arange(count.sum())
+    at = np.repeat(table.start[neurons] - running_sum(count)[:-1], count) + np.arange(count.sum())
     source = table.source[at]
     order = np.argsort(source, kind="stable")
     at = at[order]
@@ -322,7 +322,7 @@ def _blocks(
     change = source[1:] != source[:-1]
     first = np.flatnonzero(np.concatenate(([True], change)))
     last = np.append(first[1:], len(source)) - 1
-    row = _running_sum(change)
+    row = running_sum(change)
     present = weight != 0
     n_sparse = np.add.reduceat(present.astype(np.int64), first)
     n_dense = slot[last] - slot[first] + 1
@@ -338,9 +338,9 @@ def _blocks(
     dense = single & (costs[0] <= costs[1])
 
     count = np.where(dense, n_dense, n_sparse)
-    start = _running_sum(count)
+    start = running_sum(count)
     kept = dense[row] | present
-    within = np.where(dense[row], slot - slot[first][row], _running_sum(present)[:-1] - _running_sum(n_sparse)[row])
+    within = np.where(dense[row], slot - slot[first][row], running_sum(present)[:-1] - running_sum(n_sparse)[row])
     at = (start[row] + within)[kept]
     total = int(start[-1])
     new_index = np.repeat(slot[first] - start[:-1], count) + np.arange(total)  # right for runs; the sparse ones follow
@@ -370,7 +370,7 @@ def _assemble(
     form, count = (np.concatenate([none, *(getattr(p, name) for p in parts)]) for name in ("format", "count"))
     index = np.concatenate([none, *(p.index for p in parts)])
     weight, delay = (np.concatenate([np.zeros(0, np.uint8), *(getattr(p, n) for p in parts)]) for n in ("weight", "delay"))
-    begin = _running_sum(count)[:-1]
+    begin = running_sum(count)[:-1]
     by_axon = np.lexsort((order, axon))
     keys, first = np.unique(axon[by_axon], return_index=True)
     bounds = np.append(first, len(axon))
@@ -392,19 +392,12 @@ def _assemble(
             chosen.append(blocks)
             row_blocks.append(len(blocks))
     kept = np.concatenate([none, *chosen])
-    block_start = _running_sum(count[kept])
+    block_start = running_sum(count[kept])
     if not np.array_equal(kept, np.arange(len(count))):
         at = np.repeat(begin[kept] - block_start[:-1], count[kept]) + np.arange(block_start[-1])
         index, weight, delay = index[at], weight[at], delay[at]
     return CoreRows(
         formula, per_entry, compartments, keys >> 40, keys & ((1 << 40) - 1), axon_row, formats,
-        _running_sum(np.array(row_blocks, np.int64)), form[kept], block_start,
+        running_sum(np.array(row_blocks, np.int64)), form[kept], block_start,
         index, weight, delay,
     )  # fmt: skip
-
-
-def _running_sum(counts: Array) -> IntArray:
-    """Return the sums of the first 0, 1, … elements, (n + 1,)."""
-    result = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=result[1:])
-    return result

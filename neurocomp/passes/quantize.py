@@ -46,6 +46,8 @@ BLIND_PROOF_WORTH = 16.0
 """The same without calibration data, when nothing is observed."""
 SMALLEST_SCALE = 2.0**-20
 """Scales are not lowered beyond this: a population that still overflows is reported."""
+VANISHING = 1e-200
+"""Weights of which none is larger are taken for 0."""
 CLIP_OCTAVES = 3
 """Weight steps down to 2**-CLIP_OCTAVES of the one that represents the largest weight are tried; larger weights clip."""
 
@@ -99,7 +101,7 @@ _Built = tuple[IntegerNetwork, dict[str, Scale], list[str]]
 
 
 def _limits(form: NumberFormat) -> dict[str, int]:
-    return {"accumulator": (1 << (form.accumulator_bits - 1)) - 1, "u": form.u_max - 1, "v": form.v_max}
+    return {"accumulator": form.accumulator_max, "u": form.u_max - 1, "v": form.v_max}
 
 
 def _calibrate(
@@ -142,8 +144,8 @@ def _build(network: Network, form: NumberFormat, caps: Mapping[str, float], *, c
                 projections[q.name] = _native_projection(q, form)
             scales[p.name] = Scale(p.name, 0.0, ())
             continue
-        plan = _PopulationPlan.of(network, p, incoming, form)
         try:
+            plan = _PopulationPlan.of(network, p, incoming, form)
             scale, exponents = plan.choose(caps.get(p.name, np.inf), calibrated)
         except UnsupportedError as error:
             problems += error.diagnostics
@@ -241,8 +243,12 @@ class _Errors:
         self.weights, self.form = np.asarray(weights, np.float64).ravel(), form
         self.sign_mode = sign_mode_of(self.weights)
         self.step, top = _fits(form, self.sign_mode)
-        self.largest = float(np.abs(self.weights).max(initial=0.0))
-        self.unit_of_largest = self.largest / top
+        largest = float(np.abs(self.weights).max(initial=0.0))
+        self.largest = largest if largest > VANISHING else 0.0
+        if self.largest and not top:
+            message = f"weights of both signs need at least 2 bits; '{form.name}' has {form.weight_bits}"
+            raise UnsupportedError(Diagnostic("NC0312", message, hint="raise integers.weight_bits of the spec"))
+        self.unit_of_largest = self.largest / max(top, 1)
         self.known: dict[float, float] = {}
 
     def of(self, unit: float) -> float:
@@ -254,7 +260,7 @@ class _Errors:
         if unit not in self.known:
             sign = -1.0 if self.sign_mode == "inhibitory" else 1.0
             counts = _integer_weights(self.weights, unit, self.sign_mode, self.form)
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 self.known[unit] = float(np.square(self.weights - sign * counts * unit).sum())
         return self.known[unit]
 
@@ -334,7 +340,7 @@ class _PopulationPlan:
         state_one = float(1 << form.state_shift)
         v_limit = form.v_max if self.threshold is not None else min(form.v_max, form.threshold_max << form.state_shift)
         pairs = (
-            ((1 << (form.accumulator_bits - 1)) - 1, np.maximum(positive, negative)),
+            (form.accumulator_max, np.maximum(positive, negative)),
             ((form.u_max - 1) / state_one, current),
             (v_limit / state_one, potential),
         )
@@ -348,11 +354,8 @@ class _PopulationPlan:
         highest = cap
         if self.threshold is not None and self.threshold.size:
             highest = min(highest, form.threshold_max / max(float(np.abs(self.threshold).max()), 1e-300))
-        for value in (self.bias,):
-            largest = float(np.abs(value).max(initial=0.0))
-            if largest:
-                highest = min(highest, (form.bias_max << form.bias_exp_max) / state_one / largest)
-        for value, limit in ((self.u_init, form.u_max - 1), (self.v_init, form.v_max)):
+        starts = (self.u_init, form.u_max - 1), (self.v_init, form.v_max)
+        for value, limit in ((self.bias, form.bias_max << form.bias_exp_max), *starts):
             largest = float(np.abs(value).max(initial=0.0))
             if largest:
                 highest = min(highest, limit / state_one / largest)
@@ -387,9 +390,8 @@ class _PopulationPlan:
                 if best is None or self._better(rank, best):
                     best = rank
         if best is None:
-            limits = (
-                f"thresholds up to {form.threshold_max}, weights up to {_fits(form, 'mixed')[1] * 2} << {form.weight_exp_max}"
-            )
+            step, top = _fits(form, "mixed")
+            limits = f"thresholds up to {form.threshold_max}, weights up to {step * top} << {form.weight_exp_max}"
             raise UnsupportedError(
                 Diagnostic(
                     "NC0312",
@@ -430,14 +432,15 @@ class _PopulationPlan:
         return min(float(mantissa / first), highest) if mantissa >= 1 else scale
 
     def population_parameters(self, scale: float, warnings: list[str]) -> dict[str, Array]:
+        """Return the integers of `COMPARTMENT`, rounded to nearest; what the format clips is added to ``warnings``."""
         form, name = self.form, self.population.name
         one = form.decay_one
         keep_u = np.rint(one * np.asarray(self.decay_u, np.float64)).astype(np.int64)
         keep_v = np.rint(one * np.asarray(self.decay_v, np.float64)).astype(np.int64)
         du, dv = one - form.current_decay_offset - keep_u, one - keep_v
-        for what, wanted, largest in (("du", du, one - 1), ("dv", dv, one - 1)):
-            if (wanted > largest).any() or (wanted < 0).any():
-                warnings.append(f"'{name}': {what} is limited to 0..{largest}; a decay of the file is beyond it")
+        for what, wanted in (("du", du), ("dv", dv)):
+            if (wanted >= one).any() or (wanted < 0).any():
+                warnings.append(f"'{name}': {what} is limited to 0..{one - 1}; a decay of the file is beyond it")
         state = scale * (1 << form.state_shift)
         bias = np.rint(np.asarray(self.bias, np.float64) * state).astype(np.int64)
         exponent = np.zeros_like(bias)

@@ -14,6 +14,11 @@ from neurocomp.models.patterns import PATTERNS
 
 IntArray = NDArray[np.int64]
 
+UNBOUNDED = 1 << 48
+"""Stands for a register that grows for ever: far beyond every width, and far below the end of int64."""
+SETTLED = 20_000
+"""Ticks followed one by one; beyond them the bound for ever stands for the bound of a leaky register."""
+
 
 def input_bounds(network: IntegerNetwork, name: str) -> tuple[IntArray, IntArray]:
     """Return the largest positive and negative magnitude (n,) that one tick's spikes can add to a population's accumulator.
@@ -23,8 +28,7 @@ def input_bounds(network: IntegerNetwork, name: str) -> tuple[IntArray, IntArray
     size = network.populations[name].size
     positive, negative = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for q in network.projections_to(name):
-        source = network.populations[q.source]
-        synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source.size, size)
+        synapses = network.synapses(q)
         weights = q.weights.ravel()[synapses.slot]
         weights = weights << q.exponent if q.exponent >= 0 else weights >> -q.exponent
         # Integers below 2**53 add exactly in float64, whatever the order.
@@ -33,25 +37,27 @@ def input_bounds(network: IntegerNetwork, name: str) -> tuple[IntArray, IntArray
     return positive, negative
 
 
-def _grow(start: IntArray, keep: IntArray, add: IntArray, ticks: int, bits: int) -> tuple[IntArray, bool]:
-    """Return the bound of x <- floor(x keep / 2**bits) + add: for ever where that converges (True), else for ``ticks``."""
+def _steady(start: IntArray, keep: IntArray, add: IntArray, bits: int) -> IntArray:
+    """Return the bound of x <- floor(x keep / 2**bits) + add for ever, started at ``start >= 0``; `UNBOUNDED` where none is."""
     one = 1 << bits
-    with np.errstate(divide="ignore", invalid="ignore"):
-        steady = np.where(
-            keep < one, -(-add * one // np.maximum(one - keep, 1)), np.where(add == 0, start, np.iinfo(np.int64).max)
-        )
-    always = np.maximum(start, steady)
-    bound = start
-    for _ in range(ticks):
-        bound = np.maximum(bound, (bound * keep >> bits) + add)
-    return np.where(always < np.iinfo(np.int64).max, always, bound), bool((always < np.iinfo(np.int64).max).all())
+    settled = np.maximum(start, -(-add * one // np.maximum(one - keep, 1)))
+    return np.where(keep < one, settled, np.where((keep == one) & (add == 0), start, UNBOUNDED))
 
 
 def _timed(start: IntArray, keep: IntArray, add: IntArray, ticks: int, bits: int) -> IntArray:
-    bound = start
-    for _ in range(ticks):
-        bound = (bound * keep >> bits) + add
-    return np.maximum(bound, start)
+    """Return the bound of x <- floor(x keep / 2**bits) + add over ``ticks`` ticks, started at ``start >= 0``."""
+    one = 1 << bits
+    leaks = keep < one
+    loop_keep, loop_add, bound = np.where(leaks, keep, 0), np.where(leaks, add, 0), np.where(leaks, start, 0)
+    for _ in range(min(ticks, SETTLED)):
+        after = (bound * loop_keep >> bits) + loop_add
+        if np.array_equal(after, bound):
+            break
+        bound = after
+    if ticks > SETTLED:
+        bound = _steady(start, np.minimum(keep, one - 1), add, bits)
+    integrated = np.where(keep == one, start + np.minimum(add, UNBOUNDED // (2 * ticks)) * ticks, UNBOUNDED)
+    return np.where(leaks, np.maximum(bound, start), integrated)
 
 
 def verdicts(network: IntegerNetwork, ticks: int, observed: Trace | None, limits: Mapping[str, int]) -> tuple[Verdict, ...]:
@@ -81,11 +87,11 @@ def _population_verdicts(
     bias: IntArray = np.left_shift(p.values("bias_mant"), p.values("bias_exp"), dtype=np.int64)
     u_init, v_init = p.values("u_init"), p.values("v_init")
 
-    def judge(register: str, always: IntArray | None, timed: IntArray, seen: int) -> Verdict:
+    def judge(register: str, always: IntArray, timed: IntArray, seen: int) -> Verdict:
         limit = limits[register]
         if register == "v" and not p.fires:
             limit = min(limit, form.threshold_max << shift)  # beyond it, a compartment of the chip spikes
-        if always is not None and int(always.max(initial=0)) <= limit:
+        if int(always.max(initial=0)) <= limit:
             return Verdict(p.name, register, "proved always", int(always.max(initial=0)), limit)
         if int(timed.max(initial=0)) <= limit:
             return Verdict(p.name, register, "proved for T ticks", int(timed.max(initial=0)), limit, ticks)
@@ -96,33 +102,29 @@ def _population_verdicts(
     verdict_a = judge("accumulator", a, a, _seen_accumulator(network, p, observed))
 
     up, un = positive << shift, negative << shift
-    steady_p, always_p = _grow(np.maximum(u_init, 0), keep_u, up, ticks, bits)
-    steady_n, always_n = _grow(np.maximum(-u_init, 0), keep_u, un, ticks, bits)
+    steady_p = _steady(np.maximum(u_init, 0), keep_u, up, bits)
+    steady_n = _steady(np.maximum(-u_init, 0), keep_u, un, bits)
     timed_p, timed_n = (
         _timed(np.maximum(u_init, 0), keep_u, up, ticks, bits),
         _timed(np.maximum(-u_init, 0), keep_u, un, ticks, bits),
     )
-    steady_u = np.maximum(steady_p, steady_n) if always_p and always_n else None
     seen_u = 0 if observed is None else int(np.abs(observed.u[p.name].astype(np.int64)).max(initial=0))
-    verdict_u = judge("u", steady_u, np.maximum(timed_p, timed_n), seen_u)
+    verdict_u = judge("u", np.maximum(steady_p, steady_n), np.maximum(timed_p, timed_n), seen_u)
 
     # v: what it keeps from below the threshold (firing neurons are reset above it), plus the largest u, plus the bias.
     bias_p, bias_n = np.maximum(bias, 0), np.maximum(-bias, 0)
     low_start = np.maximum(-v_init, 0)
     if p.fires:
         top = np.maximum(p.values("vth") << shift, np.maximum(v_init, 0))
-        high_always: IntArray | None = (top * keep_v >> bits) + steady_p + bias_p
+        high_always = (top * keep_v >> bits) + steady_p + bias_p
         high_timed = (top * keep_v >> bits) + timed_p + bias_p
     else:
-        high_always, converges = _grow(np.maximum(v_init, 0), keep_v, steady_p + bias_p, ticks, bits)
-        high_always = high_always if converges else None
+        high_always = _steady(np.maximum(v_init, 0), keep_v, steady_p + bias_p, bits)
         high_timed = _timed(np.maximum(v_init, 0), keep_v, timed_p + bias_p, ticks, bits)
-    low_always, low_converges = _grow(low_start, keep_v, steady_n + bias_n, ticks, bits)
+    low_always = _steady(low_start, keep_v, steady_n + bias_n, bits)
     low_timed = _timed(low_start, keep_v, timed_n + bias_n, ticks, bits)
-    converging = low_converges and steady_u is not None
-    always_v = np.maximum(high_always, low_always) if high_always is not None and converging else None
     seen_v = 0 if observed is None else _seen_potential(p, observed, bias)
-    verdict_v = judge("v", always_v, np.maximum(high_timed, low_timed), seen_v)
+    verdict_v = judge("v", np.maximum(high_always, low_always), np.maximum(high_timed, low_timed), seen_v)
     return [verdict_a, verdict_u, verdict_v]
 
 
@@ -133,7 +135,8 @@ def _seen_potential(p: IntegerPopulation, observed: Trace, bias: IntArray) -> in
     spiking = observed.spikes[p.name] != 0
     if not spiking.any():
         return quiet
-    before = np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
+    start = np.broadcast_to(p.values("v_init"), v[:, :1].shape)
+    before = np.concatenate([start, v[:, :-1]], axis=1)
     return max(quiet, int((np.abs(before) + np.abs(u) + np.abs(bias))[spiking].max()))
 
 

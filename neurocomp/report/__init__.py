@@ -23,6 +23,13 @@ class Report:
     counts: Counts
     energy: Energy
     utilization: Mapping[str, Mapping[str, int]]
+    accuracy: float | None = None
+    """Of the integers on the same samples, 0..1; None where labels or a single decoder are missing."""
+
+    @property
+    def ticks(self) -> int:
+        """Ticks per sample of the stimulus, in the user's time."""
+        return self.counts.ticks - self.mapped.lowered.largest_lag
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample."""
@@ -35,9 +42,10 @@ class Report:
             "network": self.network.name,
             "target": self.spec.name,
             "samples": samples,
-            "ticks": self.network.ticks,
+            "ticks": self.ticks,
             "chip_ticks": counts.ticks,
             "timestep_s": self.network.timestep,
+            "accuracy": {"fixed": self.accuracy},
             "counts": totals,
             "energy_j": self.energy.total.as_json(),
             "energy": self.energy.as_json(),

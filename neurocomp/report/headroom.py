@@ -6,12 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork
-from neurocomp.models.patterns import PATTERNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +49,5 @@ def first_to_run_out(mapped: MappedNetwork, spec: HardwareSpec, utilization: Map
 
 def _largest_fan_in(network: IntegerNetwork) -> tuple[str, int]:
     """Return the most distinct sources that one neuron has, and its population."""
-    starts = dict(zip(network.populations, np.cumsum([0, *(p.size for p in network.populations.values())]), strict=False))
-    total = sum(p.size for p in network.populations.values())
-    worst = ("", 0)
-    for p in network.populations.values():
-        pairs = []
-        for q in network.projections_to(p.name):
-            synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, network.populations[q.source].size, p.size)
-            pairs.append(synapses.target * total + starts[q.source] + synapses.source)
-        if pairs:
-            fan_in = np.bincount(np.unique(np.concatenate(pairs)) // total)
-            worst = max(worst, (p.name, int(fan_in.max(initial=0))), key=lambda entry: entry[1])
-    return worst
+    largest = ((name, int(network.fan_in(name).max(initial=0))) for name in network.populations)
+    return max(largest, key=lambda entry: entry[1], default=("", 0))

@@ -16,7 +16,6 @@ from neurocomp.hardware import LIMITS, HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Choice, Network
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, Verdict
-from neurocomp.models.patterns import PATTERNS
 from neurocomp.report import Report
 from neurocomp.report.headroom import Headroom
 
@@ -161,10 +160,7 @@ def choices(left_open: Sequence[Choice]) -> str:
 def _size(network: IntegerNetwork) -> str:
     neurons = sum(p.size for p in network.populations.values() if not p.is_input)
     inputs = sum(p.size for p in network.populations.values() if p.is_input)
-    synapses = 0
-    for q in network.projections:
-        sizes = network.populations[q.source].size, network.populations[q.target].size
-        synapses += len(PATTERNS[q.pattern.kind].synapses(q.pattern, *sizes).slot)
+    synapses = sum(len(network.synapses(q).slot) for q in network.projections)
     return ", ".join((counted(inputs, "input"), counted(neurons, "neuron"), counted(synapses, "synapse")))
 
 
@@ -205,11 +201,13 @@ def _label(resource: str) -> str:
 def report(result: Report) -> Group:
     """Return counts and energy with everything that is needed to read them."""
     counts, network = result.counts, result.network
-    ticks = f"{counted(network.ticks, 'tick')} of {si(network.timestep, 's')}"
+    ticks = f"{counted(result.ticks, 'tick')} of {si(network.timestep, 's')}"
     head = f"{network.name} on {result.spec.name}: {counted(counts.samples, 'sample')} of {ticks} ({counts.ticks} on the chip)"
+    accuracy = [] if result.accuracy is None else [Text(f"accuracy of the integers on these samples: {result.accuracy:.2%}")]
     return Group(
         Text(head, "bold"),
         Text(BADGE, "bold yellow"),
+        *accuracy,
         *_section("Counts, per sample", _totals(counts), _populations(counts), _projections(counts)),
         *_section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
         *_section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),

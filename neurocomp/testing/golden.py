@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurocomp.hardware import LAVA_UNCHECKED, NumberFormat
 from neurocomp.ir.network import frozen
-from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode, weight_shift
+from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode
 from neurocomp.models.patterns import Pattern
 
 Array = NDArray[Any]
@@ -23,6 +23,11 @@ def sign_mode_of(weights: ArrayLike) -> SignMode:
     if not (values < 0).any():
         return "excitatory"
     return "mixed" if (values > 0).any() else "inhibitory"
+
+
+def _low_bits(sign_mode: SignMode, weight_bits: int) -> int:
+    """Return how many low bits of an 8-bit weight Lava cuts off; written here once more, as an oracle shares no arithmetic."""
+    return 9 - weight_bits if sign_mode == "mixed" else 8 - weight_bits
 
 
 def canonical_weights(weights: ArrayLike, sign_mode: SignMode, weight_bits: int = 8) -> IntArray:
@@ -40,7 +45,7 @@ def canonical_weights(weights: ArrayLike, sign_mode: SignMode, weight_bits: int 
     (array([-256,   -4,    2,  254]), array([-2,  0]))
     """
     values = np.asarray(weights, np.int64)
-    low_bits = weight_shift(sign_mode, weight_bits)
+    low_bits = _low_bits(sign_mode, weight_bits)
     if sign_mode == "mixed":
         return np.asarray((np.clip(values, -256, 255) >> low_bits) << low_bits)
     sign = -1 if sign_mode == "inhibitory" else 1
@@ -98,7 +103,7 @@ def synapses(
         binary: False: the value of a spike multiplies the weight.
     """
     mode = sign_mode if sign_mode is not None else sign_mode_of(weights)
-    low_bits = weight_shift(mode, weight_bits)
+    low_bits = _low_bits(mode, weight_bits)
     values = canonical_weights(weights, mode, weight_bits)
     mantissa = (values >> low_bits).astype(np.int8) if mode == "mixed" else (np.abs(values) >> low_bits).astype(np.uint8)
     return IntegerProjection(

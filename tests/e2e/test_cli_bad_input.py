@@ -469,6 +469,8 @@ hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key and -
             "see 'neurocomp run --help'",
         ),
         ("run net.ncz --input x.npz --data a=x.npz#a", "--input and --data both say what goes in", "leave one of them out"),
+        ("verify net.ncz --input x.npz --data a=x.npz#a", "--input and --data both say what goes in", "leave one of them out"),
+        ("report net.ncz --input x.npz --data a=x.npz#a", "--input and --data both say what goes in", "leave one of them out"),
         (
             "verify net.yaml",
             "verify takes an artifact (.ncz), not 'net.yaml'",

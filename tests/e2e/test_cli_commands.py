@@ -266,7 +266,7 @@ def test_verify(cli: Cli) -> None:
 def test_an_engine_that_is_missing_is_skipped_unless_it_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from neurocomp_loihi.lava import LavaWitness
 
-    monkeypatch.setattr(LavaWitness, "unavailable", lambda self: "it is out for lunch")
+    monkeypatch.setattr(LavaWitness, "unavailable", lambda self, lowered=None: "it is out for lunch")
     result = cli("verify", "net.ncz")
     assert result.code == 0
     assert result.out.splitlines()[:2] == [

@@ -26,7 +26,7 @@ def test_commands(cli: Cli, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from neurocomp_loihi.lava import LavaWitness
 
     # Lava takes half a minute to build; what it says is tested elsewhere.
-    monkeypatch.setattr(LavaWitness, "unavailable", lambda self: "this test goes without it")
+    monkeypatch.setattr(LavaWitness, "unavailable", lambda self, lowered=None: "this test goes without it")
     lines = [shlex.split(line) for block in blocks(page, "sh") for line in block.splitlines()]
     assert all(line[0] == "neurocomp" for line in lines)
     for line in lines:

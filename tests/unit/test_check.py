@@ -160,8 +160,10 @@ def test_all_at_once() -> None:
 def test_a_chip_without_a_model_or_pattern() -> None:
     spec = replace(SPEC, native={**SPEC.native, "neuron_models": ("if", "lif"), "patterns": ("sparse", "one_to_one")})
     assert [v.diagnostic().render() for v in check_network(network(real("cuba_lif")), spec)] == [
-        "net.yaml:7:3: error[NC0313 neuron-model]: population 'a' has the model cuba_lif; loihi has if or lif",
-        "net.yaml:9:5: error[NC0308 pattern]: projection 'x->a' is dense; loihi has sparse or one_to_one",
+        "net.yaml:7:3: error[NC0313 neuron-model]: population 'a' has the model cuba_lif; loihi has if or lif\n"
+        "hint:  write one of these models and train with it",
+        "net.yaml:9:5: error[NC0308 pattern]: projection 'x->a' is dense; loihi has sparse or one_to_one\n"
+        "hint:  write its synapses as one of these patterns",
     ]
 
 

@@ -124,7 +124,7 @@ def test_totals_by_hand() -> None:
         "a->b": {"synapses": 2, "sops": 2, "sops_dense": 12, "source_spikes": 3},
     }
     assert counts.per_sample()["sops"].tolist() == [7, 0]
-    assert counts.per_sample()["spikes_total"].tolist() == [3, 0]
+    assert counts.per_sample()["spikes"].tolist() == [3, 0]
 
 
 def test_zero_weights_of_a_dense_row_are_visited() -> None:
@@ -199,7 +199,7 @@ def test_static_power_stands_apart() -> None:
     energy = estimate(counted(), SPEC, 1e-3)
     assert joules(energy, "static") == pytest.approx([2 * 0.01 * watts for watts in (0.1044, 0.1044, 0.178)])
     assert energy.total.high < 1e-8
-    assert energy.unpriced == ()
+    assert energy.unpriced == ("chip_crossing",)
     assert energy.static_note == (
         "2 whole chips at 0.1044 to 0.178 W for 5 ticks of 0.001 s per sample, as if in real time "
         f"({SPEC.costs['loihi']['static_power_per_chip'].source})"
@@ -215,7 +215,7 @@ def without(spec: HardwareSpec, *events: str) -> HardwareSpec:
 
 def test_what_has_no_price_is_named_and_adds_nothing() -> None:
     energy = estimate(counted(), without(SPEC, "synaptic_event", "hop_y"), 1e-3)
-    assert energy.unpriced == ("synaptic_event", "hop_y")
+    assert energy.unpriced == ("synaptic_event", "hop_y", "chip_crossing")
     assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y"}
     assert energy.total.nominal < estimate(counted(), SPEC, 1e-3).total.nominal
     mapped, trace = three_neurons()

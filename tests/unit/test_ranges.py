@@ -52,6 +52,28 @@ def before_reset(net: IntegerNetwork, trace: Trace) -> Any:
     return kept + u + (p.values("bias_mant") << p.values("bias_exp"))
 
 
+def test_fan_in_counts_distinct_sources() -> None:
+    """Two projections from one population bring each of its neurons once; synapses of weight 0 are there too."""
+    pairs = Pattern("sparse", {"sources": np.array([0, 0, 3]), "targets": np.array([1, 1, 1])})
+    sparse = IntegerProjection("s", "x", "a", pairs, np.zeros(3, np.int8), 1, "mixed", 8, 0, np.asarray(0))
+    p = population("a", 2)
+    assert network(4, p).fan_in("a").tolist() == [0, 0]
+    assert network(4, p, sparse).fan_in("a").tolist() == [0, 2]
+    loop = dense("a", "a", [[2, 2], [2, 2]], delay=1)
+    assert network(4, p, sparse, dense("x", "a", np.zeros((2, 4), int)), loop).fan_in("a").tolist() == [6, 6]
+
+
+def test_an_observed_potential_counts_its_start() -> None:
+    """A spike of tick 0 hides the potential that made it; the bound still covers it."""
+    p = population("a", dv=0, vth=0, v_init=[5000])
+    net = network(1, p, dense("x", "a", [[2]]))
+    trace = ReferenceSimulator().run(net, {"x": np.ones((1, 1, 1), np.int64)})
+    assert trace.spikes["a"][0, 0, 0]
+    limits = {**LIMITS, "v": 1}  # nothing is proved below it
+    seen = {v.register: v for v in verdicts(net, 1, trace, limits)}["v"]
+    assert (seen.kind, seen.bound) == ("observed", 5000 + 2 * 64)
+
+
 # Bounds of the accumulator
 
 

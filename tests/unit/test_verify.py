@@ -61,7 +61,7 @@ class FakeWitness:
     def __init__(self, *faults: tuple[str, str, int, int, int, int], windowed: bool = False, leaves_out: str = "") -> None:
         self.faults, self.windowed, self.leaves_out = faults, windowed, leaves_out
 
-    def unavailable(self) -> str | None:
+    def unavailable(self, lowered: LoweredNetwork | None = None) -> str | None:
         return None
 
     def run(
