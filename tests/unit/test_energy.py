@@ -190,7 +190,7 @@ def test_energy_by_hand() -> None:
     assert joules(energy, "core dynamic") == pytest.approx([core] * 3)
     assert joules(energy, "network on chip") == pytest.approx([way] * 3)
     assert energy.total.nominal == pytest.approx(core + way)
-    assert energy.unpriced == ("spike",)
+    assert energy.unpriced == ("spike", "chip_crossing")
     assert (energy.parts["static"], energy.static_note, energy.parts["host"]) == (None, "unpriced", None)
 
 
@@ -216,7 +216,7 @@ def without(spec: HardwareSpec, *events: str) -> HardwareSpec:
 def test_what_has_no_price_is_named_and_adds_nothing() -> None:
     energy = estimate(counted(), without(SPEC, "synaptic_event", "hop_y"), 1e-3)
     assert energy.unpriced == ("synaptic_event", "hop_y", "chip_crossing")
-    assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y"}
+    assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y", "chip_crossing"}
     assert energy.total.nominal < estimate(counted(), SPEC, 1e-3).total.nominal
     mapped, trace = three_neurons()
     quiet = replace(trace, spikes={name: values * 0 for name, values in trace.spikes.items()})
