@@ -190,6 +190,9 @@ AXES: dict[str, tuple[str, ...]] = {
     "periodic_reset": ("yes",),
 }
 
+MOST_DELAY_BITS = 6
+"""Bits of the largest delay field of a synapse."""
+
 # Bounds of the fields of ``integers``: beyond them the published formats and our 64-bit simulators have no meaning.
 _FORMAT_FIELDS: dict[str, tuple[int, int]] = {
     "weight_bits": (1, 8),
@@ -276,6 +279,9 @@ class _SpecReader:
         if not self.problems:
             mesh = Mesh(*(int(mesh_values[n].value) for n in ("tiles_x", "tiles_y", "cores_per_tile")))
             tiles = mesh.tiles_x * mesh.tiles_y * mesh.cores_per_tile
+            if limits["delay_address_bits"].value < MOST_DELAY_BITS:
+                message = f"{int(limits['delay_address_bits'].value)} bits are fewer than a delay takes ({MOST_DELAY_BITS})"
+                self.bad(("limits", "delay_address_bits"), message, None)
             if tiles < int(limits["cores_per_chip"].value):
                 self.bad(
                     ("limits", "cores_per_chip"),

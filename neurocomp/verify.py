@@ -171,7 +171,7 @@ def verify(
 
     order = {name: index for index, name in enumerate(lowered.network.populations)}
     divergences.sort(key=lambda d: (d.tick, d.sample, order.get(d.population, 0), REGISTERS.index(d.register), d.neuron))
-    events = tuple(event for trace in (first, *others) for event in trace.events)
+    events = tuple(dict.fromkeys(event for trace in (first, *others) for event in trace.events))
     return VerifyReport(
         bit_exact=not divergences and bool(others),
         engines=(first.engine, *(other.engine for other in others)),

@@ -147,6 +147,7 @@ def _check_native_population(p: Population, spec: HardwareSpec) -> list[Violatio
                 Violation(
                     "NC0310", p.name, f"population '{p.name}': {key} is {worst}; {spec.name} holds {low}..{high}",
                     worst, high if worst > high else low,
+                    hint="bring it into the range, or drop 'format' so that real values are quantized",
                     also=f"{int(wrong.sum()) - 1} more" if wrong.sum() > 1 else None, origin=p.origin,
                 )
             )  # fmt: skip

@@ -51,7 +51,10 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec) -> Lowering:
             if not start.exact.all():
                 lossy = True
                 count = int((~start.exact).sum())
-                reason = f"{count} of {p.size} neurons cannot start {lag[p.name]} ticks early without a spike or a clip"
+                reason = (
+                    f"{count} of {p.size} neurons cannot start {lag[p.name]} ticks early without a spike or a clip; "
+                    f"delays that add up to {lag[p.name]} on the way to it need no early start"
+                )
         if reason is not None:
             notes.append(f"'{p.name}': {reason}" + (" (lossy)" if lossy else ""))
         populations[p.name] = replace(p, parameters=parameters, fires=True)

@@ -105,9 +105,9 @@ def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]]) -> dict[str
     Raises:
         NetworkError: There is no such file (NC0101); with every other problem at once (NC0211).
     """
-    where = Location(path.name)
+    where = Location(path.name or str(path))
     if not path.is_file():
-        message, hint = _missing(path, path.name)
+        message, hint = _missing(path, path.name or str(path))
         raise NetworkError(Diagnostic("NC0101", message, where, hint=hint))
     problems: list[Diagnostic] = []
 

@@ -222,6 +222,7 @@ RANGES = {
     "v_init": (-8388607, 8388607),
 }
 GOOD = NativeWeights()
+BEYOND = "\nhint:  bring it into the range, or drop 'format' so that real values are quantized"
 
 
 @pytest.mark.parametrize("key", RANGES)
@@ -234,6 +235,7 @@ def test_native_ranges(key: str) -> None:
         net = network(native(**{key: outside}), weights, numbers=GOOD)
         assert printed(net) == [
             f"net.yaml:7:3: error[NC0310 native-integers]: population 'a': {key} is {outside}; loihi holds {low}..{high}"
+            + BEYOND
         ]
         assert (check_network(net, SPEC)[0].actual, check_network(net, SPEC)[0].limit) == (outside, limit)
 
@@ -242,6 +244,7 @@ def test_native_ranges_say_how_many_neurons() -> None:
     net = network(native(vth=[10, 200000, -3]), [[2, -4]] * 3, n=3, numbers=GOOD)
     assert printed(net) == [
         "net.yaml:7:3: error[NC0310 native-integers]: population 'a': vth is 200000; loihi holds 0..131071\nalso:  1 more"
+        + BEYOND
     ]
 
 

@@ -239,7 +239,10 @@ def test_neurons_that_cannot_start_early_are_lossy() -> None:
     net = replace(net, populations={**net.populations, "b": replace(b, parameters={**b.parameters, "dv": np.array(4095)})})
     lowering = lower(quantized(net), SPEC)
     lowered = lowering.network
-    reason = "1 of 3 neurons cannot start 1 ticks early without a spike or a clip"
+    reason = (
+        "1 of 3 neurons cannot start 1 ticks early without a spike or a clip; "
+        "delays that add up to 1 on the way to it need no early start"
+    )
     assert {name: r.lossy for name, r in lowered.map.items()} == {"x": False, "b": True, "c": False, "d": False}
     assert lowered.reached_by_loss(8) == {"b": reason, "c": reason}
     assert f"'b': {reason} (lossy)" in lowering.notes
