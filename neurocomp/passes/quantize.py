@@ -46,6 +46,10 @@ BLIND_PROOF_WORTH = 16.0
 """The same without calibration data, when nothing is observed."""
 SMALLEST_SCALE = 2.0**-20
 """Scales are not lowered beyond this: a population that still overflows is reported."""
+ERROR_RESOLUTION = 1 << 16
+"""Squared errors are added in fractions of 1 / ERROR_RESOLUTION of a squared step."""
+LARGEST_ERROR = 2.0**20
+"""Squared steps by which a clipped weight counts at most; more would be beyond `CLIP_OCTAVES`."""
 VANISHING = 1e-200
 """Weights of which none is larger are taken for 0."""
 CLIP_OCTAVES = 3
@@ -260,8 +264,11 @@ class _Errors:
         if unit not in self.known:
             sign = -1.0 if self.sign_mode == "inhibitory" else 1.0
             counts = _integer_weights(self.weights, unit, self.sign_mode, self.form)
+            # In units of a step and summed as integers: no order of summation, thread or CPU can change a scale.
             with np.errstate(over="ignore", invalid="ignore"):
-                self.known[unit] = float(np.square(self.weights - sign * counts * unit).sum())
+                steps = np.square(self.weights / unit - sign * counts)
+                total = int(np.rint(np.minimum(steps, LARGEST_ERROR) * ERROR_RESOLUTION).astype(np.int64).sum())
+                self.known[unit] = total / ERROR_RESOLUTION * unit * unit
         return self.known[unit]
 
 
