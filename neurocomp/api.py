@@ -80,15 +80,16 @@ def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def _keep_what_is_not_ours(path: Path) -> None:
-    """Refuse to replace weights, data or a stimulus: an .npz none of whose arrays has a name that we write."""
+    """Refuse to replace weights, data or a stimulus: an .npz with arrays of other names than we write."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
     except (OSError, zipfile.BadZipFile):
         return
-    ours = ("spikes/", "u/", "v/", "population/", "projection/", "lag/", "meta")
-    if names and not any(name.startswith(ours) for name in names):
-        message = f"'{path}' holds {', '.join(names[:5])}, which are not results of neurocomp; it is not replaced"
+    ours = ("spikes/", "u/", "v/", "population/", "projection/", "cores/", "lag/")
+    others = [name for name in names if name != "meta" and not name.startswith(ours)]
+    if others:
+        message = f"'{path}' holds {', '.join(others[:5])}, which are not results of neurocomp; it is not replaced"
         raise UsageError(Diagnostic("NC0801", message, hint="choose another name with -o"))
 
 
@@ -303,15 +304,20 @@ def _evaluate(
             flat = {key: run.arrays[f"{key}/{name}"].reshape(len(run.arrays[f"spikes/{name}"]), network.ticks, -1)
                     for key in (("spikes", "v") if needs_state else ("spikes",))}  # fmt: skip
             answers[kind].append(decode(decoder, spikes=flat["spikes"], v=flat.get("v")))
-    labels = np.asarray(samples.labels[:total])
-    size = network.populations[name].size
-    if ((labels < 0) | (labels >= size)).any():
-        wrong = labels[(labels < 0) | (labels >= size)][0]
-        message = f"label {wrong} lies outside 0..{size - 1}, the neurons of '{name}'"
-        raise NetworkError(Diagnostic("NC0210", message, hint="a label is the index of the neuron that should win"))
+    labels = _checked_labels(network, name, samples.labels[:total])
     predictions = {kind: np.concatenate(parts) for kind, parts in answers.items() if parts}
     right = {kind: float((values == labels).mean()) for kind, values in predictions.items()}
     return Evaluation({"float": right.get("float"), "fixed": right.get("fixed")}, total, predictions)
+
+
+def _checked_labels(network: Network, name: str, labels: Array) -> Array:
+    """Return labels (samples,), each the index of a neuron of the decoded population."""
+    size = network.populations[name].size
+    outside = (labels < 0) | (labels >= size)
+    if outside.any():
+        message = f"label {labels[outside][0]} lies outside 0..{size - 1}, the neurons of '{name}'"
+        raise NetworkError(Diagnostic("NC0210", message, hint="a label is the index of the neuron that should win"))
+    return labels
 
 
 def _batches(samples: Samples, total: int) -> Iterator[tuple[int, Samples]]:
@@ -507,7 +513,7 @@ class Compiled:
         if labels is not None and len(self.network.decoders) == 1:
             (name, decoder), moved = next(iter(self.network.decoders.items())), trace.in_user_time()
             answers = decode(decoder, spikes=moved.spikes[name], v=moved.v[name])
-            accuracy = float((answers == labels[: len(answers)]).mean())
+            accuracy = float((answers == _checked_labels(self.network, name, labels[: len(answers)])).mean())
         made = self.artifact
         return Report(self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy)
 

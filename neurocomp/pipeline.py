@@ -112,15 +112,21 @@ def calibration_stimulus(network: Network) -> tuple[Stimulus | None, str]:
         (network.data.calibration, "calibrated on {n} calibration samples"),
         (network.data.samples, "calibrated on {n} of the declared samples, as the file declares no calibration data"),
     ):
-        if samples is not None and samples.count and all(p.name in samples.inputs for p in network.inputs):
+        if (
+            samples is not None
+            and samples.count
+            and all(p.name in samples.inputs and p.name in network.encoders for p in network.inputs)
+        ):
             chosen = np.unique(np.linspace(0, samples.count - 1, min(samples.count, CALIBRATION_SAMPLES)).astype(int))
             short = replace(network, ticks=min(network.ticks, CALIBRATION_TICKS))
             timed = {name for name, e in network.encoders.items() if ENCODERS[e.scheme].timed}
             data = {name: v[chosen][:, : short.ticks] if name in timed else v[chosen] for name, v in samples.inputs.items()}
             stimulus = encode_samples(short, Samples(data))
-            cut = f" of {short.ticks} of their {network.ticks} ticks" if short.ticks < network.ticks else ""
+            cut = f", for {short.ticks} of {network.ticks} ticks" if short.ticks < network.ticks else ""
             return stimulus, text.format(n=len(chosen)) + cut
-    return None, "not calibrated: the file declares no data; ranges rest on proofs alone"
+    declared = network.data.samples is not None or network.data.calibration is not None
+    why = "an input has no encoder for its data" if declared else "the file declares no data"
+    return None, f"not calibrated: {why}; ranges rest on proofs alone"
 
 
 def _clipped(network: Network) -> list[str]:

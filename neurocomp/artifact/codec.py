@@ -49,7 +49,7 @@ def has_dtype(array: Array, hint: Any) -> bool:
     scalar = get_args(hint)[-1]
     if get_origin(scalar) is np.dtype:  # before numpy 2.5, NDArray[T] is ndarray[shape, dtype[T]]
         scalar = get_args(scalar)[0]
-    return scalar in (Any, np.dtype) or isinstance(scalar, typing.TypeVar) or array.dtype == np.dtype(scalar)
+    return scalar is Any or array.dtype == np.dtype(scalar)
 
 
 def is_array(origin: Any) -> bool:

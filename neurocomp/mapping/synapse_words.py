@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted, to_field
-from neurocomp.hardware import SYNAPSE_COSTS, HardwareSpec
+from neurocomp.hardware import MOST_DELAY_BITS, SYNAPSE_COSTS, HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, SignMode, weight_shift
 from neurocomp.models.patterns import PATTERNS
@@ -32,7 +32,7 @@ COUNT_BITS = 6
 HEADER_BITS = FORMAT_ID_BITS + COUNT_BITS
 WEIGHT_BITS = (0, 1, 2, 3, 4, 5, 6, 8)
 INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)
-DELAY_BITS = (0, 3, 4, 5, 6)
+DELAY_BITS = (0, 3, 4, 5, MOST_DELAY_BITS)
 NENGO_LOIHI_SYNAPSES_PER_ENTRY = 64
 
 

@@ -137,7 +137,9 @@ def verdicts(found: Sequence[Verdict]) -> str:
     """Return which registers are proved to stay inside their widths, in one sentence."""
     observed = [v for v in found if not v.proved]
     if not observed:
-        return f"all {len(found)} registers are proved never to clip or wrap"
+        ticks = min((v.ticks for v in found if v.ticks is not None), default=None)
+        until = "" if ticks is None else f" in samples of up to {counted(ticks, 'tick')}"
+        return f"all {len(found)} registers are proved never to clip or wrap{until}"
     seen = ", ".join(f"{v.population}.{v.register} up to {percent(v.bound / v.limit)}" for v in observed[:3])
     more = f" and {len(observed) - 3} more" if len(observed) > 3 else ""
     samples = max(v.samples for v in observed)

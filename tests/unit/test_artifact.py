@@ -320,14 +320,14 @@ def test_a_folder_in_the_place_of_the_file(tiny: Artifact, tmp_path: Path) -> No
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.ncz"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_an_unwritable_folder(tiny: Artifact, tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(UsageError, match=r"cannot write .*: permission denied"):
-            write(tiny, tmp_path / "net.ncz")
-    finally:
-        tmp_path.chmod(0o700)
+def test_an_unwritable_folder(tiny: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UsageError, match=r"cannot write .*: permission denied"):
+        write(tiny, tmp_path / "net.ncz")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_value_that_its_type_does_not_allow_is_our_bug(tiny: Artifact, tmp_path: Path) -> None:

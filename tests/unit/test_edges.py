@@ -15,6 +15,7 @@ from neurocomp.errors import EngineUnavailable, NetworkError, UnsupportedError, 
 from neurocomp.frontends.from_yaml import loads
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.network import Network
+from neurocomp.report import terminal
 from neurocomp_loihi.lava_shim import available
 
 NET = """neurocomp: 1
@@ -105,6 +106,7 @@ def test_files_of_others_are_not_replaced(tmp_path: Path) -> None:
     run.save(tmp_path / "t.npz")
     run.save(tmp_path / "t.npz")
     made.export_integers(tmp_path / "t.npz")
+    made.export_integers(tmp_path / "t.npz")
 
 
 def test_a_network_needs_neurons(tmp_path: Path) -> None:
@@ -169,3 +171,21 @@ def test_long_samples_compile_at_once(tmp_path: Path) -> None:
     assert kinds == dict.fromkeys(("accumulator", "u", "v"), "proved always")
     made = neurocomp.compile(network(tmp_path, ticks=1_000_000_000))
     assert {v.register: v.kind for v in made.artifact.quantized.verdicts}["v"] == "observed"
+
+
+def test_data_without_an_encoder(tmp_path: Path) -> None:
+    """Data that nothing encodes cannot calibrate; the network compiles, and running them says what is missing."""
+    np.savez(tmp_path / "d.npz", x=np.ones((3, 2)))
+    made = neurocomp.compile(network(tmp_path, tail="data: {inputs: {x: d.npz#x}}\n"))
+    assert made.artifact.notes[0] == "not calibrated: an input has no encoder for its data; ranges rest on proofs alone"
+    with pytest.raises(NetworkError, match="input 'x' has data but no encoder"):
+        made.run("chip")
+
+
+def test_proofs_say_for_how_long(tmp_path: Path) -> None:
+    """An integrator with small weights is proved for its samples, not for ever."""
+    made = neurocomp.compile(network(tmp_path))
+    kinds = {v.register: v.kind for v in made.artifact.quantized.verdicts}
+    assert kinds["v"] == "proved for T ticks"
+    text = terminal.verdicts(made.artifact.quantized.verdicts)
+    assert text == "all 3 registers are proved never to clip or wrap in samples of up to 6 ticks"
