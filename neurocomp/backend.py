@@ -118,7 +118,12 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of a backend, stored in the artifact. Backends derive their own frozen dataclass."""
+    """Options of every backend, stored in the artifact. Backends derive their own frozen dataclass."""
+
+    ticks_per_step: int = 1
+    """Ticks of the chip per tick of the network; more of them give cycles the time that their hops take."""
+    extensions: tuple[str, ...] = ()
+    """What the target does not do and is allowed nevertheless, by the names that its spec lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -137,6 +137,8 @@ class HardwareSpec:
     text: str
     """The YAML as read; artifacts carry it."""
     file: str
+    extensions: tuple[str, ...] = ()
+    """What simulations of the chip can do beyond it, if it is allowed by name and printed as not on this chip."""
 
     def limit(self, name: str) -> int:
         """Return a limit as an integer."""

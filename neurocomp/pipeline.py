@@ -22,6 +22,7 @@ from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.mapping.mapper import map_network
+from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
 
 CALIBRATION_SAMPLES = 64
@@ -62,11 +63,12 @@ def check_network(
 ) -> Checked:
     """Compile as far as the target allows."""
     network.verify()
-    if violations := backend.check(network, spec):
+    legal, folded = legalize(network)
+    if violations := backend.check(legal, spec):
         return Checked(None, None, None, tuple(violations))
     calibration, calibrated_on = calibration_stimulus(network)
     clipped = _clipped(network)
-    quantization = quantize(network, spec.number_format, simulator, calibration)
+    quantization = quantize(legal, spec.number_format, simulator, calibration)
     quantized = quantization.network
     if violations := backend.check(quantized, spec):
         return Checked(quantization, None, None, tuple(violations))
@@ -81,7 +83,7 @@ def check_network(
     if violations := backend.check(mapped, spec):
         return Checked(quantization, lowered, None, tuple(violations))
     program = backend.emit(mapped, spec).verify()
-    notes = (calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
+    notes = (*folded, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
     return Checked(quantization, lowered, artifact, ())
 

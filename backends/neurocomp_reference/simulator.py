@@ -159,11 +159,11 @@ def update_order(network: IntegerNetwork) -> tuple[str, ...]:
 
 def _delay_groups(network: IntegerNetwork, projection: IntegerProjection) -> Iterator[DelayGroup]:
     """Split a projection by delay: the exponent shifts, and so rounds, the sum of each delay on its own."""
-    n_target = network.populations[projection.target].size
+    source, target = network.shapes(projection)
     weights = projection.weights
     for delay in np.unique(projection.delay):
         members = np.where(projection.delay == delay, weights, 0)
-        sums = PATTERNS[projection.pattern.kind](members, projection.pattern.arrays, n_target)
+        sums = PATTERNS[projection.pattern.kind](members, projection.pattern.arrays, projection.pattern.options, source, target)
         yield DelayGroup(projection.source, int(delay), projection.exponent, projection.binary, sums)
 
 

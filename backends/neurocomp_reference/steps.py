@@ -8,6 +8,7 @@ than unbounded integers would give.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,9 +75,12 @@ def decayed(state: IntArray, decay: IntArray, bits: int) -> IntArray:
 
 Sums = Callable[[IntArray], IntArray]
 """Spikes (samples, n_source) -> weighted sums (samples, n_target)."""
+Shape = tuple[int, ...]
+Options = Mapping[str, tuple[int, ...]]
+"""Options of a pattern: whole numbers per axis."""
 
 
-def dense(weights: IntArray, arrays: Mapping[str, IntArray], n_target: int) -> Sums:
+def dense(weights: IntArray, arrays: Mapping[str, IntArray], options: Options, source: Shape, target: Shape) -> Sums:
     """Every source reaches every target; weights (n_target, n_source).
 
     The product runs in float64, for which numpy has fast code. It is exact: weights, spikes and partial sums are integers,
@@ -94,15 +98,16 @@ def dense(weights: IntArray, arrays: Mapping[str, IntArray], n_target: int) -> S
     return sums
 
 
-def one_to_one(weights: IntArray, arrays: Mapping[str, IntArray], n_target: int) -> Sums:
+def one_to_one(weights: IntArray, arrays: Mapping[str, IntArray], options: Options, source: Shape, target: Shape) -> Sums:
     """Source i reaches target i; weights (n,)."""
     return lambda spikes: np.asarray(spikes * weights)
 
 
-def sparse(weights: IntArray, arrays: Mapping[str, IntArray], n_target: int) -> Sums:
+def sparse(weights: IntArray, arrays: Mapping[str, IntArray], options: Options, source: Shape, target: Shape) -> Sums:
     """Synapse k leads from ``sources[k]`` to ``targets[k]``; weights (n_synapses,); equal pairs add up."""
     present = weights != 0
     sources, targets, values = arrays["sources"][present], arrays["targets"][present], weights[present]
+    n_target = math.prod(target)
 
     def sums(spikes: IntArray) -> IntArray:
         total = np.zeros((n_target, len(spikes)), np.int64)
@@ -112,7 +117,7 @@ def sparse(weights: IntArray, arrays: Mapping[str, IntArray], n_target: int) -> 
     return sums
 
 
-PATTERNS: dict[str, Callable[[IntArray, Mapping[str, IntArray], int], Sums]] = {
+PATTERNS: dict[str, Callable[[IntArray, Mapping[str, IntArray], Options, Shape, Shape], Sums]] = {
     "dense": dense,
     "one_to_one": one_to_one,
     "sparse": sparse,

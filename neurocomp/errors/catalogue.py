@@ -104,6 +104,18 @@ CATALOGUE: dict[str, Entry] = {
         "Every hop between neurons takes a tick on the chip; a cycle with fewer delay ticks than hops cannot keep its timing.",
         "Raise the delays along the cycle, and train with them.",
     ),
+    "NC0316": _e(
+        "max-pool",
+        4,
+        "A maximum over spikes of a window is no weighted sum; the target has no lowering for it yet.",
+        "Use average or sum pooling, or '--target reference'.",
+    ),
+    "NC0317": _e(
+        "chain",
+        4,
+        "A chain of patterns folds into one pattern neither exactly nor within the size that is written out.",
+        "Put a population of neurons between its parts.",
+    ),
     "NC0320": _e("engine-unavailable", 4, "A simulation engine is not there.", "Install it as said, or use another one."),
     # 04: it does not fit
     "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),

@@ -418,7 +418,7 @@ class _NetworkReader(Reader):
         if len(self.problems) > before or pattern is None or weights is None or delay is None:
             return None
         return Projection(
-            name, str(ends[0]), str(ends[1]), pattern, frozen(weights), bias, delay, native, self.document.at(place)
+            name, str(ends[0]), str(ends[1]), pattern, frozen(weights), bias, delay, native, (), self.document.at(place)
         )
 
     def _name_of_population(self, place: Place, value: Any, what: str) -> None:
@@ -489,7 +489,7 @@ class _NetworkReader(Reader):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if pattern is None or source is None or target is None:
                 return None
-            shape = PATTERNS[pattern.kind].weight_shape(pattern, source.size, target.size)
+            shape = PATTERNS[pattern.kind].weight_shape(pattern, source.shape, target.shape)
             if len(shape) != 1:
                 message = f"{what}: weights of the pattern '{pattern.kind}' must be an array, not {described(value)}"
                 self.bad("NC0104", place, message, "write 'FILE.npz#key', 'FILE.npy' or a list of rows")

@@ -37,6 +37,8 @@ class LoweredNetwork:
     map: Mapping[str, Representative]
     """Logical population -> its representative."""
     notes: tuple[str, ...] = field(default=())
+    extensions: tuple[str, ...] = field(default=())
+    """What the chip does not do and was allowed nevertheless; every output says so."""
 
     @property
     def largest_lag(self) -> int:

@@ -120,10 +120,9 @@ class MappedNetwork:
         needed: dict[int, list[IntArray]] = {index: [] for index in range(len(self.cores))}
         pairs: set[tuple[int, int]] = set()
         for q in network.projections:
-            synapses = network.synapses(q)
-            cores = self.placements[q.target].core[synapses.target]
+            cores = self.placements[q.target].core
             for index in np.unique(cores):
-                sources = np.unique(synapses.source[cores == index])
+                sources = network.sources(q, np.flatnonzero(cores == index))
                 needed[int(index)].append(names[q.source] * largest + sources)
                 if not network.populations[q.source].is_input:
                     pairs |= {(int(c), int(index)) for c in np.unique(self.placements[q.source].core[sources])}

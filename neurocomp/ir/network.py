@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, NetworkError, broken_invariant
 from neurocomp.models.neurons import NEURON_MODELS, Semantics
-from neurocomp.models.patterns import PATTERNS, Pattern
+from neurocomp.models.patterns import PATTERNS, Pattern, Shape, blocks_of, size_of
 
 Array = NDArray[Any]
 
@@ -53,7 +53,7 @@ class Population:
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return size_of(self.shape)
 
     @property
     def is_input(self) -> bool:
@@ -72,8 +72,17 @@ class NativeWeights:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One pattern of a chain before the last: what it makes of the source's spikes is an array of ``shape``."""
+
+    pattern: Pattern
+    weights: Array
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """All synapses of one pattern from ``source`` to ``target``.
+    """All synapses of one pattern from ``source`` to ``target``, or of a chain: the stages ``before``, in order, then it.
 
     ``weights`` have the pattern's shape and the file's dtype; ``bias`` (n_target,) is added to the weighted sum in every tick;
     ``delay`` is 0-d or has the weights' shape, in ticks; 0 acts in the tick of the spike.
@@ -87,7 +96,12 @@ class Projection:
     bias: Array | None = None
     delay: Array = field(default_factory=lambda: frozen(np.int64(0)))
     native: NativeWeights | None = None
+    before: tuple[Stage, ...] = ()
     origin: Location | None = None
+
+    def source_shape(self, source: Shape) -> Shape:
+        """Return the shape that ``pattern`` starts from, where the population ``source`` has the shape given."""
+        return self.before[-1].shape if self.before else source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,25 +223,27 @@ class Network:
         source, target = self.populations[projection.source], self.populations[projection.target]
         if target.is_input:
             return [Diagnostic("NC0201", f"projection '{name}': '{target.name}' is an input and takes no synapses", where)]
-        kind = PATTERNS[projection.pattern.kind]
-        problem = kind.problem(projection.pattern, source.size, target.size)
-        if problem is not None:
-            return [Diagnostic("NC0202", f"projection '{name}': {problem}", where)]
         problems: list[Diagnostic] = []
-        expected = kind.weight_shape(projection.pattern, source.size, target.size)
-        if projection.weights.shape != expected:
-            hint = None
-            if projection.weights.shape == expected[::-1]:
-                hint = "the array looks transposed; 'transpose: true' turns it"
-            problems.append(
-                Diagnostic(
-                    "NC0202",
-                    f"projection '{name}': weights have the shape {projection.weights.shape}, "
-                    f"'{source.name}' -> '{target.name}' ({kind.kind}) needs {expected}",
-                    where,
-                    hint=hint,
+        shape = source.shape
+        for number, stage in enumerate((*projection.before, None)):
+            pattern, weights = (stage.pattern, stage.weights) if stage else (projection.pattern, projection.weights)
+            after = stage.shape if stage else target.shape
+            kind = PATTERNS[pattern.kind]
+            where_in = f" (pattern {number + 1} of its chain)" if projection.before else ""
+            problem = kind.problem(pattern, shape, after)
+            if problem is not None:
+                return [Diagnostic("NC0202", f"projection '{name}'{where_in}: {problem}", where)]
+            expected = kind.weight_shape(pattern, shape, after)
+            if weights.shape != expected:
+                hint = None
+                if kind.kind == "dense" and weights.shape == expected[::-1]:
+                    hint = "the array looks transposed; 'transpose: true' turns it"
+                message = (
+                    f"projection '{name}'{where_in}: weights have the shape {weights.shape}, "
+                    f"'{source.name}' -> '{target.name}' ({kind.kind}) needs {expected}"
                 )
-            )
+                problems.append(Diagnostic("NC0202", message, where, hint=hint))
+            shape = after
         if projection.bias is not None and projection.bias.shape != (target.size,):
             problems.append(
                 Diagnostic(
@@ -236,7 +252,10 @@ class Network:
                     where,
                 )
             )
-        if projection.delay.ndim and projection.delay.shape != projection.weights.shape:
+        if projection.before and projection.delay.ndim:
+            message = f"projection '{name}': a chain of patterns has one delay, not one per synapse"
+            problems.append(Diagnostic("NC0202", message, where, hint="write one pattern with its own weights"))
+        elif projection.delay.ndim and projection.delay.shape != projection.weights.shape:
             problems.append(
                 Diagnostic(
                     "NC0202",
@@ -251,24 +270,16 @@ class Network:
             )
         elif projection.delay.size and projection.delay.min() < 0:
             problems.append(Diagnostic("NC0209", f"projection '{name}': delay {projection.delay.min()} is negative", where))
-        for what, array in (("weights", projection.weights), ("bias", projection.bias)):
+        chained = [(f"weights of '{stage.pattern.kind}'", stage.weights) for stage in projection.before]
+        for what, array in (*chained, ("weights", projection.weights), ("bias", projection.bias)):
             if array is None:
                 continue
             if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
                 problems.append(
                     Diagnostic("NC0207", f"projection '{name}': {what} have the dtype {array.dtype}; numbers are needed", where)
                 )
-            elif array.dtype.kind == "f" and not np.isfinite(array).all():
-                bad = np.argwhere(~np.isfinite(array))
-                index = ", ".join(str(i) for i in bad[0])
-                problems.append(
-                    Diagnostic(
-                        "NC0204",
-                        f"projection '{name}': {what}[{index}] is {array[tuple(bad[0])]}",
-                        where,
-                        also=f"{len(bad) - 1} more" if len(bad) > 1 else None,
-                    )
-                )
+            elif array.dtype.kind == "f":
+                problems += _not_finite(array, f"projection '{name}': {what}", where)
         return problems
 
     def _cycle_problems(self) -> list[Diagnostic]:
@@ -289,6 +300,25 @@ class Network:
                 hint=f"give projection '{closing.name}' 'delay: 1'",
             )
         ]
+
+
+def _not_finite(array: Array, what: str, where: Location | None) -> list[Diagnostic]:
+    """Note NaN and infinities, looking at a block of a large array at a time."""
+    first: tuple[int, ...] | None = None
+    count = 0
+    flat = array.reshape(1) if not array.ndim else array
+    for block in blocks_of(flat):
+        bad = ~np.isfinite(flat[block])
+        if bad.any():
+            count += int(bad.sum())
+            if first is None:
+                start, *rest = (int(i) for i in np.argwhere(bad)[0])
+                first = (start + block.start, *rest)
+    if first is None:
+        return []
+    index = "[" + ", ".join(map(str, first)) + "]" if array.ndim else ""
+    message = f"{what}{index} is {flat[first]}"
+    return [Diagnostic("NC0204", message, where, also=f"{count - 1} more" if count > 1 else None)]
 
 
 def _population_problems(population: Population) -> list[Diagnostic]:

@@ -11,21 +11,34 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Location, broken_invariant
 from neurocomp.hardware import NumberFormat
-from neurocomp.models.patterns import PATTERNS, Pattern, Synapses
+from neurocomp.models.patterns import PATTERNS, Pattern, Shape, Synapses, blocks_of, size_of
 
 Array = NDArray[Any]
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
 
 COMPARTMENT = ("du", "dv", "vth", "bias_mant", "bias_exp", "u_init", "v_init")
 """The integer parameters of the dynamics ``compartment``; `NumberFormat` writes out its update."""
+DYNAMICS: Mapping[str, tuple[str, ...]] = {
+    "input": (),
+    "current": (),
+    "compartment": COMPARTMENT,
+    "ternary": (*COMPARTMENT, "vth_low"),
+}
+"""The integer updates and their parameters.
+
+``input``: a stimulus of spikes. ``current``: a stimulus of integers, constant over the ticks of a sample, that the host writes
+beside the biases of the population that names it. ``ternary``: also sends -1, and resets, where ``v < (vth_low <<
+state_shift)``.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IntegerPopulation:
     """Neurons with integer state.
 
-    ``dynamics`` names the integer update: ``input`` (none) or ``compartment`` (`neurocomp.hardware.NumberFormat`), whose
-    ``parameters`` are `COMPARTMENT`, int64, 0-d or (n,).
+    ``dynamics`` names the integer update (`DYNAMICS`), whose ``parameters`` are int64, 0-d or (n,). In a tick, in this order:
+    the reset schedule; u; v, held where the neuron is refractory; the comparison, of neurons that are not refractory; the
+    reset. docs/semantics.md writes it out.
     """
 
     name: str
@@ -34,9 +47,18 @@ class IntegerPopulation:
     parameters: Mapping[str, Array]
     fires: bool = True
     """False: a readout that never spikes, whatever its potential."""
+    reset: Literal["zero", "subtract", "none"] = "zero"
+    """What a spike does to v: clear it, subtract the threshold (``vth << state_shift``), nothing."""
+    compare: Literal[">", ">="] = ">"
+    refractory: int = 0
+    """Ticks after a spike, from the next one on, in which v keeps its value after the reset and no spike is sent; u goes on."""
     reset_interval: int | None = None
-    """u and v are cleared before the update of each tick t (0-based) with t % interval == offset."""
+    """u, v and refractory counters are cleared before the update of tick ``reset_offset`` (0-based) and every interval on."""
     reset_offset: int = 0
+    current: str | None = None
+    """The population of dynamics ``current`` whose value per neuron is added to v, like a bias, in each tick of its window."""
+    compartments: int = 1
+    """Compartments of the chip per neuron; 2: the second one holds what a reset by subtraction takes off."""
     has_current: bool = False
     """The user's model has a current, so that ``u`` is among its results."""
     origin: Location | None = None
@@ -44,12 +66,12 @@ class IntegerPopulation:
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return size_of(self.shape)
 
     @property
     def is_input(self) -> bool:
         """Whether a stimulus feeds it."""
-        return self.dynamics == "input"
+        return self.dynamics in ("input", "current")
 
     def values(self, name: str) -> Array:
         """Return a parameter as int64 (n,)."""
@@ -78,12 +100,18 @@ class IntegerProjection:
     """Ticks from spike to effect, 0-d or of the mantissa's shape."""
     binary: bool = True
     """Sources count as 0 or 1 (Loihi 1); False: their value multiplies the weight (graded spikes)."""
+    pool: Pattern | None = None
+    """A maximum over windows that the spikes of the source pass before the weights, in the same tick; no chip has it."""
     origin: Location | None = None
 
     @property
     def weights(self) -> Array:
-        """The signed weights at 8-bit scale, int64, of the pattern's shape."""
-        values = self.mantissa.astype(np.int64) << self.shift
+        """The signed weights at 8-bit scale, int64, of the pattern's shape: eight times the memory of the mantissa."""
+        return self.weights_of(slice(None))
+
+    def weights_of(self, block: slice) -> Array:
+        """Return some rows (of the first axis) of the weights."""
+        values = self.mantissa[block].astype(np.int64) << self.shift
         return -values if self.sign_mode == "inhibitory" else values
 
 
@@ -102,23 +130,46 @@ class IntegerNetwork:
         """Return the projections into a population, in order."""
         return tuple(p for p in self.projections if p.target == name)
 
-    def synapses(self, projection: IntegerProjection) -> Synapses:
-        """Return every structural synapse of a projection, those of weight 0 included."""
-        source, target = self.populations[projection.source], self.populations[projection.target]
-        return PATTERNS[projection.pattern.kind].synapses(projection.pattern, source.size, target.size)
+    def shapes(self, projection: IntegerProjection) -> tuple[Shape, Shape]:
+        """Return the shapes that a projection's pattern joins: of its source, or what its pool makes of it, and its target."""
+        source, target = self.populations[projection.source].shape, self.populations[projection.target].shape
+        if projection.pool is not None:
+            pooled = PATTERNS[projection.pool.kind].output_shape(projection.pool, source, ())
+            if pooled is None:
+                raise broken_invariant("quantize", f"the pool of '{projection.name}' follows from its source")
+            source = pooled
+        return source, target
+
+    def synapses(self, projection: IntegerProjection, neurons: NDArray[np.int64] | None = None) -> Synapses:
+        """Return every structural synapse of a projection (onto some target neurons), those of weight 0 included."""
+        return PATTERNS[projection.pattern.kind].synapses(projection.pattern, *self.shapes(projection), neurons)
+
+    def sources(self, projection: IntegerProjection, neurons: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the distinct sources of some target neurons, ascending."""
+        return PATTERNS[projection.pattern.kind].sources(projection.pattern, *self.shapes(projection), neurons)
+
+    def synapse_counts(self, projection: IntegerProjection) -> NDArray[np.int64]:
+        """Return how many structural synapses each target neuron has, (n_target,)."""
+        return PATTERNS[projection.pattern.kind].count(projection.pattern, *self.shapes(projection))
 
     def fan_in(self, name: str) -> NDArray[np.int64]:
         """Return how many distinct neurons each neuron of a population receives synapses from, (n,)."""
-        first, total = {}, 0
-        for p in self.populations.values():
-            first[p.name] = total
-            total += p.size
-        pairs = [np.zeros(0, np.int64)]
+        size = self.populations[name].size
+        result = np.zeros(size, np.int64)
+        by_source: dict[str, list[IntegerProjection]] = {}
         for q in self.projections_to(name):
-            synapses = self.synapses(q)
-            pairs.append(np.unique(synapses.target * total + first[q.source] + synapses.source))
-        distinct = np.unique(np.concatenate(pairs))
-        return np.bincount(distinct // max(total, 1), minlength=self.populations[name].size)
+            by_source.setdefault(q.source, []).append(q)
+        for source, projections in by_source.items():
+            if len(projections) == 1 and projections[0].pattern.kind != "sparse":
+                result += self.synapse_counts(projections[0])
+                continue
+            n_source = self.populations[source].size
+            for start in range(0, size, step := max(1, (1 << 22) // max(1, n_source))):
+                neurons = np.arange(start, min(start + step, size))
+                lists = [self.synapses(q, neurons) for q in projections]
+                pairs = np.unique(np.concatenate([s.target * n_source + s.source for s in lists]))
+                result += np.bincount(pairs // n_source, minlength=size)
+        return result
 
     def verify(self, stage: str) -> None:
         """Re-derive that every integer lies inside the number format and every shape follows from the populations."""
@@ -131,39 +182,46 @@ class IntegerNetwork:
         for p in self.populations.values():
             if p.is_input:
                 continue
-            claim(set(p.parameters) == set(COMPARTMENT), f"'{p.name}' has the parameters {COMPARTMENT}")
+            claim(set(p.parameters) == set(DYNAMICS[p.dynamics]), f"'{p.name}' has the parameters {DYNAMICS[p.dynamics]}")
+            driven = p.current is None or (
+                self.populations[p.current].dynamics == "current" and self.populations[p.current].size == p.size
+            )
+            claim(driven, f"the current of '{p.name}' has a value per neuron")
+            claim(p.refractory >= 0 and p.reset_offset >= 0, f"'{p.name}' has no negative times")
+            claim(p.reset_interval is None or p.reset_interval > 0, f"'{p.name}' has a positive reset interval")
             for key, value in p.parameters.items():
                 claim(
                     value.dtype == np.int64 and value.shape in ((), (p.size,)), f"'{p.name}'.{key} is int64, one or per neuron"
                 )
-            for key, low, high in compartment_ranges(form) if form.checked else ():
+            for key, low, high in compartment_ranges(form, p.dynamics) if form.checked else ():
                 value = p.parameters[key]
                 claim(bool((value >= low).all() and (value <= high).all()), f"'{p.name}'.{key} lies in {low}..{high}")
         for q in self.projections:
-            source, target = self.populations[q.source], self.populations[q.target]
             kind = PATTERNS[q.pattern.kind]
-            claim(
-                q.mantissa.shape == kind.weight_shape(q.pattern, source.size, target.size),
-                f"'{q.name}' has its pattern's shape",
-            )
+            claim(kind.linear, f"the pattern of '{q.name}' is a weighted sum")
+            claim(q.mantissa.shape == kind.weight_shape(q.pattern, *self.shapes(q)), f"'{q.name}' has its pattern's shape")
             claim(
                 q.delay.shape in ((), q.mantissa.shape) and (q.delay.size == 0 or int(q.delay.min()) >= 0),
                 f"'{q.name}' has delays >= 0",
             )
+            if q.pool is not None:
+                claim(not PATTERNS[q.pool.kind].linear and q.binary, f"the pool of '{q.name}' is a maximum of 0 and 1")
             if form.checked:
                 claim(q.mantissa.dtype == (np.int8 if q.sign_mode == "mixed" else np.uint8), f"'{q.name}' is stored in 8 bits")
                 claim(form.weight_exp_min <= q.exponent <= form.weight_exp_max, f"the exponent of '{q.name}' is in range")
                 claim(q.weight_bits <= form.weight_bits, f"'{q.name}' has at most {form.weight_bits} weight bits")
                 low, high = weight_range(q.sign_mode, q.weight_bits)
-                inside = q.mantissa.size == 0 or low <= int(q.weights.min()) <= int(q.weights.max()) <= high
-                claim(bool(inside), f"the weights of '{q.name}' lie in {low}..{high}")
-                if q.exponent < 0:
-                    claim(not (q.weights % (1 << -q.exponent)).any(), f"'{q.name}' loses no bit by its negative exponent")
+                for block in blocks_of(q.mantissa):
+                    values = q.weights_of(block)
+                    inside = low <= int(values.min()) <= int(values.max()) <= high
+                    claim(inside, f"the weights of '{q.name}' lie in {low}..{high}")
+                    if q.exponent < 0:
+                        claim(not (values % (1 << -q.exponent)).any(), f"'{q.name}' loses no bit by its negative exponent")
 
 
-def compartment_ranges(form: NumberFormat) -> tuple[tuple[str, int, int], ...]:
-    """Return (parameter, smallest, largest) of the dynamics ``compartment`` in a number format."""
-    return (
+def compartment_ranges(form: NumberFormat, dynamics: str = "compartment") -> tuple[tuple[str, int, int], ...]:
+    """Return (parameter, smallest, largest) of the parameters of some dynamics in a number format."""
+    ranges = (
         ("du", 0, form.decay_one - 1),
         ("dv", 0, form.decay_one - 1),
         ("vth", 0, form.threshold_max),
@@ -171,7 +229,9 @@ def compartment_ranges(form: NumberFormat) -> tuple[tuple[str, int, int], ...]:
         ("bias_exp", 0, form.bias_exp_max),
         ("u_init", -(form.u_max - 1), form.u_max - 1),
         ("v_init", -form.v_max, form.v_max),
+        ("vth_low", -form.threshold_max, 0),
     )
+    return tuple(entry for entry in ranges if entry[0] in DYNAMICS[dynamics])
 
 
 def weight_shift(sign_mode: str, weight_bits: int) -> int:

@@ -123,6 +123,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _pattern(pattern: Pattern) -> str:
     arrays = [f"{name} {array_text(array)}" for name, array in pattern.arrays.items()]
+    arrays += [f"{name} {'x'.join(map(str, values))}" for name, values in pattern.options.items()]
     return f"{pattern.kind} ({'; '.join(arrays)})" if arrays else pattern.kind
 
 

@@ -192,8 +192,9 @@ def _target_cores(
             core_of[s.population][s.start : s.stop] = index
     collected: dict[str, list[IntArray]] = {name: [np.zeros(0, np.int64)] for name in network.populations}
     for q in network.projections:
-        synapses = network.synapses(q)
-        collected[q.source].append(np.unique(synapses.source * len(cores) + core_of[q.target][synapses.target]))
+        for index in np.unique(core_of[q.target]):
+            sources = network.sources(q, np.flatnonzero(core_of[q.target] == index))
+            collected[q.source].append(sources * len(cores) + index)
     distinct = {name: np.unique(np.concatenate(keys)) for name, keys in collected.items()}
     return core_of, {name: (keys // max(len(cores), 1), keys % max(len(cores), 1)) for name, keys in distinct.items()}
 

@@ -19,7 +19,7 @@ from neurocomp.fixedpoint import running_sum, shifted, to_field
 from neurocomp.hardware import MOST_DELAY_BITS, SYNAPSE_COSTS, HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, SignMode, weight_shift
-from neurocomp.models.patterns import PATTERNS
+from neurocomp.models.patterns import PATTERNS, Shape, size_of
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -194,7 +194,7 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
         own = [(neurons, slots) for name, neurons, slots in members if name == q.target]
         if not own:
             continue
-        table = _projection_table(q, network.populations[q.source].size, network.populations[q.target].size)
+        table = _projection_table(q, *network.shapes(q))
         found = _gather(table, np.concatenate([neurons for neurons, _ in own]), np.concatenate([slots for _, slots in own]))
         if len(found[0]):
             place = position[q.source], order
@@ -241,7 +241,7 @@ class _ProjectionTable:
 
 
 @lru_cache(maxsize=64)
-def _projection_table(q: IntegerProjection, n_source: int, n_target: int) -> _ProjectionTable:
+def _projection_table(q: IntegerProjection, source: Shape, target: Shape) -> _ProjectionTable:
     """Return the table of a projection; kept, as a mapper asks for many trial cores of the same network."""
     weight_bits = field_width(q.weight_bits, WEIGHT_BITS)
     shift = weight_shift(q.sign_mode, weight_bits)
@@ -257,7 +257,8 @@ def _projection_table(q: IntegerProjection, n_source: int, n_target: int) -> _Pr
     if delay.size and not 0 <= int(delay.min()) <= largest < 1 << DELAY_BITS[-1]:
         raise broken_invariant("map", f"a synapse stores the delays of '{q.name}'")
 
-    synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, n_source, n_target)
+    n_source, n_target = size_of(source), size_of(target)
+    synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source, target)
     by_target = np.argsort(synapses.target, kind="stable")
     slot = synapses.slot[by_target]
     count = np.bincount(synapses.target, minlength=n_target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from neurocomp.ir.quantized import (
 )
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import NEURON_MODELS
-from neurocomp.models.patterns import PATTERNS, Pattern
+from neurocomp.models.patterns import PATTERNS, Pattern, Shape, expanded
 from neurocomp.passes.ranges import verdicts
 
 Array = NDArray[Any]
@@ -155,8 +155,8 @@ def _build(network: Network, form: NumberFormat, caps: Mapping[str, float], *, c
             problems += error.diagnostics
             continue
         populations[p.name], rows = plan.integers(scale, warnings)
-        for q, weights, exponent in zip(incoming, plan.weights, exponents, strict=True):
-            projections[q.name], row = _projection(q, weights, scale, exponent, form)
+        for q, pattern, weights, exponent in zip(incoming, plan.patterns, plan.weights, exponents, strict=True):
+            projections[q.name], row = _projection(replace(q, pattern=pattern), weights, scale, exponent, form)
             rows.append(row)
             if np.any(weights) and not projections[q.name].mantissa.any():
                 warnings.append(f"all weights of '{q.name}' round to 0: they are too small beside the rest of '{p.name}'")
@@ -175,11 +175,25 @@ def _native_population(p: Population) -> IntegerPopulation:
     assert p.neuron is not None
     model = NEURON_MODELS[p.neuron.model]
     parameters = {key: frozen(value, np.int64) for key, value in p.neuron.parameters.items()}
-    semantics = p.neuron.semantics
     return IntegerPopulation(
-        p.name, p.shape, "compartment", parameters, model.fires, semantics.reset_interval, semantics.reset_offset,
-        model.has_current, p.origin,
+        p.name, p.shape, "compartment", parameters, model.fires, has_current=model.has_current, origin=p.origin,
+        **_integer_semantics(p),
     )  # fmt: skip
+
+
+def _integer_semantics(p: Population) -> dict[str, Any]:
+    """Return the axes of a population that its integers keep as they are; the targets refuse those that they have not."""
+    assert p.neuron is not None
+    semantics = p.neuron.semantics
+    if not NEURON_MODELS[p.neuron.model].fires:
+        return {"reset_interval": semantics.reset_interval, "reset_offset": semantics.reset_offset}
+    return {
+        "reset": semantics.reset,
+        "compare": semantics.compare,
+        "refractory": semantics.refractory,
+        "reset_interval": semantics.reset_interval,
+        "reset_offset": semantics.reset_offset,
+    }
 
 
 def _native_projection(q: Projection, form: NumberFormat) -> IntegerProjection:
@@ -194,7 +208,7 @@ def _native_projection(q: Projection, form: NumberFormat) -> IntegerProjection:
     mantissa = frozen((magnitude >> shift).astype(stored))
     return IntegerProjection(
         q.name, q.source, q.target, q.pattern, mantissa, shift, sign_mode, q.native.weight_bits, q.native.weight_exp,
-        q.delay, origin=q.origin,
+        q.delay, pool=pool_of(q), origin=q.origin,
     )  # fmt: skip
 
 
@@ -216,6 +230,11 @@ def sign_mode_of(weights: Array) -> SignMode:
     if weights.size == 0 or weights.min() >= 0:
         return "excitatory"
     return "inhibitory" if weights.max() <= 0 else "mixed"
+
+
+def pool_of(q: Projection) -> Pattern | None:
+    """Return the maximum that a legal projection takes before its pattern, if any."""
+    return q.before[0].pattern if q.before else None
 
 
 # -- real numbers -----------------------------------------------------------------------------------------------------------
@@ -280,6 +299,8 @@ class _PopulationPlan:
     form: NumberFormat
     ticks: int
     patterns: tuple[Pattern, ...]
+    sources: tuple[Shape, ...]
+    """The shape that each pattern starts from."""
     weights: tuple[Array, ...]
     """Of each incoming projection, with the input gain."""
     decay_u: Array
@@ -299,14 +320,17 @@ class _PopulationPlan:
         model, parameters, semantics = NEURON_MODELS[p.neuron.model], p.neuron.parameters, p.neuron.semantics
         decay_u, decay_v = model.decays(parameters, semantics, network.timestep)
         gain = model.input_gain(parameters, semantics, network.timestep)
-        weights = []
+        sources = tuple(q.source_shape(network.populations[q.source].shape) for q in incoming)
+        weights, patterns = [], []
         for q in incoming:
-            scaled = q.weights
+            pattern, scaled = q.pattern, q.weights
             if gain.ndim or float(gain) != 1.0:
-                targets = PATTERNS[q.pattern.kind].targets(q.pattern, p.size)
-                scaled = np.asarray(q.weights, np.float64) * np.broadcast_to(gain, (p.size,))[targets]
+                shapes = q.source_shape(network.populations[q.source].shape), p.shape
+                factors = np.broadcast_to(gain, (p.size,))
+                found = PATTERNS[q.pattern.kind].scaled(q.pattern, q.weights, factors, *shapes)
+                pattern, scaled = found or expanded_and_scaled(q, factors, *shapes)
             weights.append(scaled)
-        patterns = tuple(q.pattern for q in incoming)
+            patterns.append(pattern)
         bias = np.zeros(p.size)
         for q in incoming:
             if q.bias is not None:
@@ -318,21 +342,26 @@ class _PopulationPlan:
         if not bias.any():
             bias = np.zeros(())
         return _PopulationPlan(
-            p, form, network.ticks, patterns, tuple(weights), decay_u, decay_v,
+            p, form, network.ticks, tuple(patterns), sources, tuple(weights), decay_u, decay_v,
             np.asarray(parameters["v_threshold"], np.float64) if model.fires else None,
             bias, u_init, np.asarray(parameters["v_init"], np.float64), model.has_current,
             tuple(_Errors(w, form) for w in weights),
         )  # fmt: skip
 
+    @property
+    def resets_to_zero(self) -> bool:
+        """Whether a spike clears the potential."""
+        assert self.population.neuron is not None
+        return self.population.neuron.semantics.reset == "zero"
+
     def provable_scale(self) -> float:
         """Return up to which scale it can be proved that nothing overflows in a sample, whatever the spikes."""
         size, form = self.population.size, self.form
         positive, negative = np.zeros(size), np.zeros(size)
-        for pattern, weights in zip(self.patterns, self.weights, strict=True):
-            values = np.asarray(weights, np.float64)
-            targets = np.broadcast_to(PATTERNS[pattern.kind].targets(pattern, size), values.shape).ravel()
-            positive += np.bincount(targets, np.maximum(values, 0.0).ravel(), size)
-            negative += np.bincount(targets, np.maximum(-values, 0.0).ravel(), size)
+        for pattern, source, weights in zip(self.patterns, self.sources, self.weights, strict=True):
+            above, below = PATTERNS[pattern.kind].sums(pattern, weights, source, self.population.shape)
+            positive += above
+            negative += below
         current, potential = np.zeros(size), np.zeros(size)
         for sums, sign in ((positive, 1.0), (negative, -1.0)):
             u = np.maximum(sign * self.u_init, 0.0) + np.zeros(size)
@@ -340,7 +369,7 @@ class _PopulationPlan:
             bias = np.maximum(sign * self.bias, 0.0)
             for _ in range(min(self.ticks, PROVED_TICKS)):
                 u = u * self.decay_u + sums
-                if sign > 0 and self.threshold is not None:
+                if sign > 0 and self.threshold is not None and self.resets_to_zero:
                     v = np.minimum(v, np.maximum(self.threshold, np.maximum(self.v_init, 0.0)))
                 v = v * self.decay_v + u + bias
                 current, potential = np.maximum(current, u), np.maximum(potential, v)
@@ -489,9 +518,16 @@ class _PopulationPlan:
             if real.any():
                 rows.append((what, _span(real), f"{_span(values[what])} = {_span(values[what] / state)}"))
         population = IntegerPopulation(
-            p.name, p.shape, "compartment", values, self.threshold is not None, has_current=self.has_current, origin=p.origin
-        )
+            p.name, p.shape, "compartment", values, self.threshold is not None, has_current=self.has_current, origin=p.origin,
+            **_integer_semantics(p),
+        )  # fmt: skip
         return population, rows
+
+
+def expanded_and_scaled(q: Projection, factors: Array, source: Shape, target: Shape) -> tuple[Pattern, Array]:
+    """Return a projection as sparse, with one factor per target neuron."""
+    pattern, weights = expanded(q.pattern, q.weights, source, target)
+    return pattern, np.asarray(weights, np.float64) * factors[pattern.arrays["targets"]]
 
 
 def _span(values: Array) -> str:
@@ -512,8 +548,9 @@ def _projection(
     counts = _integer_weights(weights, unit, sign_mode, form)
     mantissa = frozen(counts.astype(np.int8 if sign_mode == "mixed" else np.uint8))
     result = IntegerProjection(
-        q.name, q.source, q.target, q.pattern, mantissa, shift, sign_mode, form.weight_bits, exponent, q.delay, origin=q.origin
-    )
+        q.name, q.source, q.target, q.pattern, mantissa, shift, sign_mode, form.weight_bits, exponent, q.delay, pool=pool_of(q),
+        origin=q.origin,
+    )  # fmt: skip
     _, top = _fits(form, sign_mode)
     clipped = int((np.abs(np.rint(np.asarray(weights, np.float64) / unit)) > top).sum())
     zeroed = int(((counts == 0) & (np.asarray(weights) != 0)).sum())

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, Verdict
+from neurocomp.fixedpoint import shifted
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, Verdict
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS
 
@@ -28,12 +29,15 @@ def input_bounds(network: IntegerNetwork, name: str) -> tuple[IntArray, IntArray
     size = network.populations[name].size
     positive, negative = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for q in network.projections_to(name):
-        synapses = network.synapses(q)
-        weights = q.weights.ravel()[synapses.slot]
-        weights = weights << q.exponent if q.exponent >= 0 else weights >> -q.exponent
-        # Integers below 2**53 add exactly in float64, whatever the order.
-        positive += np.bincount(synapses.target, np.maximum(weights, 0), size).astype(np.int64)
-        negative += np.bincount(synapses.target, np.maximum(-weights, 0), size).astype(np.int64)
+        # Of the mantissas, so that large ones are never widened. A negative exponent loses no bit in a checked format; in
+        # another one the sum of each delay is rounded down.
+        above, below = PATTERNS[q.pattern.kind].sums(q.pattern, q.mantissa, *network.shapes(q))
+        if q.sign_mode == "inhibitory":
+            above, below = below, above
+        left = q.shift + q.exponent
+        up, down = (shifted(np.asarray(part, np.int64), left) for part in (above, below))
+        positive += up
+        negative += down if left >= 0 or network.number_format.checked else down + len(np.unique(q.delay))
     return positive, negative
 
 
@@ -111,13 +115,21 @@ def _population_verdicts(
     seen_u = 0 if observed is None else int(np.abs(observed.u[p.name].astype(np.int64)).max(initial=0))
     verdict_u = judge("u", np.maximum(steady_p, steady_n), np.maximum(timed_p, timed_n), seen_u)
 
-    # v: what it keeps from below the threshold (firing neurons are reset above it), plus the largest u, plus the bias.
+    # v: what the last tick left of it (neurons that spike are reset), plus the largest u, plus the bias.
     bias_p, bias_n = np.maximum(bias, 0), np.maximum(-bias, 0)
     low_start = np.maximum(-v_init, 0)
-    if p.fires:
-        top = np.maximum(p.values("vth") << shift, np.maximum(v_init, 0))
+    threshold = p.values("vth") << shift
+    if p.fires and p.reset == "zero" and p.dynamics == "compartment":
+        top = np.maximum(threshold, np.maximum(v_init, 0))
         high_always = (top * keep_v >> bits) + steady_p + bias_p
         high_timed = (top * keep_v >> bits) + timed_p + bias_p
+    elif p.fires and p.reset == "subtract" and p.dynamics == "compartment":
+        # A tick leaves at most the threshold, or what lies above it after a spike took off one threshold.
+        start = np.maximum(threshold, np.maximum(v_init, 0))
+        left_always = _steady(start, keep_v, np.maximum(steady_p + bias_p - threshold, 0), bits)
+        left_timed = _timed(start, keep_v, np.maximum(timed_p + bias_p - threshold, 0), ticks, bits)
+        high_always = (np.minimum(left_always, UNBOUNDED) * keep_v >> bits) + steady_p + bias_p
+        high_timed = (np.minimum(left_timed, UNBOUNDED) * keep_v >> bits) + timed_p + bias_p
     else:
         high_always = _steady(np.maximum(v_init, 0), keep_v, steady_p + bias_p, bits)
         high_timed = _timed(np.maximum(v_init, 0), keep_v, timed_p + bias_p, ticks, bits)
@@ -150,11 +162,18 @@ def _seen_accumulator(network: IntegerNetwork, p: IntegerPopulation, observed: T
         spikes = observed.spikes[q.source]
         kind = PATTERNS[q.pattern.kind]
         weights = q.weights.astype(np.float64) * 2.0**q.exponent
+
+        def sent(values: NDArray[Any], q: IntegerProjection = q) -> NDArray[Any]:
+            if q.pool is None:
+                return values
+            source = network.populations[q.source].shape
+            return PATTERNS[q.pool.kind].forward(q.pool, np.float64(1.0), values, source, network.shapes(q)[0])
+
         delay = np.broadcast_to(q.delay, weights.shape)
         for d in np.unique(delay):
             chosen: NDArray[Any] = np.where(delay == d, weights, 0.0)
             moved = np.zeros(spikes.shape, np.float64)
             moved[:, d:] = spikes[:, : max(0, ticks - d)]
-            sums = kind.forward(q.pattern, chosen, moved.reshape(samples * ticks, -1), p.size)
+            sums = kind.forward(q.pattern, chosen, sent(moved.reshape(samples * ticks, -1)), *network.shapes(q))
             a += np.rint(sums).astype(np.int64).reshape(a.shape)
     return int(np.abs(a).max(initial=0))

@@ -157,7 +157,6 @@ class _Run:
                 self.past[name][tick % len(self.past[name])] = self.spikes[name]
 
     def _input(self, name: str, tick: int) -> FloatArray:
-        size = self.network.populations[name].size
         x: FloatArray = np.tile(self.plan.neurons[name].bias, (self.samples, 1))
         for synapses in self.plan.synapses[name]:
             source = synapses.projection.source
@@ -167,8 +166,14 @@ class _Run:
                 arriving = self.past[source][(tick - synapses.delay) % len(self.past[source])]
             else:
                 arriving = self.spikes[source]
-            pattern = synapses.projection.pattern
-            x += PATTERNS[pattern.kind].forward(pattern, synapses.weights, arriving, size)
+            q = synapses.projection
+            shape = self.network.populations[source].shape
+            for stage in q.before:
+                weights = np.asarray(stage.weights, np.float64)
+                arriving = PATTERNS[stage.pattern.kind].forward(stage.pattern, weights, arriving, shape, stage.shape)
+                shape = stage.shape
+            target = self.network.populations[name].shape
+            x += PATTERNS[q.pattern.kind].forward(q.pattern, synapses.weights, arriving, shape, target)
         return x
 
 

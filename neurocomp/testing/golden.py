@@ -72,7 +72,9 @@ def compartments(
     if unknown:
         raise TypeError(f"a compartment has no parameter {sorted(unknown)}; it has {COMPARTMENT}")
     values = {key: frozen(np.array(parameters.get(key, 0), np.int64)) for key in COMPARTMENT}
-    return IntegerPopulation(name, (n,), "compartment", values, fires, reset_interval, reset_offset, has_current=True)
+    return IntegerPopulation(
+        name, (n,), "compartment", values, fires, reset_interval=reset_interval, reset_offset=reset_offset, has_current=True
+    )
 
 
 def synapses(

@@ -189,7 +189,7 @@ def native_network(choices: Choices, variety: Variety = DEFAULT) -> Network:
     for index, edge in enumerate(_edges(choices, variety, n_inputs, silent)):
         n_source, n_target = sizes[edge.source], sizes[edge.target]
         pattern = _pattern(choices, n_source, n_target)
-        shape = PATTERNS[pattern.kind].weight_shape(pattern, n_source, n_target)
+        shape = PATTERNS[pattern.kind].weight_shape(pattern, described[edge.source][1], described[edge.target][1])
         weights, native = _native_weights(choices, shape, extreme)
         fan_in = 1 if pattern.kind == "one_to_one" else n_source
         strength = float(np.abs(weights).mean()) * 2.0**native.weight_exp if weights.size else 0.0
@@ -286,7 +286,7 @@ def real_network(choices: Choices, variety: Variety = DEFAULT) -> Network:
     for index, edge in enumerate(_edges(choices, variety, n_inputs, silent)):
         n_source, n_target = sizes[edge.source], sizes[edge.target]
         pattern = _pattern(choices, n_source, n_target)
-        shape = PATTERNS[pattern.kind].weight_shape(pattern, n_source, n_target)
+        shape = PATTERNS[pattern.kind].weight_shape(pattern, described[edge.source][1], described[edge.target][1])
         dtype = choices.one_of((np.float32, np.float64))
         spread = choices.one_of((1.0, 0.3, 3.0)) / math.sqrt(1 if pattern.kind == "one_to_one" else n_source)
         weights = choices.generator.normal(0.3 * spread, spread, shape).astype(dtype)

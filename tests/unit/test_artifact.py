@@ -394,9 +394,9 @@ def test_another_zip(tmp_path: Path) -> None:
 
 def test_another_version(path: Path) -> None:
     members = members_of(path)
-    members["manifest.json"] = members["manifest.json"].replace(b'"format": 1', b'"format": 2')
+    members["manifest.json"] = members["manifest.json"].replace(b'"format": 2', b'"format": 3')
     assert refused(path, zipped(members)) == (
-        "error[NC0603 artifact-version]: 'net.ncz' has the format version 2; this neurocomp reads version 1\n"
+        "error[NC0603 artifact-version]: 'net.ncz' has the format version 3; this neurocomp reads version 2\n"
         "hint:  it was compiled by neurocomp 0.1.0: use that version, or compile the network again"
     )
 

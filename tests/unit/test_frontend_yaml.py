@@ -411,11 +411,6 @@ def test_bad_values(folder: Path, old: str, new: str, problem: str) -> None:
             "[{avgpool2d: 2}, {conv2d: {}}]",
             "projection 'hidden->digits': a chain of 2 patterns is not understood yet | chains come in a later version; write one pattern",
         ),
-        (
-            "{conv2d: {stride: 1}}",
-            "projection 'hidden->digits': the pattern 'conv2d' is not understood yet"
-            " | it comes in a later version; write the projection as dense or sparse",
-        ),
     ],
 )
 def test_patterns_of_later_versions(folder: Path, pattern: str, problem: str) -> None:

@@ -70,8 +70,7 @@ def scalar_run(network: IntegerNetwork, stimulus: dict[str, list[list[int]]], ti
     """
     into: dict[tuple[str, int], list[tuple[int, str, int, int, int, int]]] = {}
     for number, q in enumerate(network.projections):
-        n_source, n_target = network.populations[q.source].size, network.populations[q.target].size
-        listed = PATTERNS[q.pattern.kind].synapses(q.pattern, n_source, n_target)
+        listed = PATTERNS[q.pattern.kind].synapses(q.pattern, *network.shapes(q))
         weights, delays = q.weights.ravel(), np.broadcast_to(q.delay, q.mantissa.shape).ravel()
         for source, target, slot in zip(listed.source, listed.target, listed.slot, strict=True):
             entry = (number, q.source, int(source), int(weights[slot]), int(delays[slot]), q.exponent)
@@ -271,7 +270,7 @@ def test_events_name_the_first_place_and_count() -> None:
 def test_dense_sums_are_exact_beyond_float64() -> None:
     weights = np.array([[3, 1]])
     big = np.array([[2**53 + 1, 0], [1, 2]])
-    assert dense(weights, {}, 1)(big).tolist() == [[3 * 2**53 + 3], [5]]
+    assert dense(weights, {}, {}, (2,), (1,))(big).tolist() == [[3 * 2**53 + 3], [5]]
 
 
 def test_examples_in_docstrings() -> None:
