@@ -169,6 +169,9 @@ class Network:
         elif interval is not None:
             course |= {"reset_interval": interval, "reset_offset": population["reset_offset"]}
         process = (TernaryLIF if ternary else LIFReset if reset else LIF)(shape=(n,), **parameters)
+        for key in thresholds if ternary else ():
+            # TernaryLIF declares one threshold for all neurons; its model compares elementwise.
+            getattr(process, key).shape = np.shape(parameters[key]) or (1,)
         if population["model"] == "own":
             model = models.OwnTernaryLif if ternary else models.OwnLif
             process.proc_params["reset"], process.proc_params["refractory"] = population["reset"], population["refractory"]
