@@ -30,7 +30,7 @@ class Case:
         self.arrays: dict[str, Array] = {}
 
     def neurons(self, name: str, n: int | tuple[int, int, int], **parameters: Any) -> Case:
-        """Add LIF neurons, n or (x, y, channels): LIFReset where ``reset_interval`` is given, TernaryLIF where ``vth_lo`` is."""
+        """Add n or (x, y, channels) LIF neurons: LIFReset where ``reset_interval`` is given, TernaryLIF with ``vth_lo``."""
         values = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in parameters.items()}
         self.spec["populations"][name] = {"n": n, **values}
         return self

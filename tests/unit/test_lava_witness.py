@@ -1,4 +1,4 @@
-"""Lava executes lowered networks, with all patterns, resets, refractory periods, schedules and currents: against plain loops."""
+"""Lava executes lowered networks: patterns, resets, refractory periods, schedules, currents; compared with plain loops."""
 
 from __future__ import annotations
 
