@@ -43,7 +43,7 @@ def shape_of(n: int | list[int]) -> tuple[int, ...]:
 
 def rows(values: Array) -> Array:
     """Return (ticks, n) of Lava's (n, ticks) or (x, y, channels, ticks): in C order of `shape_of`, all axes are reversed."""
-    return values.T.reshape(values.shape[-1], -1)
+    return np.asarray(values.T.reshape(values.shape[-1], -1))
 
 
 def population(name: str, description: dict[str, Any]) -> IntegerPopulation:

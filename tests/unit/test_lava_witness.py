@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,7 +181,8 @@ def drawn(*shape: int, low: int = -100, high: int = 160) -> Array:
 
 
 def project(source: str, target: str, weights: Array, pattern: Pattern | None = None, **options: Any) -> IntegerProjection:
-    return synapses(source, target, weights, pattern=pattern, **({"sign_mode": "mixed", "delay": 1} | options))
+    defaults: dict[str, Any] = {"sign_mode": "mixed", "delay": 1}
+    return synapses(source, target, weights, pattern=pattern, **(defaults | options))
 
 
 def in_step() -> LoweredNetwork:
@@ -338,3 +338,148 @@ def test_lava_equals_plain_loops(build: Any, samples: int, ticks: int, windowed:
         given = {other: sent for other, sent in expected["spikes"].items() if other != name}
         other = oracle(without(net, name, **fields), stimulus, given)["v"][name]
         assert not np.array_equal(other, expected["v"][name]), f"{name} does not need {fields}"
+
+
+# Which process executes what
+
+
+def test_convolutions_run_as_conv_where_it_is_exact() -> None:
+    expected = {
+        in_step: {"x->conv", "x->grouped", "x->depthwise", "line->conv1"},
+        apart: {"image->conv", "conv->conv", "fits->whole"},
+    }
+    for build, names in expected.items():
+        network = build().network
+        assert {q.name for q in network.projections if runs_as_conv(network, q)} == names
+
+
+def one_convolution(
+    source: tuple[int, ...], target: tuple[int, ...], pattern: Pattern, weight: int = 2, **options: Any
+) -> tuple[IntegerNetwork, IntegerProjection]:
+    kernel, groups = pattern.options["kernel"], pattern.options["groups"][0]
+    weights = np.full((target[0], source[0] // groups, *kernel), weight)
+    made = lowered([spikes("x", *source), neurons("y", *target)], [project("x", "y", weights, pattern, **options)], {})
+    return made.network, made.network.projections[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "pattern", "exact"),
+    [
+        ((1, 127), (1, 125), conv((3,)), True),
+        ((1, 128), (1, 126), conv((3,)), False),
+        ((1, 125), (1, 125), conv((3,), padding=(1,)), True),
+        ((1, 126), (1, 126), conv((3,), padding=(1,)), False),
+        ((127, 1), (1, 1), conv((1,)), True),
+        ((128, 1), (1, 1), conv((1,)), False),
+        ((1, 1), (127, 1), conv((1,)), True),
+        ((1, 1), (128, 1), conv((1,)), False),
+        ((127, 1), (127, 1), conv((1,), groups=(127,)), True),
+        ((128, 1), (128, 1), conv((1,), groups=(128,)), False),
+        ((1, 2, 3), (1, 1, 1), conv((1, 1), stride=(127, 127)), True),
+        ((1, 2, 3), (1, 1, 1), conv((1, 1), stride=(2, 128)), False),
+        ((1, 2, 3), (1, 2, 3), conv((1, 1), dilation=(1, 128)), False),
+        ((1, 127, 1), (1, 1, 1), conv((2, 1), dilation=(126, 1)), True),
+    ],
+)
+def test_conv_computes_its_geometry_in_8_bits(
+    source: tuple[int, ...], target: tuple[int, ...], pattern: Pattern, exact: bool
+) -> None:
+    assert runs_as_conv(*one_convolution(source, target, pattern)) is exact
+
+
+def test_conv_has_no_delays_no_values_and_24_bits() -> None:
+    image, place, whole = (100, 5, 5), (1, 1, 1), conv((5, 5))
+    assert runs_as_conv(*one_convolution(image, place, whole))
+    assert not runs_as_conv(*one_convolution(image, place, whole, delay=2))
+    assert not runs_as_conv(*one_convolution(image, place, whole, delay=np.ones((1, 100, 5, 5), np.int64)))
+    assert not runs_as_conv(*one_convolution(image, place, whole, binary=False))
+    # 2500 weights of 26 << 7 add up to less than 2**23, of 28 << 7 to more.
+    assert runs_as_conv(*one_convolution(image, place, whole, 26, exponent=7))
+    assert not runs_as_conv(*one_convolution(image, place, whole, 28, exponent=7))
+    assert not runs_as_conv(*one_convolution(image, place, whole, -28, exponent=7))
+    assert runs_as_conv(*one_convolution(image, place, whole, 8, exponent=-3))
+    network, q = one_convolution(image, place, whole, 8, exponent=-3)
+    assert not runs_as_conv(network, replace(q, exponent=-4))
+
+
+def test_models_say_who_wrote_them() -> None:
+    own = {"refractory", "subtract", "both", "never", "signs2", "kept", "mixed_up", "driven_signs"}
+    net = in_step()
+    inputs = {p.name for p in net.network.populations.values() if p.is_input}
+    models = LavaWitness().models(net)
+    assert {name for name, model in models.items() if model == "own"} == own
+    assert {name for name, model in models.items() if model == "stock"} == net.network.populations.keys() - inputs - own
+    assert {name for name, model in LavaWitness().models(apart()).items() if model == "own"} == {"ring", "residue"}
+
+
+# Whether samples can run without a gap
+
+
+def chain(**options: Any) -> LoweredNetwork:
+    """x -> a -> b, and x -> b with the delay that the lags ask for."""
+    populations = [spikes("x", 2), neurons("a", 2), neurons("b", 2, **options)]
+    hops = [project("x", "a", drawn(2, 2)), project("a", "b", drawn(2, 2)), project("x", "b", drawn(2, 2), delay=2)]
+    return lowered(populations, hops, {"b": 2})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"reset": "subtract"},
+        {"refractory": 9},
+        {"vth_low": -3},
+        {"reset_interval": 5, "reset_offset": 1},
+        {"bias_exp": 3},
+    ],
+)
+def test_samples_stay_apart(options: dict[str, Any]) -> None:
+    assert samples_stay_apart(chain(**options))
+
+
+@pytest.mark.parametrize("options", [{"v_init": [0, 1]}, {"u_init": -1}, {"bias_mant": [3, 0]}])
+def test_samples_that_need_time_of_their_own(options: dict[str, Any]) -> None:
+    assert not samples_stay_apart(chain(**options))
+
+
+def test_a_bias_moves_only_what_begins_before_its_window() -> None:
+    populations = [neurons("clock", 1, bias_mant=90, bias_exp=5), neurons("a", 1)]
+    made = lowered(populations, [project("clock", "a", drawn(1, 1))], {"clock": 0})
+    assert samples_stay_apart(made)
+    assert not samples_stay_apart(without(made, "a", parameters=populations[0].parameters))
+
+
+@pytest.mark.parametrize("delay", [1, 3])
+def test_delays_that_are_not_the_lags_cross_samples(delay: int) -> None:
+    """Longer ones bring a spike to the next sample; shorter ones bring the next sample's first spikes to this one's end."""
+    made = chain()
+    first, second, skip = made.network.projections
+    other = replace(skip, delay=np.asarray(delay))
+    assert not samples_stay_apart(replace(made, network=replace(made.network, projections=(first, second, other))))
+
+
+def test_cycles_keep_spikes_under_way() -> None:
+    made = chain()
+    back = project("b", "a", drawn(2, 2))
+    assert not samples_stay_apart(replace(made, network=replace(made.network, projections=(*made.network.projections, back))))
+
+
+# What Lava cannot do
+
+
+@needs_lava
+def test_what_lava_cannot_do_is_said() -> None:
+    witness = LavaWitness()
+    made = chain()
+    assert witness.unavailable(made) is None
+    assert witness.unavailable(without(made, "b", compare=">=")) == "'b' spikes where v >= threshold; Lava compares by >"
+    first, second, skip = made.network.projections
+    late = replace(made, network=replace(made.network, projections=(first, second, replace(skip, delay=np.asarray(65)))))
+    assert witness.unavailable(late) == "'x->b' has a delay of 65 ticks; Lava's longest is 64"
+    pool = Pattern("maxpool2d", {}, {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)})
+    projection = replace(project("x", "a", drawn(3, 4)), pool=pool)
+    pooled = lowered([spikes("x", 1, 4, 4), neurons("a", 3)], [projection], {})
+    assert witness.unavailable(pooled) == "'x->a' has a max pool, which no process of Lava computes"
+    wide = replace(FORM, name="wide", v_bits=32, u_overflow="wrap")
+    other = replace(made, network=replace(made.network, number_format=wide))
+    assert witness.unavailable(other) == "Lava's arithmetic is not that of 'wide': u_overflow wrap, not fold; v_bits 32, not 24"
