@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurocomp.hardware import LAVA_UNCHECKED, NumberFormat
-from neurocomp.ir.network import frozen
+from neurocomp.ir.network import Network, frozen
 from neurocomp.ir.quantized import DYNAMICS, IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode
+from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import Pattern
 
 Array = NDArray[Any]
@@ -215,6 +216,41 @@ def driven(population: IntegerPopulation, *, form: NumberFormat = LAVA_UNCHECKED
     """Return a network in which the input ``a_in`` (any integers) is added to the population's synaptic input as it is."""
     drive = synapses("a_in", population.name, np.ones(population.size), pattern=Pattern("one_to_one"), binary=False)
     return integer_network([input_population("a_in", population.size), population], [drive], form=form)
+
+
+def integers_of(network: Network) -> IntegerNetwork:
+    """Return a legal network of a chip's own integers as an integer network, without the compiler.
+
+    Raises:
+        ValueError: A weight is not what the chip stores.
+    """
+    populations = []
+    for p in network.populations.values():
+        if p.neuron is None:
+            populations.append(input_population(p.name, p.shape))
+            continue
+        semantics, fires = p.neuron.semantics, NEURON_MODELS[p.neuron.model].fires
+        reset = semantics.reset if fires and semantics.reset != "value" else "zero"
+        populations.append(
+            compartments(
+                p.name, p.shape, p.neuron.parameters, fires=fires, reset=reset,
+                compare=semantics.compare if fires else ">", refractory=semantics.refractory if fires else 0,
+                reset_interval=semantics.reset_interval, reset_offset=semantics.reset_offset,
+            )
+        )  # fmt: skip
+    projections = []
+    for q in network.projections:
+        if q.native is None:
+            raise ValueError(f"'{q.name}' holds real numbers")
+        projection = synapses(
+            q.source, q.target, q.weights, name=q.name, pattern=q.pattern, sign_mode=q.native.sign_mode,  # type: ignore[arg-type]
+            weight_bits=q.native.weight_bits, exponent=q.native.weight_exp, delay=q.delay,
+            pool=q.before[0].pattern if q.before else None,
+        )  # fmt: skip
+        if not np.array_equal(projection.weights, q.weights):
+            raise ValueError(f"Lava would clip or cut weights of '{q.name}'")
+        projections.append(projection)
+    return integer_network(populations, projections, form=NumberFormat("loihi"), name=network.name, ticks=network.ticks)
 
 
 def first_difference(actual: Mapping[str, Array], expected: Mapping[str, Array]) -> str | None:
