@@ -127,6 +127,8 @@ class CoreRows:
     axon_neuron: IntArray
     axon_row: IntArray
     """Index of the row, (axons,)."""
+    axon_base: IntArray
+    """Compartment that is added to every index of the row, (axons,)."""
     formats: tuple[RowFormat, ...]
     """In order of first use; ids count from 1."""
     row_start: IntArray
@@ -136,7 +138,7 @@ class CoreRows:
     block_start: IntArray
     """First synapse of each block, (blocks + 1,)."""
     index: IntArray
-    """Compartment, (synapses,)."""
+    """Compartment, less the base of the axon, (synapses,)."""
     weight: NDArray[np.uint8]
     """Weight field as stored."""
     delay: NDArray[np.uint8]
@@ -398,7 +400,7 @@ def _assemble(
         at = np.repeat(begin[kept] - block_start[:-1], count[kept]) + np.arange(block_start[-1])
         index, weight, delay = index[at], weight[at], delay[at]
     return CoreRows(
-        formula, per_entry, compartments, keys >> 40, keys & ((1 << 40) - 1), axon_row, formats,
+        formula, per_entry, compartments, keys >> 40, keys & ((1 << 40) - 1), axon_row, np.zeros(len(keys), np.int64), formats,
         running_sum(np.array(row_blocks, np.int64)), form[kept], block_start,
         index, weight, delay,
     )  # fmt: skip
