@@ -346,5 +346,7 @@ def _program_lines(program: Program) -> Lines:
     for name, source in program.inputs.items():
         cores = ranges_text(np.unique(source.core).tolist())
         digest = _digest(np.stack([source.neuron, source.core, source.axon]))
-        axons = _counted(source.axon.size, "input axon")
+        axons = _counted(source.axon.size, "input axon") + (" with values" if source.graded else "")
         yield f"  {name} {_shape(source.shape)} input to {axons} on cores {cores}, sha256 {digest}"
+    for name, current in program.currents.items():
+        yield f"  {name} {_shape(current.shape)} current of {', '.join(current.populations) or 'no population'}"
