@@ -107,6 +107,14 @@ class Witness(Protocol):
         """Run all samples."""
         ...
 
+    def models(self, lowered: LoweredNetwork) -> Mapping[str, str]:
+        """Return for each population with neurons who wrote the neuron model that executes it.
+
+        ``stock``: the other program's own model computes u, v, spikes and resets. ``own``: code of ours changes what its model
+        does, because it has no such neuron.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Injection:

@@ -57,12 +57,13 @@ class JobFolder:
 
     def cuba(self, name: str, n: int, lag: int, **parameters: Any) -> None:
         defaults = {"du": 0, "dv": 0, "vth": 100, "bias_mant": 0, "bias_exp": 0, "u0": 0, "v0": 0}
-        self.populations.append({"name": name, "n": n, "kind": "cuba", "lag": lag, **defaults, **parameters})
+        plain = {"model": "stock", "reset": "zero", "refractory": 0, "reset_interval": None, "reset_offset": 0, "current": None}
+        self.populations.append({"name": name, "n": n, "kind": "cuba", "lag": lag, **plain, **defaults, **parameters})
 
     def connect(
         self, source: str, target: str, weights: Array, *, sparse: bool = False, delay: Any = 1, **options: Any
     ) -> None:
-        defaults = {"weight_exp": 0, "weight_bits": 8, "sign_mode": "mixed"}
+        defaults = {"weight_exp": 0, "weight_bits": 8, "sign_mode": "mixed", "binary": True}
         entry = {"name": f"{source}_{target}", "source": source, "target": target, **defaults, **options}
         self.projections.append({**entry, "kind": "sparse" if sparse else "dense", "weights": weights, "delay": delay})
 

@@ -64,6 +64,9 @@ class FakeWitness:
     def unavailable(self, lowered: LoweredNetwork | None = None) -> str | None:
         return None
 
+    def models(self, lowered: LoweredNetwork) -> dict[str, str]:
+        return {p.name: "own" if p.name == "b" else "stock" for p in lowered.network.populations.values() if not p.is_input}
+
     def run(
         self, lowered: LoweredNetwork, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True
     ) -> Trace:
