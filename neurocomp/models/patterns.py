@@ -714,7 +714,9 @@ class Pool:
             "kernel": kernel, "stride": pattern.options["stride"], "padding": pattern.options["padding"],
             "dilation": (1,) * self.dims, "groups": (channels,),
         }  # fmt: skip
-        value = np.asarray(weights) * self.factor(pattern) if self.operation == "average" else np.asarray(weights)
+        value = np.asarray(weights)
+        if self.operation == "average":
+            value = np.asarray(value, np.float64) * self.factor(pattern)
         return Pattern(f"conv{self.dims}d", {}, options), np.full((channels, 1, *kernel), value)
 
     def _conv(self, pattern: Pattern, source: Shape) -> tuple[Conv, Pattern]:
