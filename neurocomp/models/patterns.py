@@ -482,7 +482,8 @@ class Geometry:
 
     def inputs(self, source: Shape, places: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
         """Return for output places (m, axes) the flat input place of each kernel position, (m, kernel), and which exist."""
-        flat, inside = np.zeros((len(places), 1), np.int64), np.ones((len(places), 1), np.bool_)
+        flat: IntArray = np.zeros((len(places), 1), np.int64)
+        inside: NDArray[np.bool_] = np.ones((len(places), 1), np.bool_)
         for axis, n in enumerate(source):
             offsets = np.arange(self.kernel[axis]) * self.dilation[axis] - self.padding[axis]
             at = places[:, axis, None] * self.stride[axis] + offsets
@@ -580,11 +581,11 @@ class Conv:
             for g in range(groups):
                 channels = slice(g * weights.shape[1], (g + 1) * weights.shape[1])
                 view = window.windows(part[:, channels])
-                order = (0, *range(2, 2 + self.dims), 1, *range(2 + self.dims, 2 + 2 * self.dims))
-                columns = view.transpose(order).reshape(len(part) * places, terms)
+                order = (0, 1, *range(2 + self.dims, 2 + 2 * self.dims), *range(2, 2 + self.dims))
+                columns = view.transpose(order).reshape(len(part), terms, places)
                 rows = weights[g * per_group : (g + 1) * per_group].reshape(per_group, terms)
-                found = (columns @ rows.T).reshape(len(part), *target[1:], per_group)
-                out[start : start + step, g * per_group : (g + 1) * per_group] = np.moveaxis(found, -1, 1)
+                found = np.matmul(rows, columns).reshape(len(part), per_group, *target[1:])
+                out[start : start + step, g * per_group : (g + 1) * per_group] = found
         return out.reshape(len(spikes), size_of(target))
 
     def synapses(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray | None = None) -> Synapses:
@@ -698,7 +699,8 @@ class Pool:
         """See `PatternType.forward`; values of a maximum are not negative, so that the padding never wins."""
         view = self.geometry(pattern).windows(spikes.reshape(len(spikes), *source))
         # One pass per place of the window: numpy reduces many short axes far slower.
-        places = (view[(..., *at)] for at in np.ndindex(*pattern.options["kernel"]))
+        front = (slice(None),) * (2 + self.dims)
+        places = (view[front + at] for at in np.ndindex(*pattern.options["kernel"]))
         pooled = next(places).copy()
         for values in places:
             if self.operation == "max":

@@ -88,7 +88,8 @@ def naive_windows(pattern: Pattern, values: Array, source: Shape, target: Shape)
             where = [place[x] * o["stride"][x] - o["padding"][x] + at[x] * dilation[x] for x in range(dims)]
             if all(0 <= where[x] < source[1 + x] for x in range(dims)):
                 for channel in range(source[0]):
-                    result[(*place, channel, *at)] = image[(channel, *where)]
+                    into, out_of = (*place, channel, *at), (channel, *where)
+                    result[into] = image[out_of]
     return result
 
 
@@ -100,15 +101,15 @@ def naive_forward(pattern: Pattern, weights: Array, values: Array, source: Shape
     n_in, per_group = source[0] // groups, target[0] // groups
     for out in range(target[0]):
         for place in itertools.product(*(range(n) for n in target[1:])):
-            window = windows[place]
+            window, at = windows[place], (out, *place)
             if pattern.kind.startswith("conv"):
                 first = out // per_group * n_in
-                result[(out, *place)] = (window[first : first + n_in] * weights[out]).sum()
+                result[at] = (window[first : first + n_in] * weights[out]).sum()
             elif pattern.kind.startswith("max"):
-                result[(out, *place)] = window[out].max() * weights
+                result[at] = window[out].max() * weights
             else:
                 mean = size_of(pattern.options["kernel"]) if pattern.kind.startswith("avg") else 1
-                result[(out, *place)] = window[out].sum() / mean * weights
+                result[at] = window[out].sum() / mean * weights
     return result.reshape(-1)
 
 
