@@ -430,7 +430,7 @@ class Blocks:
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, source: Shape, target: Shape) -> Array:
         """See `PatternType.forward`."""
         gathered = spikes[:, pattern.arrays["indices"]]
-        return np.asarray(np.einsum("sbk,bmk->sbm", gathered, weights).reshape(len(spikes), -1))
+        return np.asarray(np.einsum("sbk,bmk->sbm", gathered, weights).reshape(len(spikes), size_of(target)))
 
     def synapses(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray | None = None) -> Synapses:
         """See `PatternType.synapses`."""
@@ -482,12 +482,14 @@ class Geometry:
 
     def inputs(self, source: Shape, places: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
         """Return for output places (m, axes) the flat input place of each kernel position, (m, kernel), and which exist."""
-        flat, inside = np.zeros((len(places), 1), np.int64), np.ones((len(places), 1), np.bool_)
+        flat: IntArray = np.zeros((len(places), 1), np.int64)
+        inside: NDArray[np.bool_] = np.ones((len(places), 1), np.bool_)
         for axis, n in enumerate(source):
             offsets = np.arange(self.kernel[axis]) * self.dilation[axis] - self.padding[axis]
             at = places[:, axis, None] * self.stride[axis] + offsets
-            flat = (flat[:, :, None] * n + at[:, None, :]).reshape(len(places), -1)
-            inside = (inside[:, :, None] & ((at >= 0) & (at < n))[:, None, :]).reshape(len(places), -1)
+            shape = len(places), flat.shape[1] * self.kernel[axis]
+            flat = (flat[:, :, None] * n + at[:, None, :]).reshape(shape)
+            inside = (inside[:, :, None] & ((at >= 0) & (at < n))[:, None, :]).reshape(shape)
         return flat, inside
 
     def windows(self, values: Array, fill: float = 0.0) -> Array:
@@ -579,12 +581,12 @@ class Conv:
             for g in range(groups):
                 channels = slice(g * weights.shape[1], (g + 1) * weights.shape[1])
                 view = window.windows(part[:, channels])
-                order = (0, *range(2, 2 + self.dims), 1, *range(2 + self.dims, 2 + 2 * self.dims))
-                columns = view.transpose(order).reshape(len(part) * places, terms)
+                order = (0, 1, *range(2 + self.dims, 2 + 2 * self.dims), *range(2, 2 + self.dims))
+                columns = view.transpose(order).reshape(len(part), terms, places)
                 rows = weights[g * per_group : (g + 1) * per_group].reshape(per_group, terms)
-                found = (columns @ rows.T).reshape(len(part), *target[1:], per_group)
-                out[start : start + step, g * per_group : (g + 1) * per_group] = np.moveaxis(found, -1, 1)
-        return out.reshape(len(spikes), -1)
+                found = np.matmul(rows, columns).reshape(len(part), per_group, *target[1:])
+                out[start : start + step, g * per_group : (g + 1) * per_group] = found
+        return out.reshape(len(spikes), size_of(target))
 
     def synapses(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray | None = None) -> Synapses:
         """See `PatternType.synapses`."""
@@ -695,10 +697,17 @@ class Pool:
 
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, source: Shape, target: Shape) -> Array:
         """See `PatternType.forward`; values of a maximum are not negative, so that the padding never wins."""
-        view = self.geometry(pattern).windows(spikes.reshape(-1, *source))
-        axes = tuple(range(2 + self.dims, 2 + 2 * self.dims))
-        pooled = view.max(axis=axes) if self.operation == "max" else view.sum(axis=axes) * self.factor(pattern)
-        return np.asarray(pooled.reshape(len(spikes), -1) * weights)
+        view = self.geometry(pattern).windows(spikes.reshape(len(spikes), *source))
+        # One pass per place of the window: numpy reduces many short axes far slower.
+        front = (slice(None),) * (2 + self.dims)
+        places = (view[front + at] for at in np.ndindex(*pattern.options["kernel"]))
+        pooled = next(places).copy()
+        for values in places:
+            if self.operation == "max":
+                np.maximum(pooled, values, out=pooled)
+            else:
+                pooled += values
+        return np.asarray(pooled.reshape(len(spikes), size_of(target)) * (weights * self.factor(pattern)))
 
     def as_conv(self, pattern: Pattern, weights: Array, channels: int) -> tuple[Pattern, Array]:
         """Return the same sum as a convolution of one group per channel."""
@@ -707,7 +716,9 @@ class Pool:
             "kernel": kernel, "stride": pattern.options["stride"], "padding": pattern.options["padding"],
             "dilation": (1,) * self.dims, "groups": (channels,),
         }  # fmt: skip
-        value = float(weights) * self.factor(pattern)
+        value = np.asarray(weights)
+        if self.operation == "average":
+            value = np.asarray(value, np.float64) * self.factor(pattern)
         return Pattern(f"conv{self.dims}d", {}, options), np.full((channels, 1, *kernel), value)
 
     def _conv(self, pattern: Pattern, source: Shape) -> tuple[Conv, Pattern]:
@@ -748,6 +759,9 @@ class Pool:
 
 def expanded(pattern: Pattern, weights: Array, source: Shape, target: Shape) -> tuple[Pattern, Array]:
     """Return a linear pattern as ``sparse`` with its weights, those of 0 left out."""
+    kind = PATTERNS[pattern.kind]
+    if isinstance(kind, Pool):
+        pattern, weights = kind.as_conv(pattern, weights, source[0])
     found = PATTERNS[pattern.kind].synapses(pattern, source, target)
     values = np.asarray(weights).ravel()[found.slot]
     kept = values != 0
