@@ -25,11 +25,13 @@ class Report:
     utilization: Mapping[str, Mapping[str, int]]
     accuracy: float | None = None
     """Of the integers on the same samples, 0..1; None where labels or a single decoder are missing."""
+    ticks_per_step: int = 1
+    """Ticks of the chip per tick of the network."""
 
     @property
     def ticks(self) -> int:
         """Ticks per sample of the stimulus, in the user's time."""
-        return self.counts.ticks - self.mapped.lowered.largest_lag
+        return (self.counts.ticks - self.mapped.lowered.largest_lag) // self.ticks_per_step
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample."""
