@@ -317,6 +317,10 @@ def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
     def joules(interval: Interval) -> tuple[str, ...]:
         return tuple(si(value / samples, "J") for value in (interval.low, interval.nominal, interval.high))
 
+    if not energy.is_priced:
+        yield Text("unpriced: no cost of any event of this chip is published, so that no energy can be stated")
+        yield facts(_apart(energy, samples))
+        return
     rows = [(line.event, number(line.count / samples), *joules(line.energy)) for line in energy.lines]
     parts = [(name, "", *joules(part)) for name, part in energy.parts.items() if part is not None and name != "static"]
     found = table(("event", "count", "low", "nominal", "high"), [*rows, [""] * 5, *parts])
@@ -329,7 +333,7 @@ def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
 def _apart(energy: Energy, samples: int) -> list[tuple[str, str]]:
     """Return what is not in the total, and why."""
     static = energy.parts["static"]
-    rows = [("not in the total", "")]
+    rows = [("not in the total" if energy.is_priced else "without a cost", "")]
     joules = "" if static is None else f"{si(static.low / samples, 'J')} .. {si(static.high / samples, 'J')} per sample; "
     rows.append(("  static", joules + energy.static_note))
     rows.append(("  host", "unpriced: encoding, input and output on the host"))

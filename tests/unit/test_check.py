@@ -12,11 +12,12 @@ import pytest
 import neurocomp_hwspecs
 from neurocomp.errors import Location, UnsupportedError
 from neurocomp.hardware import LAVA_UNCHECKED, read_spec
-from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection, frozen
+from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection, Stage, frozen
 from neurocomp.models.neurons import NEURON_MODELS, Semantics
 from neurocomp.models.patterns import Pattern
 from neurocomp.pipeline import violation_error
 from neurocomp_loihi.check import check_network
+from neurocomp_loihi.lower import LoihiOptions
 
 SPEC = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
 PLACE = Location("net.yaml", 7, 3)
@@ -56,27 +57,22 @@ def printed(net: Network) -> list[str]:
     [
         (
             "reset",
-            "subtract",
-            "error[NC0301 reset]: population 'a' resets by 'subtract'; loihi natively has 'zero'\n"
-            "hint:  write 'reset: zero' and retrain, or use a target that resets in this way",
+            "none",
+            "error[NC0301 reset]: population 'a' resets by 'none'; loihi natively has 'zero'\n"
+            "hint:  write 'reset: zero' or 'reset: subtract' and retrain, or use a target that resets in this way",
         ),
         (
             "reset",
-            "none",
-            "error[NC0301 reset]: population 'a' resets by 'none'; loihi natively has 'zero'\n"
-            "hint:  write 'reset: zero' and retrain, or use a target that resets in this way",
-        ),
-        (
-            "compare",
-            ">=",
-            "error[NC0302 comparison]: population 'a' compares with '>='; loihi natively has '>'\n"
-            "hint:  write 'compare: \">\"'; the next threshold below gives the same spikes where potentials are whole numbers",
+            "value",
+            "error[NC0301 reset]: population 'a' resets by 'value'; loihi natively has 'zero'\n"
+            "hint:  write 'reset: zero' or 'reset: subtract' and retrain, or use a target that resets in this way",
         ),
         (
             "refractory",
-            2,
-            "error[NC0303 refractory]: population 'a' is refractory for 2 ticks\n"
-            "hint:  remove 'refractory'; this version does not lower it yet",
+            63,
+            "error[NC0303 refractory]: population 'a' is refractory for 63 ticks; loihi has at most 62\n"
+            f"limit: {SPEC.limit_text('refractory')}\n"
+            "hint:  shorten 'refractory' to 62, or lengthen the timestep",
         ),
         (
             "threshold_on",
@@ -102,12 +98,6 @@ def printed(net: Network) -> list[str]:
             0.0,
             "error[NC0306 potential-floor]: population 'a' has the floor 0.0 of its potential\nhint:  remove 'v_floor'",
         ),
-        (
-            "reset_interval",
-            4,
-            "error[NC0307 reset-schedule]: population 'a' is reset every 4 ticks\n"
-            "hint:  remove 'reset_every': the state is reset at the start of every sample anyway",
-        ),
     ],
 )
 def test_each_axis(axis: str, value: Any, message: str) -> None:
@@ -127,16 +117,50 @@ def test_axes_of_the_spike_do_not_matter_to_readouts() -> None:
     assert printed(network(replace(real("li"), semantics=semantics))) == []
 
 
+@pytest.mark.parametrize(
+    "semantics",
+    [
+        Semantics(reset="subtract"),
+        Semantics(compare=">="),
+        Semantics(refractory=62),
+        Semantics(reset_interval=4, reset_offset=1),
+    ],
+)
+def test_what_is_lowered_or_native_passes(semantics: Semantics) -> None:
+    assert printed(network(replace(real(), semantics=semantics))) == []
+
+
+def test_a_chip_without_refractory_periods_or_periodic_resets() -> None:
+    native = {axis: words for axis, words in SPEC.native.items() if axis not in ("refractory", "periodic_reset")}
+    semantics = Semantics(refractory=2, reset_interval=4)
+    found = check_network(network(replace(real(), semantics=semantics)), replace(SPEC, native=native))
+    assert [v.diagnostic().render() for v in found] == [
+        "net.yaml:7:3: error[NC0303 refractory]: population 'a' is refractory for 2 ticks; loihi has no such periods\n"
+        "hint:  remove 'refractory'",
+        "net.yaml:7:3: error[NC0307 reset-schedule]: population 'a' is reset every 4 ticks; loihi has no periodic resets\n"
+        "hint:  remove 'reset_every': the state is reset at the start of every sample anyway",
+    ]
+
+
+def test_refractory_periods_in_ticks_of_the_chip() -> None:
+    net = network(replace(real(), semantics=Semantics(refractory=64)))
+    (violation,) = check_network(net, SPEC, LoihiOptions(ticks_per_step=2))
+    assert (violation.message, violation.hint) == (
+        "population 'a' is refractory for 64 ticks of the chip, 2 of which are one of the network; loihi has at most 62",
+        "lower --ticks-per-step",
+    )
+
+
 def test_a_violation_carries_its_numbers() -> None:
-    (violation,) = check_network(network(replace(real(), semantics=Semantics(refractory=2))), SPEC)
+    (violation,) = check_network(network(replace(real(), semantics=Semantics(refractory=63))), SPEC)
     assert violation.as_json() == {
         "code": "NC0303",
         "subject": "a",
-        "message": "population 'a' is refractory for 2 ticks",
-        "actual": 2,
-        "limit": "0",
-        "source": None,
-        "hint": "remove 'refractory'; this version does not lower it yet",
+        "message": "population 'a' is refractory for 63 ticks; loihi has at most 62",
+        "actual": 63,
+        "limit": 62,
+        "source": SPEC.limit_text("refractory"),
+        "hint": "shorten 'refractory' to 62, or lengthen the timestep",
         "also": None,
         "location": "net.yaml:7:3",
     }
@@ -145,16 +169,28 @@ def test_a_violation_carries_its_numbers() -> None:
 def test_all_at_once() -> None:
     """Every rule of every population and projection, in one error."""
     bad = Semantics(
-        threshold_on="old", compare=">=", spikes_per_tick="many", reset="subtract", reset_when="next_tick",
-        refractory=1, v_floor=-1.0, reset_interval=3,
+        threshold_on="old", spikes_per_tick="many", reset="none", reset_when="next_tick", refractory=63, v_floor=-1.0,
     )  # fmt: skip
     net = network(replace(real(), semantics=bad))
-    net = replace(net, populations={**net.populations, "b": Population("b", (1,), native(vth=-1))})
+    before = (Stage(Pattern("maxpool1d", {}, {"kernel": (1,), "stride": (1,), "padding": (0,)}), frozen(np.float64(1)), (2,)),)
+    projections = (replace(net.projections[0], before=before, pattern=Pattern("scale")),)
+    net = replace(net, populations={**net.populations, "b": Population("b", (1,), native(vth=-1))}, projections=projections)
     codes = [v.code for v in check_network(net, SPEC)]
-    assert codes == ["NC0304", "NC0302", "NC0305", "NC0301", "NC0304", "NC0303", "NC0306", "NC0307", "NC0310"]
+    assert codes == ["NC0304", "NC0305", "NC0301", "NC0304", "NC0303", "NC0306", "NC0310", "NC0316", "NC0308"]
     error = violation_error(check_network(net, SPEC))
     assert isinstance(error, UnsupportedError)
     assert (error.exit_code, len(error.diagnostics)) == (4, 9)
+
+
+def test_a_maximum_of_spikes() -> None:
+    pool = Pattern("maxpool2d", {}, {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)})
+    net = network(real())
+    q = replace(net.projections[0], before=(Stage(pool, frozen(np.float64(1.0)), (1, 1, 2)),))
+    assert printed(replace(net, projections=(q,))) == [
+        "net.yaml:9:5: error[NC0316 max-pool]: projection 'x->a' takes a maximum of spikes (maxpool2d); "
+        "loihi only adds weighted spikes up\n"
+        "hint:  use average or sum pooling in its place, and retrain"
+    ]
 
 
 def test_a_chip_without_a_model_or_pattern() -> None:
