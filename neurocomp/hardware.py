@@ -159,9 +159,16 @@ class HardwareSpec:
         """Return a limit as messages print it: ``input axons per core = 4096 (loihi.yaml:31; Davies 2018, p. 89)``."""
         return f"{LIMITS[name]} = {self.limit(name)} {self.limits[name].limit_text}"
 
-    def format_text(self, name: str, what: str) -> str | None:
-        """Return a field of the number format as messages print it: ``weight bits = 8 (loihi.yaml:20; ...)``, if sourced."""
-        return f"{what} = {int(self.origins[name].value)} {self.origins[name].limit_text}" if name in self.origins else None
+    def format_text(self, name: str) -> str | None:
+        """Return a field of the number format as messages print it: ``bits of a threshold = 17 (loihi.yaml:27; lava, ...)``.
+
+        None where the spec does not say where the number comes from.
+        """
+        return (
+            f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
+            if name in self.origins
+            else None
+        )
 
 
 LIMITS: dict[str, str] = {
@@ -236,6 +243,22 @@ EXTENSIONS: dict[str, tuple[str, str, str]] = {
 
 MOST_DELAY_BITS = 6
 """Bits of the largest delay field of a synapse."""
+
+FORMAT_FIELDS: dict[str, str] = {
+    "weight_bits": "bits of a weight",
+    "weight_exp_min": "smallest exponent of weights",
+    "weight_exp_max": "largest exponent of weights",
+    "decay_bits": "bits of a decay",
+    "current_decay_offset": "offset of the decay of a current",
+    "state_shift": "shift of thresholds and sums",
+    "threshold_bits": "bits of a threshold",
+    "bias_bits": "bits of a bias beside its sign",
+    "bias_exp_max": "largest exponent of a bias",
+    "u_bits": "bits of a current with sign",
+    "v_bits": "bits of a potential with sign",
+    "accumulator_bits": "bits of the sum of a tick with sign",
+}
+"""The numbers of a number format, with their names in messages."""
 
 # Bounds of the fields of ``integers``: beyond them the published formats and our 64-bit simulators have no meaning.
 _FORMAT_FIELDS: dict[str, tuple[int, int]] = {

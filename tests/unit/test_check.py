@@ -257,6 +257,7 @@ RANGES = {
     "u_init": (-8388607, 8388607),
     "v_init": (-8388607, 8388607),
 }
+BOUNDS = {"vth": "threshold_bits", "bias_mant": "bias_bits", "bias_exp": "bias_exp_max", "u_init": "u_bits", "v_init": "v_bits"}
 GOOD = NativeWeights()
 BEYOND = "\nhint:  bring it into the range, or drop 'format' so that real values are quantized"
 
@@ -271,6 +272,7 @@ def test_native_ranges(key: str) -> None:
         net = network(native(**{key: outside}), weights, numbers=GOOD)
         assert printed(net) == [
             f"net.yaml:7:3: error[NC0310 native-integers]: population 'a': {key} is {outside}; loihi holds {low}..{high}"
+            + f"\nlimit: {SPEC.format_text(BOUNDS.get(key, 'decay_bits'))}"
             + BEYOND
         ]
         assert (check_network(net, SPEC)[0].actual, check_network(net, SPEC)[0].limit) == (outside, limit)
@@ -279,8 +281,8 @@ def test_native_ranges(key: str) -> None:
 def test_native_ranges_say_how_many_neurons() -> None:
     net = network(native(vth=[10, 200000, -3]), [[2, -4]] * 3, n=3, numbers=GOOD)
     assert printed(net) == [
-        "net.yaml:7:3: error[NC0310 native-integers]: population 'a': vth is 200000; loihi holds 0..131071\nalso:  1 more"
-        + BEYOND
+        "net.yaml:7:3: error[NC0310 native-integers]: population 'a': vth is 200000; loihi holds 0..131071\n"
+        f"limit: {SPEC.format_text('threshold_bits')}\nalso:  1 more" + BEYOND
     ]
 
 
@@ -313,9 +315,9 @@ LOST = "\nhint:  emulators round such weights in different ways; write weights t
         ([[4, -8]], NativeWeights(weight_bits=6), f"weight 4 is no multiple of 8, which 6 bits of mixed sign store{ODD}"),
         ([[4, -8]], NativeWeights(-2), None),
         ([[8, 6]], NativeWeights(-2), f"weight 6 loses bits by weight_exp -2{LOST}"),
-        ([[2, -4]], NativeWeights(8), "weight_exp 8 lies outside -8..7"),
-        ([[0, 0]], NativeWeights(-9), "weight_exp -9 lies outside -8..7"),
-        ([[2, -4]], NativeWeights(weight_bits=9), "weight_bits 9; loihi has 8"),
+        ([[2, -4]], NativeWeights(8), f"weight_exp 8 lies outside -8..7\nlimit: {SPEC.format_text('weight_exp_max')}"),
+        ([[0, 0]], NativeWeights(-9), f"weight_exp -9 lies outside -8..7\nlimit: {SPEC.format_text('weight_exp_min')}"),
+        ([[2, -4]], NativeWeights(weight_bits=9), f"weight_bits 9; loihi has 8\nlimit: {SPEC.format_text('weight_bits')}"),
     ],
 )  # fmt: skip
 def test_native_weights(weights: Any, numbers: NativeWeights, message: str | None) -> None:
