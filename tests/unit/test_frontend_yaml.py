@@ -278,12 +278,12 @@ def test_native_integers_and_real_numbers_do_not_mix(folder: Path) -> None:
             "with 'format: loihi' a neuron states du, dv, vth, bias_mant, bias_exp, u_init, v_init",
         ),
         ("NC0104", "population 'digits': dv must be a whole number, not the number 1.5", None),
+        ("NC0207", "projection 'hidden->digits': weights[0, 0] is 0.5; whole numbers are needed", None),
         (
             "NC0103",
             "projection 'hidden->digits': unknown key 'bias'",
             "integers of a chip have their bias in the neuron: bias_mant, bias_exp",
         ),
-        ("NC0207", "projection 'hidden->digits': weights[0, 0] is 0.5; whole numbers are needed", None),
     ]
 
 
@@ -402,21 +402,6 @@ WRITE = "write 'FILE.npz#key' or 'FILE.npy'"
 )  # fmt: skip
 def test_bad_values(folder: Path, old: str, new: str, problem: str) -> None:
     assert summary(changed(old, new), folder) == [problem]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "problem"),
-    [
-        (
-            "[{avgpool2d: 2}, {conv2d: {}}]",
-            "projection 'hidden->digits': a chain of 2 patterns is not understood yet | chains come in a later version; write one pattern",
-        ),
-    ],
-)
-def test_patterns_of_later_versions(folder: Path, pattern: str, problem: str) -> None:
-    (found,) = summary(changed("delay: 0", f"pattern: {pattern}"), folder, UnsupportedError)
-
-    assert found.split(" ", 1)[1] == f"NC0308 {problem}"
 
 
 def test_all_problems_come_together(folder: Path) -> None:
