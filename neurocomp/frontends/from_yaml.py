@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.data import Reference, is_reference, load_samples
-from neurocomp.encoding import DECODERS, ENCODERS, Option
+from neurocomp.data import Reference, is_reference, load_array, load_samples
+from neurocomp.encoding import DECODERS, ENCODERS, Option, changes_in_time, time_varying
 from neurocomp.errors import Diagnostic, Location, NetworkError, UnsupportedError, did_you_mean
 from neurocomp.frontends.chain import Chain, ChainReader, per_neuron
 from neurocomp.frontends.reader import described
@@ -541,8 +541,23 @@ class _NetworkReader(ChainReader):
         try:
             return load_samples(references, labels, shapes=shapes, timed=_timed(encoders), folder=self.folder)
         except NetworkError as error:
-            self.problems += error.diagnostics
+            analog = {
+                name: references[name] for name in references if name in encoders and ENCODERS[encoders[name].scheme].analog
+            }
+            for problem in error.diagnostics:
+                self.problems.append(self._time_varying(problem, analog, shapes) or problem)
             return None
+
+    def _time_varying(
+        self, problem: Diagnostic, analog: Mapping[str, Reference], shapes: Mapping[str, tuple[int, ...]]
+    ) -> Diagnostic | None:
+        """Return what is wrong where a shape does not fit because the data of a current have ticks."""
+        for name, reference in analog.items():
+            if problem.code == "NC0210" and problem.location == reference.location:
+                shape = load_array(reference.text, self.folder, reference.location).shape
+                if changes_in_time(shape, math.prod(shapes[name])):
+                    return time_varying(f"data of '{name}'", shape, problem.location)
+        return None
 
     def _data_reference(self, place: Place, value: Any) -> Reference | None:
         if isinstance(value, str) and is_reference(value):
