@@ -168,10 +168,7 @@ class ChainReader(Reader):
         known = options_of(kind)
         for key in table:
             if key not in known:
-                hint = did_you_mean(key, known)
-                if hint is None and kind.options:
-                    hint = f"its options: {', '.join(kind.options)}"
-                self.unknown_key((*place, key), what, hint)
+                self.unknown_key((*place, key), what, did_you_mean(key, known))
         for key in (*kind.array_names, *needed):
             if key not in table:
                 hint = f"write {{{kind.kind}: 2}}" if key in needed and len(needed) == 1 else None
@@ -237,6 +234,10 @@ class ChainReader(Reader):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return None if self.number(place, value, f"{what}: weights") is None else np.asarray(value)
         array = self.array(place, value, f"{what}: weights")
+        if array is not None and array.ndim and entry.kind.weighting == "scalar":
+            message = f"{what}: the weights of '{entry.name}' are one number, not an array of the shape {array.shape}"
+            self.bad("NC0202", place, message, "put 'scale' into the chain for one per channel or per neuron")
+            return None
         if array is None or not transposed:
             return array
         if array.ndim != 2:

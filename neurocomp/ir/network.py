@@ -246,13 +246,11 @@ class Network:
                 problems.append(Diagnostic("NC0202", message, where, hint=hint))
             shape = after
         if projection.bias is not None and projection.bias.shape != (target.size,):
-            problems.append(
-                Diagnostic(
-                    "NC0202",
-                    f"projection '{name}': bias has the shape {projection.bias.shape}, '{target.name}' needs {(target.size,)}",
-                    where,
-                )
-            )
+            needed = f"{(target.size,)}"
+            if len(target.shape) > 1:
+                needed = f"one per neuron, {needed}, or one per channel, {target.shape[:1]}"
+            message = f"projection '{name}': bias has the shape {projection.bias.shape}, '{target.name}' needs {needed}"
+            problems.append(Diagnostic("NC0202", message, where))
         if projection.before and projection.delay.ndim:
             message = f"projection '{name}': a chain of patterns has one delay, not one per synapse"
             problems.append(Diagnostic("NC0202", message, where, hint="write one pattern with its own weights"))
@@ -317,7 +315,7 @@ def shape_hint(pattern: Pattern, weights: Shape, shape: Shape, source: Populatio
     if kind.dims and len(shape) != kind.dims + 1:
         axes = "[channels, length]" if kind.dims == 1 else "[channels, height, width]"
         return f"give '{source.name}' the shape {axes}" if shape == source.shape else f"what comes before it must make {axes}"
-    if "groups" in pattern.options and len(weights) == kind.dims + 2 and weights[1] and weights[1] != shape[0]:
+    if "groups" in pattern.options and len(weights) == kind.dims + 2 and weights[1]:
         groups, rest = divmod(shape[0], weights[1])
         if groups and not rest and weights[0] % groups == 0 and groups != pattern.options["groups"][0]:
             return f"'groups: {groups}' would fit the weights"
