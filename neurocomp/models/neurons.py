@@ -271,6 +271,8 @@ for _model in (
     IntegrateAndFire("li", "non-spiking leaky integrator, a readout", leaky=True, has_current=False, fires=False),
     IntegrateAndFire("i", "non-spiking integrator without leak, a readout", leaky=False, has_current=False, fires=False),
     IntegrateAndFire("cuba_li", "non-spiking leaky integrator with an exponential synaptic current", True, True, False),
-    IntegrateAndFire("ternary_lif", "cuba_lif with two thresholds that sends 1 above and -1 below", True, True, True, signed=True),
+    IntegrateAndFire(
+        "ternary_lif", "cuba_lif with two thresholds that sends 1 above and -1 below", True, True, True, signed=True
+    ),
 ):
     NEURON_MODELS.register(_model.name, _model)

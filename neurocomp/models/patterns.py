@@ -522,14 +522,16 @@ def _shape_problem(kind: str, dims: int, source: Shape, target: Shape) -> str | 
     for what, shape in (("source", source), ("target", target)):
         if len(shape) != dims + 1:
             axes = "(channels, length)" if dims == 1 else "(channels, height, width)"
-            return f"{kind} joins shapes {axes}; the {what} has the shape {shape}"
+            return f"{kind} joins shapes {axes}; its {what} has the shape {shape}"
     return None
 
 
 def _extent_problem(kind: str, geometry: Geometry, source: Shape, target: Shape) -> str | None:
     extents = geometry.output(source[1:])
     if min(extents) < 1:
-        return f"{kind}: a window of {geometry.kernel} does not fit into {source[1:]} with a padding of {geometry.padding}"
+        wide = "" if set(geometry.dilation) == {1} else f" with a dilation of {geometry.dilation}"
+        padded = "" if not any(geometry.padding) else f" with a padding of {geometry.padding}"
+        return f"{kind}: a window of {geometry.kernel}{wide} does not fit into {source[1:]}{padded}"
     if extents != target[1:]:
         return f"{kind} makes {extents} of {source[1:]}; the target has {target[1:]} behind its channels"
     return None
@@ -556,7 +558,8 @@ class Conv:
         problem = _shape_problem(self.kind, self.dims, source, target)
         groups = pattern.options["groups"][0]
         if problem is None and (source[0] % groups or target[0] % groups):
-            problem = f"{groups} groups do not divide {source[0]} channels of the source and {target[0]} of the target"
+            ends = f"{source[0]} channels of the source and {target[0]} of the target"
+            problem = f"{self.kind}: {groups} groups do not divide both {ends}"
         return problem or _extent_problem(self.kind, self.geometry(pattern), source, target)
 
     def output_shape(self, pattern: Pattern, source: Shape, weights: Shape) -> Shape | None:
@@ -676,7 +679,7 @@ class Pool:
         problem = _shape_problem(self.kind, self.dims, source, target)
         padding, kernel = pattern.options["padding"], pattern.options["kernel"]
         if problem is None and any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-            problem = f"the padding {padding} is more than half of the kernel {kernel}"
+            problem = f"{self.kind}: the padding {padding} is more than half of the kernel {kernel}"
         if problem is None and source[0] != target[0]:
             problem = f"{self.kind} keeps the {source[0]} channels of the source; the target has {target[0]}"
         return problem or _extent_problem(self.kind, self.geometry(pattern), source, target)

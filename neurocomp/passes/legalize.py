@@ -1,8 +1,8 @@
 """Legalize: a network in the language's own terms becomes one of single patterns, Network to Network.
 
 Chains of linear patterns fold into one pattern where that is exact: pools are convolutions with one group per channel, a
-convolution of a convolution is one whose window is the two together, whatever passes a dense is dense. Else they are written out
-as sparse up to a size, and refused beyond it. A maximum is not linear: it stays in front of the pattern.
+convolution of a convolution is one whose window is the two together, whatever passes a dense is dense. Else they are written
+out as sparse up to a size, and refused beyond it. A maximum is not linear: it stays in front of the pattern.
 """
 
 from __future__ import annotations
