@@ -128,10 +128,11 @@ class HardwareSpec:
     native: Mapping[str, tuple[str, ...]]
     """Per semantic axis the values that the chip has natively."""
     synapse_cost: str
-    """Which published formula gives the words of a core's synapse memory: ``nxtf`` or ``nengo_loihi``."""
+    """Which published formula gives the words of a core's synapse memory: ``nxtf`` or ``nengo_loihi``; or ``weights``."""
     costs: Mapping[str, Mapping[str, Sourced]]
     """Cost source -> event -> joules (or watts, for ``static_power_per_chip``)."""
     default_costs: str
+    """The source that reports use unless they are told otherwise; empty where the spec states no costs."""
     sources: Mapping[str, str]
     """Source key -> full reference."""
     text: str
@@ -139,6 +140,13 @@ class HardwareSpec:
     file: str
     extensions: tuple[str, ...] = ()
     """What simulations of the chip can do beyond it, if it is allowed by name and printed as not on this chip."""
+    hop_ticks: int = 1
+    """Ticks that a spike takes at least from neuron to neuron; 0 on what is no chip."""
+
+    @property
+    def stores_rows(self) -> bool:
+        """Whether cores store rows of synapses by a published formula; else the weights of projections as they are."""
+        return self.synapse_cost in SYNAPSE_COSTS
 
     def limit(self, name: str) -> int:
         """Return a limit as an integer."""
@@ -180,6 +188,8 @@ COSTS: tuple[str, ...] = (
     "static_power_per_chip",
 )
 SYNAPSE_COSTS = ("nxtf", "nengo_loihi")
+WEIGHTS_ALONE = "weights"
+"""The ``synapse_cost`` of a target that is no chip: the bytes of the stored weights, and no rows."""
 AXES: dict[str, tuple[str, ...]] = {
     "input": ("delta", "current"),
     "threshold_on": ("new", "old"),
@@ -250,8 +260,8 @@ class _SpecReader:
             "mesh",
             "native",
         )
-        known += ("synapse_cost", "costs", "default_costs")
-        self.keys((), root, known, known)
+        known += ("synapse_cost",)
+        self.keys((), root, (*known, "costs", "default_costs", "hop_ticks"), known)
         if "neurocomp_spec" in root and (root["neurocomp_spec"] != 1 or root["neurocomp_spec"] is True):
             self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
         sources = self.mapping((), "sources")
@@ -268,7 +278,8 @@ class _SpecReader:
             for name in self.section("mesh", ("tiles_x", "tiles_y", "cores_per_tile"))
         }
         native = self.native()
-        synapse_cost = self.choice("synapse_cost", SYNAPSE_COSTS)
+        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
+        hop_ticks = self.hop_ticks(synapse_cost)
         costs: dict[str, dict[str, Sourced]] = {}
         for name, table in self.mapping((), "costs").items():
             path = ("costs", name)
@@ -277,7 +288,7 @@ class _SpecReader:
                 continue
             self.keys(path, table, COSTS, ())
             costs[name] = {event: self.sourced((*path, event)) for event in table if event in COSTS}
-        default_costs = self.choice("default_costs", tuple(costs))
+        default_costs = self.choice("default_costs", tuple(costs)) if costs or "default_costs" in root else ""
         if not self.problems:
             mesh = Mesh(*(int(mesh_values[n].value) for n in ("tiles_x", "tiles_y", "cores_per_tile")))
             tiles = mesh.tiles_x * mesh.tiles_y * mesh.cores_per_tile
@@ -294,7 +305,7 @@ class _SpecReader:
             raise SpecError(self.problems)
         return HardwareSpec(
             str(root["name"]), str(root["title"]), str(root["backend"]), number_format, limits, mesh, native,
-            synapse_cost, costs, default_costs, self.sources, self.text, self.file,
+            synapse_cost, costs, default_costs, self.sources, self.text, self.file, hop_ticks=hop_ticks,
         )  # fmt: skip
 
     def bad(self, path: tuple[str | int, ...], message: str, hint: str | None) -> None:
@@ -387,6 +398,16 @@ class _SpecReader:
             else:
                 values[name] = number
         return NumberFormat(**values)
+
+    def hop_ticks(self, synapse_cost: str) -> int:
+        value = self.document.value.get("hop_ticks", 1)
+        if isinstance(value, bool) or value not in (0, 1):
+            self.bad(("hop_ticks",), f"{value!r} is neither 0 nor 1", None)
+        elif (value == 0) != (synapse_cost == WEIGHTS_ALONE):
+            message = f"{value} does not go with 'synapse_cost: {synapse_cost}'"
+            hint = f"a chip has 1 and a formula; what is no chip has 0 and '{WEIGHTS_ALONE}'"
+            self.bad(("hop_ticks",) if "hop_ticks" in self.document.value else ("synapse_cost",), message, hint)
+        return int(value == 1)
 
     def native(self) -> dict[str, tuple[str, ...]]:
         table = self.mapping((), "native")

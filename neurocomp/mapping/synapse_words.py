@@ -214,7 +214,12 @@ def members_of(mapped: MappedNetwork, core: int) -> Members:
 
 
 def words_by_formula(mapped: MappedNetwork, spec: HardwareSpec) -> dict[str, int]:
-    """Return the words of all cores by each published formula; the spec's ``synapse_cost`` says which binds."""
+    """Return the words of all cores by each published formula; the spec's ``synapse_cost`` says which binds.
+
+    A target without rows of synapses has the words of its weights alone.
+    """
+    if not spec.stores_rows:
+        return {spec.synapse_cost: sum(core.synapse_words for core in mapped.cores)}
     network = mapped.lowered.network
     rows = [rows_of_core(network, members_of(mapped, core), spec) for core in range(len(mapped.cores))]
     return {formula: sum(r.words_by(formula) for r in rows) for formula in SYNAPSE_COSTS}

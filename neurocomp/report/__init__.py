@@ -32,9 +32,12 @@ class Report:
         return self.counts.ticks - self.mapped.lowered.largest_lag
 
     def as_json(self) -> dict[str, Any]:
-        """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample."""
+        """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample.
+
+        Joules are null where the target has no costs.
+        """
         counts, samples = self.counts, self.counts.samples
-        totals = counts.totals()
+        totals, total = counts.totals(), self.energy.total.as_json() if self.energy.is_priced else None
         mapped = self.mapped
         return {
             "schema": 1,
@@ -47,11 +50,11 @@ class Report:
             "timestep_s": self.network.timestep,
             "accuracy": {"fixed": self.accuracy},
             "counts": totals,
-            "energy_j": self.energy.total.as_json(),
+            "energy_j": total,
             "energy": self.energy.as_json(),
             "per_sample": {
                 "counts": {name: value if name == "sops_per_spike" else value / samples for name, value in totals.items()},
-                "energy_j": {name: value / samples for name, value in self.energy.total.as_json().items()},
+                "energy_j": total and {name: value / samples for name, value in total.items()},
             },
             "per_population": {name: dict(entry) for name, entry in counts.per_population.items()},
             "per_projection": {name: dict(entry) for name, entry in counts.per_projection.items()},

@@ -313,6 +313,9 @@ def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
     def joules(interval: Interval) -> tuple[str, ...]:
         return tuple(si(value / samples, "J") for value in (interval.low, interval.nominal, interval.high))
 
+    if not energy.is_priced:
+        yield Text("unpriced: this target has no costs")
+        return
     rows = [(line.event, number(line.count / samples), *joules(line.energy)) for line in energy.lines]
     parts = [(name, "", *joules(part)) for name, part in energy.parts.items() if part is not None and name != "static"]
     found = table(("event", "count", "low", "nominal", "high"), [*rows, [""] * 5, *parts])
