@@ -261,7 +261,8 @@ class _SpecReader:
             "native",
         )
         known += ("synapse_cost",)
-        self.keys((), root, (*known, "costs", "default_costs", "hop_ticks"), known)
+        priced = ("costs", "default_costs") if "costs" in root or "default_costs" in root else ()
+        self.keys((), root, (*known, "costs", "default_costs", "hop_ticks"), (*known, *priced))
         if "neurocomp_spec" in root and (root["neurocomp_spec"] != 1 or root["neurocomp_spec"] is True):
             self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
         sources = self.mapping((), "sources")
@@ -288,7 +289,7 @@ class _SpecReader:
                 continue
             self.keys(path, table, COSTS, ())
             costs[name] = {event: self.sourced((*path, event)) for event in table if event in COSTS}
-        default_costs = self.choice("default_costs", tuple(costs)) if costs or "default_costs" in root else ""
+        default_costs = self.choice("default_costs", tuple(costs)) if "costs" in root else ""
         if not self.problems:
             mesh = Mesh(*(int(mesh_values[n].value) for n in ("tiles_x", "tiles_y", "cores_per_tile")))
             tiles = mesh.tiles_x * mesh.tiles_y * mesh.cores_per_tile
