@@ -81,7 +81,7 @@ class Artifact:
         self.network.verify()
         self.quantized.verify()
         delays = {q.name: q.delay for q in self.quantized.network.projections}
-        self.lowered.verify(delays, self.spec.limit("delay"))
+        self.lowered.verify(delays, self.spec.limit("delay"), self.spec.hop_ticks)
         self.mapped.verify(self.spec)
         self.program.verify()
         self._verify_links()

@@ -8,6 +8,7 @@ import click
 
 from neurocomp.cli.command import Command
 from neurocomp.cli.output import Output
+from neurocomp.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from neurocomp.hardware import HardwareSpec
@@ -37,8 +38,13 @@ def command(output: Output) -> None:
 def _document(spec: HardwareSpec) -> dict[str, Any]:
     from neurocomp import registry
 
+    backend = registry.backend(spec.backend)
     engines: dict[str, str | None] = {"reference": None, "chip": None}
-    engines |= {witness.name: witness.unavailable() for witness in registry.backend(spec.backend).witnesses}
+    try:
+        backend.chip_simulator()
+    except EngineUnavailable as error:
+        engines["chip"] = error.diagnostics[0].message.removeprefix("engine 'chip' is not available: ")
+    engines |= {witness.name: witness.unavailable() for witness in backend.witnesses}
     limit = spec.limit
     return {
         "name": spec.name,
@@ -71,6 +77,7 @@ def _print(found: list[dict[str, Any]], output: Output) -> None:
         memory = f"{entry['synapse_memory_bytes_per_core'] // 1024:,} KiB of synapse memory"
         available = [name for name, engine in entry["engines"].items() if engine["available"]]
         missing = [(f"without {name}", engine["reason"]) for name, engine in entry["engines"].items() if engine["reason"]]
+        costs = ", ".join(f"{name} (default)" if name == entry["default_costs"] else name for name in entry["costs"])
         output.show(
             *([Text()] if index else []),
             Text(entry["name"], "bold"),

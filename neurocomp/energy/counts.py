@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.mapping.synapse_words import members_of, rows_of_core
+from neurocomp.models.patterns import PATTERNS, size_of
 
 IntArray = NDArray[np.int64]
 
@@ -103,15 +105,18 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
             per_core["spikes"][index] += fired[name][:, :, here].sum(axis=2)
     routes = {(r.source, r.target): r for r in mapped.routes}
     for index, core in enumerate(mapped.cores):
-        rows = rows_of_core(network, members_of(mapped, index), spec)
+        rows = rows_of_core(network, members_of(mapped, index), spec) if spec.stores_rows else None
+        if rows is None:
+            _count_weights(per_core, mapped, index, fired)
         for population in np.unique(core.axon_population):
             name = names[population]
             here = core.axon_population == population
             neurons = core.axon_neuron[here]
             spikes = fired[name][:, :, neurons].astype(np.float64)
-            # Sums of integers far below 2**53: exact in float64.
-            per_core["synaptic_events"][index] += np.rint(spikes @ rows.axon_synapses[here]).astype(np.int64)
-            per_core["sops"][index] += np.rint(spikes @ rows.axon_sops[here]).astype(np.int64)
+            if rows is not None:
+                # Sums of integers far below 2**53: exact in float64.
+                per_core["synaptic_events"][index] += np.rint(spikes @ rows.axon_synapses[here]).astype(np.int64)
+                per_core["sops"][index] += np.rint(spikes @ rows.axon_sops[here]).astype(np.int64)
             if network.populations[name].is_input:
                 per_core["host_packets"][index] += spikes.sum(axis=2).astype(np.int64)
                 continue
@@ -127,6 +132,37 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
         samples, ticks, per_core, _per_population(mapped, fired, active, ticks), _per_projection(trace, mapped, fired),
         hops_x, hops_y, crossings, mapped.chips,
     )  # fmt: skip
+
+
+def _sent(network: IntegerNetwork, q: IntegerProjection, fired: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return whether each source of a projection's pattern sends, (samples, ticks, n): the neurons, or what a maximum makes."""
+    spikes = fired[q.source]
+    if q.pool is None:
+        return spikes
+    source, pooled = network.populations[q.source].shape, network.shapes(q)[0]
+    flat = spikes.reshape(-1, spikes.shape[2]).astype(np.float32)
+    found = PATTERNS[q.pool.kind].forward(q.pool, np.float32(1.0), flat, source, pooled)
+    return np.asarray(found.reshape(*spikes.shape[:2], -1) != 0)
+
+
+def _fan_out(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray | None = None) -> tuple[IntArray, IntArray]:
+    """Return how many synapses, and how many of weight other than 0, each source of the pattern has (onto some neurons)."""
+    synapses = network.synapses(q, neurons)
+    n_source = size_of(network.shapes(q)[0])
+    every = np.bincount(synapses.source, minlength=n_source)
+    return every, np.bincount(synapses.source, q.mantissa.ravel()[synapses.slot] != 0, n_source).astype(np.int64)
+
+
+def _count_weights(
+    per_core: Mapping[str, IntArray], mapped: MappedNetwork, core: int, fired: Mapping[str, NDArray[Any]]
+) -> None:
+    """Count spikes at the synapses of a core that stores no rows: every synapse of a pattern is one that is stored."""
+    network = mapped.lowered.network
+    for q in network.projections:
+        sent = _sent(network, q, fired).astype(np.float64)
+        counted = _fan_out(network, q, np.flatnonzero(mapped.placements[q.target].core == core))
+        for event, fan_out in zip(("synaptic_events", "sops"), counted, strict=True):
+            per_core[event][core] += np.rint(sent @ fan_out).astype(np.int64)
 
 
 def _per_population(
@@ -150,14 +186,12 @@ def _per_projection(trace: Trace, mapped: MappedNetwork, fired: Mapping[str, NDA
     network = mapped.lowered.network
     result: dict[str, dict[str, int]] = {}
     for q in network.projections:
-        synapses = network.synapses(q)
-        nonzero = q.mantissa.ravel()[synapses.slot] != 0
-        fan_out = np.bincount(synapses.source, nonzero, network.populations[q.source].size).astype(np.int64)
-        spikes = fired[q.source].sum(axis=(0, 1)).astype(np.int64)
+        every, nonzero = _fan_out(network, q)
+        synapses = int(every.sum())
         result[q.name] = {
-            "synapses": len(synapses.source),
-            "sops": int(spikes @ fan_out),
-            "sops_dense": len(synapses.source) * trace.ticks * fired[q.source].shape[0],
-            "source_spikes": int(spikes.sum()),
+            "synapses": synapses,
+            "sops": int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero),
+            "sops_dense": synapses * trace.ticks * fired[q.source].shape[0],
+            "source_spikes": int(fired[q.source].sum()),
         }
     return result

@@ -218,7 +218,12 @@ def members_of(mapped: MappedNetwork, core: int) -> Members:
 
 
 def words_by_formula(mapped: MappedNetwork, spec: HardwareSpec) -> dict[str, int]:
-    """Return the words of all cores by each published formula; the spec's ``synapse_cost`` says which binds."""
+    """Return the words of all cores by each published formula; the spec's ``synapse_cost`` says which binds.
+
+    A target without rows of synapses has the words of its weights alone.
+    """
+    if not spec.stores_rows:
+        return {spec.synapse_cost: sum(core.synapse_words for core in mapped.cores)}
     words = dict.fromkeys(SYNAPSE_COSTS, 0)
     for core in range(len(mapped.cores)):
         rows = rows_of_core(mapped.lowered.network, members_of(mapped, core), spec)
