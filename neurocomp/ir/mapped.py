@@ -84,7 +84,6 @@ class MappedNetwork:
             if not truth:
                 raise broken_invariant("map", what)
 
-        network = self.lowered.network
         places = {(c.chip, c.core) for c in self.cores}
         claim(len(places) == len(self.cores), "no core is used twice")
         claim(

@@ -78,7 +78,7 @@ class Slice:
         return self.size * self.piece.population.compartments
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _OpenCore:
     """A core that is being filled."""
 
@@ -222,7 +222,7 @@ class _Mapper:
                 continue
             alone = name in apart and name != begun
             begun = name
-            if name not in apart and self._on_earlier_core(open_cores[-MOST_OPEN_CORES:], open_cores, piece, caps):
+            if name not in apart and self._on_earlier_core(open_cores, piece, caps):
                 continue
             start = guess = 0
             while start < piece.size:
@@ -258,18 +258,15 @@ class _Mapper:
             and len(core.decays | piece.decays) <= self.spec.limit("decay_profiles")
         )  # fmt: skip
 
-    def _on_earlier_core(
-        self, candidates: Sequence[_OpenCore], open_cores: list[_OpenCore], piece: Piece, caps: Mapping[str, int]
-    ) -> bool:
-        """Put a whole piece on the first earlier core that can hold it; one that cannot though profiles fit is closed."""
-        name = piece.population.name
-        for core in candidates:
-            if not self._admits(core, piece):
+    def _on_earlier_core(self, open_cores: list[_OpenCore], piece: Piece, caps: Mapping[str, int]) -> bool:
+        """Put a whole piece on the first open core that holds it; one that is too full for it, axons or synapses, is closed."""
+        name, whole = piece.population.name, Slice(piece, 0, piece.size)
+        for core in open_cores[-MOST_OPEN_CORES:]:
+            if not self._admits(core, piece) or core.compartments + whole.compartments > self.spec.limit("neurons"):
                 continue
-            whole = Slice(piece, 0, piece.size)
-            fits = core.compartments + whole.compartments <= self.spec.limit("neurons")
-            fits = fits and core.neurons_of(name) + piece.size <= caps.get(name, piece.size + core.neurons_of(name))
-            if fits and self.use([*core.slices, whole]).broken is None:
+            if name in caps and core.neurons_of(name) + piece.size > caps[name]:
+                continue
+            if self.use([*core.slices, whole]).broken is None:
                 core.add(whole)
                 return True
             open_cores.remove(core)
@@ -298,22 +295,21 @@ class _Mapper:
         much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or could
         grow.
         """
-        fits, fails, step, misses = 0, max(room, 0) // unit + 1, 1, 0
-        bounded = False
+        fits, fails, step, failures = 0, max(room, 0) // unit + 1, 1, 0
         count = (min(guess, room) if guess else self._estimate(core, piece, start, room)) // unit
         while fails - fits > 1:
             count = min(max(count, fits + 1), fails - 1)
             use = self.use([*core.slices, Slice(piece, start, start + count * unit)])
             if use.broken is None:
                 fits = count
-                grown = min(4 * count, min((count * use.limits[n] // max(use.needs[n], 1) for n in use.needs), default=4 * count))
+                grown = min([4 * count, *(count * use.limits[name] // max(n, 1) for name, n in use.needs.items())])
                 if guess and grown < fits + max(1, fits // WORTH_GROWING):
                     break
-                count, step = (fits + fails) // 2 if bounded else max(grown, fits + step), 2 * step
+                count, step = max(grown, fits + step) if not failures else (fits + fails) // 2, 2 * step
             else:
-                fails, bounded, misses = count, True, misses + 1
-                count = count * use.limits[use.broken] // max(use.needs[use.broken], 1)
-                if misses > 2 or not fits < count < fails:
+                fails, failures = count, failures + 1
+                count = count * use.limits[use.broken] // use.needs[use.broken]
+                if failures > 2 or not fits < count < fails:
                     count = (fits + fails) // 2
         return fits * unit
 
@@ -469,8 +465,10 @@ def _output_overflow(
     result: dict[str, tuple[int, int]] = {}
     limit = spec.limit("output_axons")
     for core in cores:
-        of = {name: np.concatenate([fan_out[name][s.neurons] for s in core.slices if s.population == name])
-              for name in dict.fromkeys(s.population for s in core.slices)}  # fmt: skip
+        of = {
+            name: np.concatenate([fan_out[name][s.neurons] for s in core.slices if s.population == name])
+            for name in dict.fromkeys(s.population for s in core.slices)
+        }
         if sum(int(values.sum()) for values in of.values()) <= limit:
             continue
         worst = max(of, key=lambda name: int(of[name].max()))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted, to_field
 from neurocomp.hardware import MOST_DELAY_BITS, SYNAPSE_COSTS, HardwareSpec
-from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.mapped import MappedNetwork, by_core
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, SignMode, weight_shift
 from neurocomp.models.patterns import PATTERNS, Conv, Dense, Pattern, Sparse, size_of
 
@@ -181,7 +181,8 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
     """Return the rows that a core with these neurons stores; time and memory grow with the synapses onto these neurons alone.
 
     For each row and projection the cheaper of two layouts is taken, a dense run on ties: a run from the first to the last
-    compartment that the row reaches, or an index per synapse whose weight is not zero. Indices of a row count from its smallest
+    compartment that the row reaches, unless reset compartments lie between, or an index per synapse whose weight is not zero.
+    Indices of a row count from its smallest
     compartment, the base of its axons; rows that are then equal are stored once.
 
     Args:
@@ -191,6 +192,11 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
     """
     width = {name: network.populations[name].compartments for name, _, _ in members}
     compartments = max((int(slots.max()) + width[name] for name, _, slots in members if len(slots)), default=0)
+    no_neuron = np.zeros(compartments, np.int64)
+    for name, _, slots in members:
+        for behind in range(1, width[name]):
+            no_neuron[slots + behind] = 1
+    before = running_sum(no_neuron)
     per_entry = min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS)
     index_bits = index_bits_of(compartments)
     position = {name: index for index, name in enumerate(network.populations)}
@@ -202,7 +208,7 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
             found = _incoming(network, q, *here[q.target])
             if found.source.size:
                 place = position[q.source], order
-                parts.append(_blocks(q, found, place, index_bits, formats, spec.synapse_cost, per_entry))
+                parts.append(_blocks(q, found, place, index_bits, before, formats, spec.synapse_cost, per_entry))
     return _assemble(parts, tuple(formats), spec.synapse_cost, per_entry, compartments)
 
 
@@ -217,6 +223,17 @@ def members_of(mapped: MappedNetwork, core: int) -> Members:
     return members
 
 
+def members_by_core(mapped: MappedNetwork) -> list[Members]:
+    """Return what `members_of` returns for every core, in one pass over the neurons."""
+    result: list[list[tuple[str, IntArray, IntArray]]] = [[] for _ in mapped.cores]
+    for name in mapped.population_names:
+        if name in mapped.placements:
+            place = mapped.placements[name]
+            for core, neurons in by_core(place.core):
+                result[core].append((name, neurons, place.slot[neurons]))
+    return list(result)
+
+
 def words_by_formula(mapped: MappedNetwork, spec: HardwareSpec) -> dict[str, int]:
     """Return the words of all cores by each published formula; the spec's ``synapse_cost`` says which binds.
 
@@ -225,16 +242,16 @@ def words_by_formula(mapped: MappedNetwork, spec: HardwareSpec) -> dict[str, int
     if not spec.stores_rows:
         return {spec.synapse_cost: sum(core.synapse_words for core in mapped.cores)}
     words = dict.fromkeys(SYNAPSE_COSTS, 0)
-    for core in range(len(mapped.cores)):
-        rows = rows_of_core(mapped.lowered.network, members_of(mapped, core), spec)
+    for members in members_by_core(mapped):
+        rows = rows_of_core(mapped.lowered.network, members, spec)
         for formula in words:
             words[formula] += rows.words_by(formula)
     return words
 
 
 def nonzero_fan_out(network: IntegerNetwork, q: IntegerProjection) -> IntArray:
-    """Return how many synapses whose weight is not zero each source neuron of a projection has, (n_source,)."""
-    result = np.zeros(network.populations[q.source].size, np.int64)
+    """Return how many synapses whose weight is not zero each source of a projection's pattern has, (n_source,)."""
+    result = np.zeros(size_of(network.shapes(q)[0]), np.int64)
     ends = running_sum(network.synapse_counts(q))
     start, size = 0, len(ends) - 1
     while start < size:
@@ -399,9 +416,11 @@ def _stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> 
     kind = np.iinfo(mantissa.dtype)
     if shift == 0 and mantissa.dtype.itemsize == 1 and low <= kind.min and kind.max <= high:
         return np.ascontiguousarray(mantissa).view(np.uint8)
-    values = mantissa.astype(np.int32)
-    stored = np.asarray(shifted(values, shift))
-    if stored.size and not (low <= int(stored.min()) <= int(stored.max()) <= high and (shifted(stored, -shift) == values).all()):
+    values = mantissa.astype(np.int64)
+    stored = shifted(values, shift)
+    if stored.size and not (
+        low <= int(stored.min()) <= int(stored.max()) <= high and (shifted(stored, -shift) == values).all()
+    ):
         raise broken_invariant("map", f"the weights of '{q.name}' are whole numbers of {weight_bits} bits")
     return to_field(stored, weight_bits).astype(np.uint8)
 
@@ -418,16 +437,18 @@ def _blocks(
     found: _Incoming,
     place: tuple[int, int],
     index_bits: int,
+    no_neurons: IntArray,
     formats: dict[RowFormat, int],
     formula: str,
     per_entry: int,
 ) -> _Blocks:
     """Choose dense or sparse for each source and lay its synapses out.
 
-    ``place`` is the position of the source's population and of the projection in the network.
+    ``place`` is the position of the source's population and of the projection in the network; ``no_neurons`` how many of the
+    first 0, 1, … compartments are none.
     """
     population, order = place
-    copies, rows = found.source.shape
+    copies = len(found.source)
     weight_bits = field_width(q.weight_bits, WEIGHT_BITS)
     weight, delay = _stored_weights(q, found.mantissa, weight_bits), _stored_delays(q, found.delay)
     delay_bits = field_width(int(delay.max(initial=0)).bit_length(), DELAY_BITS)
@@ -437,7 +458,7 @@ def _blocks(
     repeated = np.zeros(len(slot), np.bool_)
     repeated[1:] = slot[1:] == slot[:-1]
     repeated[first] = False
-    single = ~np.logical_or.reduceat(repeated, first)
+    run = ~np.logical_or.reduceat(repeated, first) & (no_neurons[slot[last]] == no_neurons[slot[first]])
 
     common = q.sign_mode, weight_bits, q.exponent, delay_bits, index_bits
     layouts = RowFormat(*common, sparse=False), RowFormat(*common, sparse=True)
@@ -445,7 +466,7 @@ def _blocks(
     for layout, n in zip(layouts, (n_dense, n_sparse), strict=True):
         bits = np.array(layout.synapse_bits), np.array(layout.header_bits)
         costs.append(nxtf_bits(n, *bits, per_entry) if formula == "nxtf" else nengo_loihi_bits(n, *bits))
-    dense = single & (costs[0] <= costs[1])
+    dense = run & (costs[0] <= costs[1])
     count = np.where(dense, n_dense, n_sparse)
 
     if (count == n_stored).all():  # runs without gaps, lists without zeros: the arrays are what is stored
@@ -506,7 +527,9 @@ def _assemble(
     index = index - np.repeat(base[owner], count)
     content = (index << 16) | (weight.astype(np.int64) << 8) | delay
 
-    lists = _Lists(running_sum(np.bincount(owner[blocks], minlength=len(keys))), form[blocks], begin[blocks], count[blocks], content)
+    lists = _Lists(
+        running_sum(np.bincount(owner[blocks], minlength=len(keys))), form[blocks], begin[blocks], count[blocks], content
+    )
     axon_row, chosen = lists.distinct()
     n_blocks = np.diff(lists.start)[chosen]
     kept = blocks[_ranges(lists.start[chosen], n_blocks)]
@@ -582,7 +605,8 @@ class _Lists:
     def distinct_by_content(self) -> tuple[IntArray, IntArray]:
         """Do what `distinct` does, row by row: where two contents share a digest."""
         seen: dict[tuple[tuple[int, bytes], ...], int] = {}
-        number, chosen = np.zeros(len(self.start) - 1, np.int64), []
+        number = np.zeros(len(self.start) - 1, np.int64)
+        chosen: list[int] = []
         for row in range(len(number)):
             blocks = range(int(self.start[row]), int(self.start[row + 1]))
             content = tuple(
@@ -599,4 +623,4 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z = values * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    return np.asarray(z ^ (z >> np.uint64(31)))
