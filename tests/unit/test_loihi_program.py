@@ -18,7 +18,7 @@ from neurocomp.ir.mapped import Core, MappedNetwork, Placement
 from neurocomp.ir.program import CoreTables, CurrentSymbol, Program
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.text import program_text
-from neurocomp.ir.trace import Trace
+from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.mapper import map_network
 from neurocomp.mapping.synapse_words import rows_of_core
 from neurocomp.models.patterns import Pattern
@@ -27,6 +27,7 @@ from neurocomp_loihi import formats as fm
 from neurocomp_loihi.chip import ChipSimulation
 from neurocomp_loihi.emit import emit, utilization
 from neurocomp_loihi.inject import KINDS, inject
+from neurocomp_reference import ReferenceSimulator
 
 LOIHI = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
 LOIHI_2 = replace(LOIHI, name="loihi2", native={**LOIHI.native, "reset": ("zero", "subtract", "none")})
@@ -217,6 +218,17 @@ def test_refractory_by_hand() -> None:
     assert trace.spikes["a"][0, :, 0].tolist() == [0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0]
     assert trace.u["a"][0, 1:, 0].tolist() == [640] * 11
     assert_equals_told(net, program, spikes)
+
+
+def test_a_held_potential_does_not_overflow() -> None:
+    """It saturates and spikes in ticks 0 and 4; what would have been added in between is added to nothing."""
+    net = network(
+        [population("a", 1, {"bias_mant": 4095, "bias_exp": 7, "v_init": 2**23 - 1}, reset="none", refractory=3)], [], 6
+    )
+    trace = assert_equals_told(net, program_of(net, [["a"]]), {})
+
+    assert trace.spikes["a"][0, :, 0].tolist() == [1, 0, 0, 0, 1, 0]
+    assert trace.events == (Event("a", "v", 2, 0, 0, 0),)
 
 
 def test_decay_profiles_differ_in_refractory_ticks() -> None:
@@ -421,6 +433,22 @@ def test_sums_of_values_are_exact_beyond_float64(size: int) -> None:
     assert not trace.events
 
 
+def test_u_is_right_where_the_words_of_lava_wrap() -> None:
+    """A sum of values beyond 32 bits wraps in the reference, as in Lava; before its overflow u is such a word anyway."""
+    rng = np.random.default_rng(5)
+    net = network(
+        [feed("x", 30), population("a", 9, {"vth": 131071, "du": 10})],
+        [projection("x", "a", rng.integers(-100, 127, (9, 30)) * 2, exponent=3, binary=False)],
+        6,
+    )
+    stimulus = {"x": rng.integers(-(2**31), 2**31, (2, 6, 30))}
+    a, b = ChipSimulation().run(program_of(net, [["a"]]), stimulus), ReferenceSimulator().run(net, stimulus)
+
+    assert np.array_equal(a.u["a"], b.u["a"])
+    assert np.array_equal(a.v["a"], b.v["a"])
+    assert {event.register for event in a.events} >= {"accumulator", "u"}
+
+
 def test_two_messages_of_opposite_values_to_one_axon() -> None:
     """Their sum is 0, and yet both arrive."""
     net, stimulus = ternary_net()
@@ -541,7 +569,8 @@ def random_case(seed: int) -> tuple[IntegerNetwork, Program, dict[str, Any]]:
         lag[name] = index
         kind: Kind = rng.choice(["zero", "subtract", "pair", "none"])
         parameters: dict[str, Any] = {
-            "du": rng.choice([4095, 4095, 1000, 0]), "dv": rng.choice([0, 128, 4095]), "vth": rng.choice([10, 30, 31, 50, 100, 115], size),
+            "du": rng.choice([4095, 4095, 1000, 0]), "dv": rng.choice([0, 128, 4095]),
+            "vth": rng.choice([10, 30, 31, 50, 100, 115], size),
             "bias_mant": rng.integers(-40, 90, size) * int(rng.integers(0, 2)), "bias_exp": rng.integers(0, 6),
             "u_init": rng.integers(-999, 1000, size), "v_init": rng.integers(-3000, 3000, size),
         }  # fmt: skip
@@ -683,8 +712,8 @@ def test_an_injection_changes_one_synapse_of_one_axon_of_a_shared_row(kind: str)
         same = [name for name, a, b in zip(("target", "weight", "delay"), removed[0], added[0], strict=True) if a == b]
         assert kind not in same
         assert len(same) == 2
-        bases = [fm.records_of(p.cores[0], "input_axons")["base"] for p in (program, after)]
-        moved += not np.array_equal(*bases)
+        old, new = (fm.records_of(p.cores[0], "input_axons")["base"] for p in (program, after))
+        moved += not np.array_equal(old, new)
     assert (moved > 0) == (kind == "target")
 
 
@@ -754,7 +783,10 @@ def test_a_synapse_can_be_sent_to_a_reset_compartment() -> None:
         (network([population("a", 1, refractory=256)]), LOIHI, "the refractory ticks of 'a' fit their field"),
         (network([population("a", 1, reset_interval=2**32)]), LOIHI, "the reset schedule of 'a' fits its fields"),
         (
-            network([feed("x", 1), population("a", 1)], [projection("x", "a", [[2]]), projection("x", "a", [[4]], binary=False)]),
+            network(
+                [feed("x", 1), population("a", 1)],
+                [projection("x", "a", [[2]]), projection("x", "a", [[4]], binary=False)],
+            ),
             LOIHI_2,
             "'x-a' counts messages as 1 on a core where they carry values",
         ),
