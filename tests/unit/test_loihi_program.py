@@ -20,9 +20,10 @@ from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerPro
 from neurocomp.ir.text import program_text
 from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.mapper import map_network
-from neurocomp.mapping.synapse_words import rows_of_core
+from neurocomp.mapping.synapse_words import CoreRows, rows_of_core
 from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import chip
+from neurocomp_loihi import emit as emission
 from neurocomp_loihi import formats as fm
 from neurocomp_loihi.chip import ChipSimulation
 from neurocomp_loihi.emit import emit, utilization
@@ -809,6 +810,18 @@ def test_what_compartments_cannot_do_is_our_bug(net: IntegerNetwork, spec: Any, 
     cores = [[p.name] for p in net.populations.values() if not p.is_input]
     with pytest.raises(InternalError, match=claim):
         program_of(net, cores, spec=spec)
+
+
+def test_a_synapse_into_a_reset_compartment_is_our_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, _ = relay(reset="subtract", compartments=2)
+
+    def one_further(*arguments: Any) -> CoreRows:
+        rows = rows_of_core(*arguments)
+        return replace(rows, axon_base=rows.axon_base + 1)
+
+    monkeypatch.setattr(emission, "rows_of_core", one_further)
+    with pytest.raises(InternalError, match="no synapse leads to a reset compartment"):
+        program_of(net, [["a"]])
 
 
 def test_messages_count_one_where_only_other_cores_need_values() -> None:
