@@ -164,6 +164,7 @@ def _tables(
     compartments, decays, thresholds = _compartments(network, members)
     for limit, profiles in (("decay_profiles", decays), ("threshold_profiles", thresholds), ("synapse_formats", rows.formats)):
         _claim(len(profiles) <= spec.limit(limit), f"a core has at most {spec.limit(limit)} {limit.replace('_', ' ')}")
+    _claim(not _visits(rows, compartments["role"] == fm.AMOUNT), "no synapse leads to a reset compartment")
     header = _header(network.number_format, len(compartments), rows, payload)
     formats = _formats(rows)
     blocks = fm.Blocks(
@@ -196,6 +197,17 @@ def _tables(
         "resets": _resets(network, members),
     }
     return {name: fm.to_bytes(records[name]) for name in fm.RECORDS}
+
+
+def _visits(rows: CoreRows, compartments: NDArray[np.bool_]) -> bool:
+    """Return whether a row, counted from the base of some of its axons, reaches one of these compartments."""
+    if not compartments.any():
+        return False
+    for row, base in np.unique(np.stack([rows.axon_row, rows.axon_base], axis=1), axis=0).tolist():
+        first, last = rows.block_start[rows.row_start[row : row + 2]]
+        if compartments[base + rows.index[first:last]].any():
+            return True
+    return False
 
 
 def _header(form: NumberFormat, compartments: int, rows: CoreRows, payload: int) -> Array:
