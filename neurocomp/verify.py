@@ -208,7 +208,7 @@ def _logical_models(lowered: LoweredNetwork, models: Mapping[str, str]) -> dict[
     """Return the models by the user's populations; parts of the chip that represent none keep their own names."""
     found = {name: models[r.population] for name, r in lowered.map.items() if r.population in models}
     represented = {r.population for r in lowered.map.values()}
-    return found | {name: model for name, model in models.items() if name not in represented}
+    return {name: model for name, model in models.items() if name not in represented} | found
 
 
 def _first_difference(

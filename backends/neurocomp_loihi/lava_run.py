@@ -100,6 +100,22 @@ class Job:
         return list({id(names): names for names in part.values()}.values())
 
 
+def stock_reset(job: Job, population: dict[str, Any]) -> dict[str, int] | None:
+    """Return the arguments with which Lava's LIFReset clears u and v when it must and never else; None: there are none.
+
+    Its steps count from 1 and its schedule goes through all samples, so it serves where the samples keep it in phase.
+    """
+    interval: int | None = population["reset_interval"]
+    first: int = population["reset_offset"]
+    if job.batched:
+        if interval is not None and not (first == population["lag"] and job.user_ticks % interval == 0):
+            return None
+        interval, first = interval or job.user_ticks, population["lag"]
+    elif interval is None or first >= interval or (job.samples > 1 and job.chip_ticks % interval):
+        return None
+    return {"reset_interval": interval, "reset_offset": (first + 1) % interval}
+
+
 class Network:
     """The Lava processes of one connected part, each with the model that runs it."""
 
@@ -160,7 +176,7 @@ class Network:
         parameters |= {key: job.array(population[name]) for key, name in thresholds.items()}
 
         plain = population["model"] == "stock" and not ternary and current is None
-        reset = self._stock_reset(population) if plain else None
+        reset = stock_reset(job, population) if plain else None
         if not (reset and job.batched):
             parameters |= {"u": job.array(population["u0"]), "v": job.array(population["v0"])}
             course["restarts"] = True
@@ -169,6 +185,9 @@ class Network:
         elif interval is not None:
             course |= {"reset_interval": interval, "reset_offset": population["reset_offset"]}
         process = (TernaryLIF if ternary else LIFReset if reset else LIF)(shape=(n,), **parameters)
+        for key in thresholds if ternary else ():
+            # TernaryLIF declares one threshold for all neurons; its model compares elementwise.
+            getattr(process, key).shape = np.shape(parameters[key]) or (1,)
         if population["model"] == "own":
             model = models.OwnTernaryLif if ternary else models.OwnLif
             process.proc_params["reset"], process.proc_params["refractory"] = population["reset"], population["refractory"]
@@ -179,20 +198,6 @@ class Network:
         process.proc_params["course"] = models.Course(**course)
         self.models[process] = model
         return process
-
-    def _stock_reset(self, population: dict[str, Any]) -> dict[str, int] | None:
-        """Return the arguments with which Lava's LIFReset clears u and v when it must and never else, if there are such.
-
-        Its steps count from 1 and its schedule goes through all samples, so it holds where the samples keep it in phase.
-        """
-        job, interval, first = self.job, population["reset_interval"], population["reset_offset"]
-        if job.batched:
-            if interval is not None and not (first == population["lag"] and job.user_ticks % interval == 0):
-                return None
-            interval, first = interval or job.user_ticks, population["lag"]
-        elif interval is None or first >= interval or (job.samples > 1 and job.chip_ticks % interval):
-            return None
-        return {"reset_interval": interval, "reset_offset": (first + 1) % interval}
 
     def _connection(self, projection: dict[str, Any]) -> None:
         if projection["kind"] == "conv":
