@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from neurocomp.models import patterns
-from neurocomp.models.patterns import PATTERNS, Geometry, Pattern, Shape, expanded, size_of
+from neurocomp.models.patterns import PATTERNS, Geometry, Pattern, Pool, Shape, expanded, size_of
 
 Array = NDArray[Any]
 
@@ -238,3 +238,81 @@ def test_expanded(kind: str, seed: int) -> None:
     assert values.all()
     expected = matrix_of(pattern, weights, source, target)
     np.testing.assert_allclose(matrix_of(sparse, values, source, target), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("source", "extents", "kernel", "stride", "padding", "dilation"),
+    [
+        ((28, 28), (24, 24), (5, 5), (1, 1), (0, 0), (1, 1)),
+        ((28, 28), (14, 14), (3, 3), (2, 2), (1, 1), (1, 1)),
+        ((7, 9), (2, 5), (3, 1), (2, 2), (0, 0), (2, 3)),
+        ((3,), (1,), (3,), (5,), (0,), (1,)),
+        ((3,), (0,), (4,), (1,), (0,), (1,)),
+        ((3, 3), (-1, 3), (3, 1), (1, 1), (0, 0), (2, 1)),
+    ],
+)
+def test_the_output_of_windows(
+    source: Shape, extents: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape
+) -> None:
+    """The sizes that torch documents for Conv2d."""
+    assert Geometry(kernel, stride, padding, dilation).output(source) == extents
+
+
+CONV = Pattern("conv2d", {}, {"kernel": (3, 3), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": (2,)})
+POOL = Pattern("avgpool2d", {}, {"kernel": (2, 2), "stride": (2, 2), "padding": (1, 1)})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "source", "target", "problem"),
+    [
+        (CONV, (4, 5, 5), (2, 3, 3), None),
+        (CONV, (4, 5), (2, 3, 3), "conv2d joins shapes (channels, height, width); its source has the shape (4, 5)"),
+        (CONV, (4, 5, 5), (18,), "conv2d joins shapes (channels, height, width); its target has the shape (18,)"),
+        (CONV, (3, 5, 5), (2, 3, 3), "conv2d: 2 groups do not divide both 3 channels of the source and 2 of the target"),
+        (CONV, (4, 5, 5), (2, 3, 4), "conv2d makes (3, 3) of (5, 5); the target has (3, 4) behind its channels"),
+        (CONV, (4, 2, 5), (2, 3, 3), "conv2d: a window of (3, 3) does not fit into (2, 5)"),
+        (POOL, (4, 4, 4), (4, 3, 3), None),
+        (POOL, (4, 4, 4), (2, 3, 3), "avgpool2d keeps the 4 channels of the source; the target has 2"),
+        (POOL, (4, 4, 4), (4, 2, 2), "avgpool2d makes (3, 3) of (4, 4); the target has (2, 2) behind its channels"),
+        (Pattern("scale"), (4,), (5,), "scale joins populations of one size, not 4 and 5 neurons"),
+        (Pattern("flatten"), (4, 2), (8,), None),
+        (Pattern("flatten"), (4, 2), (9,), "flatten joins populations of one size, not 8 and 9 neurons"),
+        (Pattern("block", {"indices": np.array([[0, 3]])}), (4,), (5,), None),
+        (Pattern("block", {"indices": np.array([[0, 4]])}), (4,), (5,), "indices holds the index 4, outside 0..3"),
+        (Pattern("block", {"indices": np.array([[0], [-1]])}), (4,), (4,), "indices holds the index -1, outside 0..3"),
+        (Pattern("block", {"indices": np.array([[0], [1]])}), (4,), (5,), "2 blocks do not divide 5 targets"),
+        (
+            Pattern("block", {"indices": np.array([0, 1])}),
+            (4,),
+            (5,),
+            "indices (2,) must have the shape (blocks, sources per block)",
+        ),
+        (
+            Pattern("sparse", {"sources": np.array([0]), "targets": np.array([0, 1])}),
+            (4,),
+            (5,),
+            "sources (1,) and targets (2,) must be two lists of one length",
+        ),
+    ],
+)
+def test_problems(pattern: Pattern, source: Shape, target: Shape, problem: str | None) -> None:
+    assert PATTERNS[pattern.kind].problem(pattern, source, target) == problem
+
+
+@pytest.mark.parametrize("kind", sorted(PATTERNS))
+def test_the_shape_that_a_pattern_makes(kind: str) -> None:
+    pattern, source, target = random_pattern(kind, 11)
+    weights = PATTERNS[kind].weight_shape(pattern, source, target)
+    made = PATTERNS[kind].output_shape(pattern, source, weights)
+
+    expected: dict[str, Shape | None] = {"dense": (size_of(target),), "sparse": None}
+    assert made == expected.get(kind, target)
+
+
+def test_scalar_patterns_are_averages_of_a_convolution() -> None:
+    pool = PATTERNS["avgpool2d"]
+    assert isinstance(pool, Pool)
+    conv, weights = pool.as_conv(POOL, np.asarray(3), 4)
+
+    assert conv.options == {"kernel": (2, 2), "stride": (2, 2), "padding": (1, 1), "dilation": (1, 1), "groups": (4,)}
+    np.testing.assert_array_equal(weights, np.full((4, 1, 2, 2), 0.75))
