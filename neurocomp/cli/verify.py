@@ -79,8 +79,9 @@ def command(
         report = compiled.verify(engines, inputs=inputs, samples=given, count=samples, inject=inject)
     for event in report.events:
         output.warn(event_text(event))
+    output.not_on_this_chip(compiled.extensions)
     if output.as_json:
-        output.json(report.as_json())
+        output.json({**report.as_json(), "not_on_this_chip": compiled.extensions})
     elif not output.quiet:
         _print(report, path, output)
     failure = _failure(report)
