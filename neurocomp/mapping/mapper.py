@@ -291,9 +291,9 @@ class _Mapper:
         """Return the largest multiple of ``unit`` neurons up to ``room`` that fits.
 
         What a slice needs grows with its size, so the answer lies between one that fits and one that does not. The first trial
-        is ``guess``, the slice of the core before, as cores of a large population are alike: if it fits it is the answer, unless
-        much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or could
-        grow.
+        is ``guess``, the slice of the core before, as cores of a large population are alike: if it fits it is the answer,
+        unless much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or
+        could grow.
         """
         fits, fails, step, failures = 0, max(room, 0) // unit + 1, 1, 0
         count = (min(guess, room) if guess else self._estimate(core, piece, start, room)) // unit
@@ -396,7 +396,7 @@ _SINGLE: Mapping[str, tuple[str, str, str]] = {
     "input_axons": ("NC0412", "input axons", _LOWER_FAN_IN),
     "synapse_words": ("NC0402", "synapse words", _LOWER_FAN_IN),
     "synapse_formats": ("NC0408", "synapse formats", "let its projections share sign, exponent, weight bits and delay range"),
-    "delay_address_bits": ("NC0409", "compartments that delays of this length leave", "shorten its delays"),
+    "delay_address_bits": ("NC0409", "compartments that its delays leave", "shorten its delays"),
 }
 """Limit that a single neuron breaks -> code, what it needs in words, hint."""
 
