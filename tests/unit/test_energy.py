@@ -154,7 +154,7 @@ def test_zero_weights_of_a_dense_row_are_visited() -> None:
 def all_features() -> MappedNetwork:
     """x -> a by a convolution, x -> b, both with a second compartment, a clock on b, a current into b; a -> b, on small cores.
 
-    Three cores: 8 neurons of a in 16 compartments; the other 4 in 8, then b in 6.
+    Three cores of 16 compartments: two places of three channels of a; the other two, and two neurons of b; the third of b.
     """
     options = {"kernel": (3,), "stride": (1,), "padding": (1,), "dilation": (1,), "groups": (1,)}
     weights = np.array([[[3, 0, -2]], [[0, 4, 1]], [[5, 5, 5]]], np.int8)
@@ -174,7 +174,7 @@ def all_features() -> MappedNetwork:
     }  # fmt: skip
     random = np.random.default_rng(3).integers(-3, 9, (3, 12)) * 2
     net = IntegerNetwork("n", 1e-3, 4, SPEC.number_format, populations, (conv, dense("a", "b", random)))
-    spec = replace(SPEC, limits=SPEC.limits | {"neurons": replace(SPEC.limits["neurons"], value=16)})
+    spec = replace(SPEC, limits={**SPEC.limits, "neurons": replace(SPEC.limits["neurons"], value=16)})
     mapped, violations = map_network(LoweredNetwork(net, {"i": 0, "x": 0, "a": 1, "b": 2}, {}), spec)
     assert mapped is not None, violations
     return mapped.verify(spec)
@@ -190,14 +190,14 @@ def test_counts_of_second_compartments_clocks_and_currents() -> None:
     trace = Trace("any", 4, mapped.lowered.lag, spikes, state, state)
     counts = count(trace, mapped, SPEC)
     of_a = mapped.placements["a"].core
-    assert (of_a.tolist().count(0), of_a.tolist().count(1), mapped.placements["b"].core.tolist()) == (6, 6, [1, 2, 2])
-    assert counts.per_core["updates"].tolist() == [[[12] * 6] * 2, [[14] * 6] * 2, [[4] * 6] * 2]
+    assert (of_a.tolist().count(0), of_a.tolist().count(1), mapped.placements["b"].core.tolist()) == (6, 6, [1, 1, 2])
+    assert counts.per_core["updates"].tolist() == [[[12] * 6] * 2, [[16] * 6] * 2, [[2] * 6] * 2]
     active = {name: (spikes[name] != 0) | (state[name] != 0) for name in ("a", "b")}
     for core in range(3):
         expected = sum(active[name][:, :, mapped.placements[name].core == core].sum(axis=2) for name in ("a", "b"))
         assert np.array_equal(counts.per_core["updates_active"][core], expected)
-    assert counts.per_core["resets"].tolist() == [[[0] * 6] * 2, [[0, 0, 0, 1, 0, 1]] * 2, [[0, 0, 0, 2, 0, 2]] * 2]
-    assert counts.per_core["host_writes"].tolist() == [[[0] * 6] * 2, [[0, 0, 1, 0, 0, 0]] * 2, [[0, 0, 2, 0, 0, 0]] * 2]
+    assert counts.per_core["resets"].tolist() == [[[0] * 6] * 2, [[0, 0, 0, 2, 0, 2]] * 2, [[0, 0, 0, 1, 0, 1]] * 2]
+    assert counts.per_core["host_writes"].tolist() == [[[0] * 6] * 2, [[0, 0, 2, 0, 0, 0]] * 2, [[0, 0, 1, 0, 0, 0]] * 2]
     assert counts.per_population["b"] == {
         "neurons": 3, "is_input": 0, "spikes": int(spikes["b"].sum()), "updates": 2 * 6 * 6,
         "updates_active": int(active["b"].sum()),
@@ -211,13 +211,13 @@ def test_counts_of_second_compartments_clocks_and_currents() -> None:
 def test_messages_are_counted_on_their_ways() -> None:
     """Packets and hops from per-neuron ways equal those that a loop over spikes and routes counts."""
     mapped, spec = all_features(), SPEC
-    cores = tuple(
-        replace(core, core=number, tile=spec.mesh.tile(number)) for core, number in zip(mapped.cores, (0, 9, 40), strict=True)
-    )
-    routes = tuple(
-        replace(r, hops_x=abs(cores[r.source].tile[0] - cores[r.target].tile[0]), hops_y=abs(cores[r.source].tile[1] - cores[r.target].tile[1]))
-        for r in mapped.routes
-    )  # fmt: skip
+    numbers = zip(mapped.cores, (0, 9, 40), strict=True)
+    cores = tuple(replace(core, core=number, tile=spec.mesh.tile(number)) for core, number in numbers)
+    hops_of = {}
+    for r in mapped.routes:
+        (ax, ay), (bx, by) = cores[r.source].tile, cores[r.target].tile
+        hops_of[r.source, r.target] = abs(ax - bx), abs(ay - by)
+    routes = tuple(Route(*pair, *hops_of[pair], 0) for pair in hops_of)
     mapped = replace(mapped, cores=cores, routes=routes).verify(spec)
     rng = np.random.default_rng(6)
     spikes = {name: rng.integers(-1, 2, (2, 6, n)).astype(np.int8) for name, n in (("x", 4), ("a", 12), ("b", 3))}
@@ -225,7 +225,6 @@ def test_messages_are_counted_on_their_ways() -> None:
     counts = count(Trace("any", 4, mapped.lowered.lag, spikes, state, state), mapped, spec)
     packets, host = np.zeros((3, 2, 6), int), np.zeros((3, 2, 6), int)
     hops = np.zeros((2, 2), int)
-    way = {(r.source, r.target): (r.hops_x, r.hops_y) for r in routes}
     for target, core in enumerate(cores):
         for population, neuron in zip(core.axon_population.tolist(), core.axon_neuron.tolist(), strict=True):
             name = mapped.population_names[population]
@@ -235,7 +234,7 @@ def test_messages_are_counted_on_their_ways() -> None:
                     continue
                 sender = int(mapped.placements[name].core[neuron])
                 packets[sender, sample, tick] += 1
-                hops[:, sample] += way[sender, target]
+                hops[:, sample] += hops_of[sender, target]
     assert np.array_equal(counts.per_core["packets"], packets)
     assert np.array_equal(counts.per_core["host_packets"], host)
     assert (counts.hops_x.tolist(), counts.hops_y.tolist()) == (hops[0].tolist(), hops[1].tolist())
