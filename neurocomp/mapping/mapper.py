@@ -208,6 +208,7 @@ class _Mapper:
         self.pieces = pieces_of(network, spec)
         self.into = {p.name: network.projections_to(p.name) for p in network.populations.values()}
         self.bits: dict[Piece, IntArray] = {}
+        self.parted: set[Piece] = set()  # pieces of which an empty core cannot hold a unit
         self.uses: dict[tuple[Slice, ...], _Use] = {}
 
     def fill(self, caps: Mapping[str, int], apart: Set[str]) -> tuple[list[_OpenCore], list[Violation]]:
@@ -273,18 +274,18 @@ class _Mapper:
         return False
 
     def _largest(self, core: _OpenCore, piece: Piece, start: int, cap: int | None, guess: int) -> int:
-        """Return how many further neurons of a piece the core can take; whole units if it can take one."""
+        """Return how many further neurons of a piece the core can take: whole units, unless an empty core cannot hold one."""
         p = piece.population
         room = min(piece.size - start, (self.spec.limit("neurons") - core.compartments) // p.compartments)
         if cap is not None:
             room = min(room, cap - core.neurons_of(p.name))
         if not self._admits(core, piece):
             return 0
-        if 1 < piece.unit <= room and start % piece.unit == 0:
+        if piece not in self.parted:
             count = self._searched(core, piece, start, room, guess, piece.unit)
-            if count:
+            if count or core.slices or piece.unit == 1:
                 return count
-            room = piece.unit - 1
+            self.parted.add(piece)
         return self._searched(core, piece, start, room, guess, 1)
 
     def _searched(self, core: _OpenCore, piece: Piece, start: int, room: int, guess: int, unit: int) -> int:

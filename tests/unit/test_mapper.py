@@ -516,8 +516,17 @@ def test_slices_of_a_convolution_are_whole_places() -> None:
 
 def test_a_place_that_no_core_holds_is_parted() -> None:
     result = placed(convolution((2, 4, 4), 16), spec_with(neurons=10))
-    assert np.bincount(result.placements["a"].core).max() == 10
-    assert len(result.cores) < 2 * 16 * 16 // 10 + 2
+    assert np.bincount(result.placements["a"].core).tolist() == [10] * 25 + [6]
+
+
+def test_a_place_is_not_parted_to_fill_a_shared_core() -> None:
+    """12 neurons are left beside b; a begins on the next core, at a whole place."""
+    net = convolution((2, 4, 4), 16)
+    populations = {"x": net.network.populations["x"], "b": compartments("b", 20), "a": net.network.populations["a"]}
+    net = replace(net, network=replace(net.network, populations=populations))
+    result = placed(net, spec_with(neurons=32))
+    assert set(result.placements["b"].core.tolist()) == {0}
+    assert np.bincount(result.placements["a"].core).tolist() == [0] + [32] * 8
 
 
 def test_profiles_part_the_channels_of_a_convolution() -> None:
