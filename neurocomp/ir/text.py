@@ -278,7 +278,8 @@ def _integer_population(population: IntegerPopulation) -> Lines:
 def _integer_projection(q: IntegerProjection) -> Lines:
     yield f"  {q.name}: {q.source} -> {q.target} {_pattern(q.pattern)}, delay {array_text(q.delay)}"
     spikes = "" if q.binary else ", graded spikes"
-    yield f"    {q.sign_mode}, {q.weight_bits} bits, shift {q.shift}, exponent {q.exponent}{spikes}"
+    group = f", exponent group of {q.group_of}" if q.group_of is not None else ""
+    yield f"    {q.sign_mode}, {q.weight_bits} bits, shift {q.shift}, exponent {q.exponent}{spikes}{group}"
     yield f"    mantissa {array_text(q.mantissa)}"
 
 
