@@ -141,9 +141,8 @@ def _calibrate(
         for name in movable - settled:
             used = max((v.bound / v.limit for v in found if v.population == name and not v.proved), default=0.0)
             if name in caps or used > HEADROOM:
-                highest = caps.get(name, np.inf) * 1.9  # at twice the cap it was too much
-                wanted = min(highest, scales[name].scale * HEADROOM / max(used, 1e-9))
-                caps[name] = wanted if name not in caps else max(caps[name], wanted)
+                # At twice the cap it was too much.
+                caps[name] = min(caps.get(name, np.inf) * 1.9, scales[name].scale * HEADROOM / max(used, 1e-9))
                 moved = True
                 settled.add(name)
         if not moved:

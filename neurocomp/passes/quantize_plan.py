@@ -48,8 +48,8 @@ CLIP_OCTAVES = 3
 
 GROUP_SETS = ((0,), (0, 2), (0, 2, 4))
 """Exponents of the groups of a projection beside its own: the largest weights on the same mantissas, times 4 and times 16."""
-GROUP_NEED = 0.03
-"""Groups are looked at where the rms error of one exponent is above this share of the median weight: outliers ruin the rest."""
+NEED = 0.1
+"""Of a median weight: below this rms error in every projection one scale and one exponent each are good enough."""
 GROUP_COST = 2.0
 """Each further group must divide the squared error by this."""
 GROUP_MEMORY = 0.5
@@ -65,10 +65,8 @@ NEURON_SCALES = (1, 2, 4, 8)
 """Powers of two by which weights, threshold and state of single neurons may be larger."""
 NEURON_GAIN = 2.0
 """Scales per neuron must divide the squared error by this."""
-NEURON_NEED = 0.03
-"""They are looked at where the rms error is above this share of the median weight."""
 LARGEST_SCALED = 1 << 24
-"""Synapses of the largest population for which they are looked at."""
+"""Synapses of the largest population for which scales of neurons are looked at."""
 
 SMALL_ROUNDING = 1 / 256
 """Of the threshold: a bias or start may be off by so much for the sake of potentials that stay whole thresholds' units."""
@@ -146,8 +144,14 @@ class Incoming:
         """Return what a step is worth at a scale."""
         return self.step * 2.0**exponent / scale
 
-    def options(self, scale: float, group_sets: Sequence[tuple[int, ...]]) -> list[Choice]:
-        """Return the exponents worth trying: those at which the largest weight neither clips much nor wastes its bits."""
+    def options(self, scale: float, group_sets: Sequence[tuple[int, ...]], *, all_coarser: bool = False) -> list[Choice]:
+        """Return the exponents worth trying: those at which the largest weight neither clips much nor wastes its bits.
+
+        Args:
+            scale: Of the population.
+            group_sets: Which groups there may be.
+            all_coarser: Also those that waste bits, for the sake of fewer synapse formats.
+        """
         if self.distribution.largest == 0.0:
             return [Choice(0.0, 0.0, 0, (0,))]
         found = []
@@ -157,7 +161,7 @@ class Incoming:
                 continue
             exact = np.log2(self.unit_of_largest * scale / self.step) - groups[-1]
             low = min(max(int(np.floor(exact)) - CLIP_OCTAVES, 0), most)
-            high = min(max(int(np.ceil(exact)), low), most)
+            high = most if all_coarser else min(max(int(np.ceil(exact)), low), most)
             for exponent in range(low, high + 1):
                 unit = self.unit(scale, exponent)
                 if len(groups) > 1 and self.memory(unit, groups)[1] > GROUP_MEMORY:
@@ -188,7 +192,9 @@ class Incoming:
         return -(-extra // WORD), extra / max(own, 1)
 
     def formats(self, choice: Choice) -> set[tuple[str, int, int]]:
-        """Return what tells the synapse formats apart that a choice takes."""
+        """Return what tells the synapse formats apart that a choice takes; weights of 0 take none."""
+        if self.distribution.largest == 0.0:
+            return set()
         return {(self.distribution.sign_mode, choice.exponent + group, self.waiting) for group in choice.groups}
 
 
@@ -315,12 +321,10 @@ class PopulationPlan:
         highest, provable = self.highest(), self.provable_scales()
         plain: list[Sequence[tuple[int, ...]]] = [GROUP_SETS[:1]] * len(self.incoming)
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, plain)
-        sets = [
-            GROUP_SETS if i.pattern.kind in GROUPED and self._coarse(i, c) > GROUP_NEED else GROUP_SETS[:1]
-            for i, c in zip(self.incoming, choices, strict=True)
-        ]
-        if any(len(allowed) > 1 for allowed in sets):
-            scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, sets)
+        if all(self._coarse(i, c) <= NEED for i, c in zip(self.incoming, choices, strict=True)):
+            return scale, choices, np.asarray(1.0)
+        sets = [GROUP_SETS if i.pattern.kind in GROUPED else GROUP_SETS[:1] for i in self.incoming]
+        scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, sets)
         return scale, choices, self._neuron_scales(scale, choices, highest, provable)
 
     @staticmethod
@@ -375,15 +379,19 @@ class PopulationPlan:
         return self._snap(best[2], highest), best[3]
 
     def _choices(self, scale: float, sets: Sequence[Sequence[tuple[int, ...]]]) -> tuple[Choice, ...]:
-        """Return the cheapest choice of each projection, together within the synapse formats of a core where groups are used."""
+        """Return the cheapest choice of each projection; with groups, all together within the synapse formats of a core."""
         options = [i.options(scale, allowed) for i, allowed in zip(self.incoming, sets, strict=True)]
         best = tuple(min(found) for found in options)
         if all(len(choice.groups) == 1 for choice in best) or self._fits(best):
             return best
+        coarser = [i.options(scale, allowed, all_coarser=True) for i, allowed in zip(self.incoming, sets, strict=True)]
         tried = []
-        for first in range(self.form.weight_exp_max + 1):
-            shared = {first + group for group in GROUP_SETS[-1]}
-            within = [[c for c in found if {c.exponent + g for g in c.groups} <= shared] for found in options]
+        for first, groups in product(range(self.form.weight_exp_max + 1), GROUP_SETS[1:]):
+            shared = {first + group for group in groups}
+            within = [
+                [c for c in found if not i.distribution.largest or {c.exponent + g for g in c.groups} <= shared]
+                for i, found in zip(self.incoming, coarser, strict=True)
+            ]
             if all(within):
                 chosen = tuple(min(found) for found in within)
                 if self._fits(chosen):
@@ -420,8 +428,7 @@ class PopulationPlan:
         """Return each neuron's power of two, (n,), where they divide the squared error by `NEURON_GAIN`, else 0-d 1."""
         one, size = np.asarray(1.0), self.population.size
         total = sum(i.weights.size for i in self.incoming)
-        coarse = [self._coarse(i, c) > NEURON_NEED for i, c in zip(self.incoming, choices, strict=True)]
-        if self.threshold is None or self.is_decoded or total > LARGEST_SCALED or self.profiles < 2 or not any(coarse):
+        if self.threshold is None or self.is_decoded or total > LARGEST_SCALED or self.profiles < 2:
             return one
         rows, n_rows = self._rows()
         if n_rows < 2 or any(along(i.pattern, rows, i.weights.stored, self.population.shape) is None for i in self.incoming):
@@ -438,7 +445,7 @@ class PopulationPlan:
         profiles = len(np.unique(np.broadcast_to(self.threshold, (size,)) * factors))
         if before <= NEURON_GAIN * after or profiles > self.profiles:
             return one
-        return factors
+        return np.asarray(factors, np.float64)
 
     def _rows(self) -> tuple[IntArray, int]:
         """Return which neurons must share a scale: each its own, or the places of a channel behind a convolution."""
