@@ -8,6 +8,7 @@ import click
 
 from neurocomp.cli.command import Command
 from neurocomp.cli.output import Output
+from neurocomp.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from neurocomp.hardware import HardwareSpec
@@ -37,8 +38,13 @@ def command(output: Output) -> None:
 def _document(spec: HardwareSpec) -> dict[str, Any]:
     from neurocomp import registry
 
+    backend = registry.backend(spec.backend)
     engines: dict[str, str | None] = {"reference": None, "chip": None}
-    engines |= {witness.name: witness.unavailable() for witness in registry.backend(spec.backend).witnesses}
+    try:
+        backend.chip_simulator()
+    except EngineUnavailable as error:
+        engines["chip"] = error.diagnostics[0].message.removeprefix("engine 'chip' is not available: ")
+    engines |= {witness.name: witness.unavailable() for witness in backend.witnesses}
     limit = spec.limit
     return {
         "name": spec.name,
@@ -48,10 +54,18 @@ def _document(spec: HardwareSpec) -> dict[str, Any]:
         "cores_per_chip": limit("cores_per_chip"),
         "neurons_per_core": limit("neurons"),
         "synapse_memory_bytes_per_core": limit("synapse_words") * 8,
+        "extensions": list(spec.extensions),
         "engines": {name: {"available": reason is None, "reason": reason} for name, reason in engines.items()},
         "costs": list(spec.costs),
         "default_costs": spec.default_costs,
     }
+
+
+def _extensions(names: list[str]) -> str:
+    """Return what simulations of a chip can do beyond it."""
+    from neurocomp.hardware import EXTENSIONS
+
+    return ", ".join(f"{name} ({EXTENSIONS[name][2]})" for name in names) + "; --allow-extension NAME"
 
 
 def _print(found: list[dict[str, Any]], output: Output) -> None:
@@ -63,6 +77,7 @@ def _print(found: list[dict[str, Any]], output: Output) -> None:
         memory = f"{entry['synapse_memory_bytes_per_core'] // 1024:,} KiB of synapse memory"
         available = [name for name, engine in entry["engines"].items() if engine["available"]]
         missing = [(f"without {name}", engine["reason"]) for name, engine in entry["engines"].items() if engine["reason"]]
+        costs = ", ".join(f"{name} (default)" if name == entry["default_costs"] else name for name in entry["costs"])
         output.show(
             *([Text()] if index else []),
             Text(entry["name"], "bold"),
@@ -73,7 +88,12 @@ def _print(found: list[dict[str, Any]], output: Output) -> None:
                     ("  per core", f"{entry['neurons_per_core']:,} neurons, {memory}"),
                     ("  engines", ", ".join(available)),
                     *((f"  {label}", reason) for label, reason in missing),
-                    ("  costs", ", ".join(f"{n} (default)" if n == entry["default_costs"] else n for n in entry["costs"])),
+                    *([("  extensions", _extensions(entry["extensions"]))] if entry["extensions"] else []),
+                    (
+                        "  costs",
+                        ", ".join(f"{n} (default)" if n == entry["default_costs"] else n for n in entry["costs"])
+                        or "none is published",
+                    ),
                 ]
             ),
         )

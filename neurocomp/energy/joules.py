@@ -12,6 +12,9 @@ from neurocomp.hardware import HardwareSpec, Sourced
 
 BADGE = "SIMULATED COUNTS · ESTIMATED ENERGY · NOT MEASURED"
 
+UNPRICED = "none"
+"""What `Energy.costs` names where a spec states no costs."""
+
 EVENTS: dict[str, tuple[str, str]] = {
     "synaptic_event": ("core dynamic", "synaptic_events"),
     "neuron_update_active": ("core dynamic", "updates_active"),
@@ -65,6 +68,11 @@ class Energy:
     """core dynamic, network on chip, static, host; None: unpriced."""
     static_note: str
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether any event has a cost; else ``total`` says nothing."""
+        return bool(self.lines)
+
     def as_json(self) -> dict[str, Any]:
         """Return what ``report --json`` prints under ``energy``."""
         return {
@@ -92,16 +100,17 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
         counts: What happened.
         spec: Whose costs are used.
         timestep: Seconds per tick, for static power: the chip is taken to run in real time.
-        costs: One of the spec's cost sources; None: its default.
+        costs: One of the spec's cost sources; None: its default, or none where it states no costs: all is then unpriced.
 
     Raises:
         UsageError: The spec has no such cost source (NC0801).
     """
-    name = costs or spec.default_costs
-    if name not in spec.costs:
+    name = costs or spec.default_costs or "none published"
+    if name not in spec.costs and (costs is not None or spec.costs):
         message = f"{spec.name} has no cost source '{name}'"
-        raise UsageError(Diagnostic("NC0801", message, hint=did_you_mean(name, list(spec.costs))))
-    table, totals = spec.costs[name], counts.totals()
+        hint = did_you_mean(name, list(spec.costs)) or f"{spec.file} states no costs"
+        raise UsageError(Diagnostic("NC0801", message, hint=hint))
+    table, totals = spec.costs.get(name, {}), counts.totals()
     lines, unpriced = [], []
     for event, (part, key) in EVENTS.items():
         number = float(totals[key])
@@ -113,7 +122,8 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
         lines.append(Line(event, part, number, cost, Interval(number * cost.low, number * cost.value, number * cost.high)))
     parts: dict[str, Interval | None] = {}
     for part in ("core dynamic", "network on chip"):
-        parts[part] = sum((line.energy for line in lines if line.part == part), Interval())
+        own = [line.energy for line in lines if line.part == part]
+        parts[part] = sum(own, Interval()) if own else None
     total = sum((line.energy for line in lines), Interval())
     static_note = "unpriced"
     parts["static"] = None
@@ -126,4 +136,4 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
             f"as if in real time ({power.source})"
         )
     parts["host"] = None
-    return Energy(name, tuple(lines), tuple(unpriced), total, parts, static_note)
+    return Energy(name or UNPRICED, tuple(lines), tuple(unpriced), total, parts, static_note)

@@ -25,17 +25,22 @@ class Report:
     utilization: Mapping[str, Mapping[str, int]]
     accuracy: float | None = None
     """Of the integers on the same samples, 0..1; None where labels or a single decoder are missing."""
+    ticks_per_step: int = 1
+    """Ticks of the chip per tick of the network."""
 
     @property
     def ticks(self) -> int:
         """Ticks per sample of the stimulus, in the user's time."""
-        return self.counts.ticks - self.mapped.lowered.largest_lag
+        return (self.counts.ticks - self.mapped.lowered.largest_lag) // self.ticks_per_step
 
     def as_json(self) -> dict[str, Any]:
-        """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample."""
+        """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample.
+
+        Joules are null where the target has no costs.
+        """
         counts, samples = self.counts, self.counts.samples
         totals = counts.totals()
-        mapped = self.mapped
+        mapped, total = self.mapped, self.energy.total.as_json() if self.energy.is_priced else None
         return {
             "schema": 1,
             "badge": BADGE,
@@ -47,11 +52,11 @@ class Report:
             "timestep_s": self.network.timestep,
             "accuracy": {"fixed": self.accuracy},
             "counts": totals,
-            "energy_j": self.energy.total.as_json(),
+            "energy_j": total,
             "energy": self.energy.as_json(),
             "per_sample": {
                 "counts": {name: value if name == "sops_per_spike" else value / samples for name, value in totals.items()},
-                "energy_j": {name: value / samples for name, value in self.energy.total.as_json().items()},
+                "energy_j": total and {name: value / samples for name, value in total.items()},
             },
             "per_population": {name: dict(entry) for name, entry in counts.per_population.items()},
             "per_projection": {name: dict(entry) for name, entry in counts.per_projection.items()},
