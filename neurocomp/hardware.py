@@ -164,11 +164,9 @@ class HardwareSpec:
 
         None where the spec does not say where the number comes from.
         """
-        return (
-            f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
-            if name in self.origins
-            else None
-        )
+        if name not in self.origins:
+            return None
+        return f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
 
 
 LIMITS: dict[str, str] = {

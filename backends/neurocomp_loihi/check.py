@@ -281,9 +281,13 @@ def check_quantized(quantized: QuantizedNetwork, spec: HardwareSpec, options: Lo
             hint = "give it a model without synaptic current, such as lif; the host writes such currents beside the bias"
             violations.append(Violation("NC0319", p.name, message, p.current, "none", hint=hint, origin=p.origin))
     for extension, subject in extensions_of(network).items():
-        owner = network.populations.get(subject)
-        origin = owner.origin if owner else next(q.origin for q in network.projections if q.name == subject)
-        what = f"'{subject}' has spikes of -1" if extension == "ternary" else f"the spikes of '{subject}' carry a value"
+        if extension == "ternary":
+            what, origin = f"'{subject}' has spikes of -1", network.populations[subject].origin
+        else:
+            what, origin = (
+                f"the spikes of '{subject}' carry a value",
+                next(q.origin for q in network.projections if q.name == subject),
+            )
         refused = _not_allowed(extension, what, spec, options)
         if refused is not None:
             violations.append(Violation("NC0318", subject, refused[0], extension, "none", hint=refused[1], origin=origin))
