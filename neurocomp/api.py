@@ -445,10 +445,19 @@ class Compiled:
             raise UsageError(Diagnostic("NC0801", f"there is no engine '{engine}'", hint=did_you_mean(engine, ENGINES)))
         if engine == "fast":
             raise _no_fast_engine()
+        if engine == "chip":
+            registry.backend(self.artifact.spec.backend).chip_simulator()
         witness = self.witnesses().get(engine)
         reason = witness.unavailable(self.artifact.lowered) if witness else None
         if reason is not None:
             raise EngineUnavailable(Diagnostic("NC0320", f"engine '{engine}' is not available: {reason}"))
+
+    def _has_chip(self) -> bool:
+        try:
+            self.require("chip")
+        except EngineUnavailable:
+            return False
+        return True
 
     def run(
         self,
@@ -518,8 +527,8 @@ class Compiled:
             inject: (``weight``, ``delay``, ``target`` or ``threshold``; seed): corrupt one table entry of the program first.
 
         Raises:
-            EngineUnavailable: An engine asked for by name is not there.
-            UsageError: No engine is left to compare the reference with.
+            EngineUnavailable: An engine asked for by name is not there, or none but the reference is.
+            UsageError: ``engines`` names none to compare the reference with.
         """
         chosen = list(engines) if engines is not None else ["reference", "chip", *self.witnesses()]
         skipped: dict[str, str] = {}
@@ -534,6 +543,12 @@ class Compiled:
                     raise
                 skipped[engine] = error.diagnostics[0].message.removeprefix(f"engine '{engine}' is not available: ")
                 chosen.remove(engine)
+        if not set(chosen) - {"reference"} and (engines is None or not self._has_chip()):
+            target = self.artifact.spec.name
+            message = f"verify compares simulations, and there is no second one yet of what '{target}' executes"
+            also = "; ".join(f"{engine}: {why}" for engine, why in skipped.items())
+            hint = "compile for a chip to have a proof: neurocomp compile NET --target loihi"
+            raise EngineUnavailable(Diagnostic("NC0320", message, also=also or None, hint=hint))
         if not set(chosen) - {"reference"}:
             message = "verify needs an engine to compare the reference with"
             raise UsageError(Diagnostic("NC0801", message, hint="add chip or lava to --engines"))

@@ -107,6 +107,14 @@ class Witness(Protocol):
         """Run all samples."""
         ...
 
+    def models(self, lowered: LoweredNetwork) -> Mapping[str, str]:
+        """Return for each population with neurons who wrote the neuron model that executes it.
+
+        ``stock``: the other program's own model computes u, v, spikes and resets. ``own``: code of ours changes what its model
+        does, because it has no such neuron.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Injection:
@@ -155,6 +163,13 @@ class Backend(Protocol):
         """Rewrite the logical network into the chip's own parts."""
         ...
 
+    def map(self, lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+        """Place every neuron: the mapped network and no violation, or None and what does not fit.
+
+        Chips whose cores store rows of synapses have `neurocomp.mapping.mapper.map_network`.
+        """
+        ...
+
     def emit(self, mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         """Write the tables that the cores are loaded with."""
         ...
@@ -164,7 +179,11 @@ class Backend(Protocol):
         ...
 
     def chip_simulator(self) -> ChipSimulator:
-        """Return the simulator of this family's programs."""
+        """Return the simulator of this family's programs.
+
+        Raises:
+            EngineUnavailable: There is none (NC0320).
+        """
         ...
 
     def inject(self, program: Program, trace: Trace, kind: str, seed: int) -> Injection:

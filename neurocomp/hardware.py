@@ -128,7 +128,7 @@ class HardwareSpec:
     native: Mapping[str, tuple[str, ...]]
     """Per semantic axis the values that the chip has natively."""
     synapse_cost: str
-    """Which published formula gives the words of a core's synapse memory: ``nxtf`` or ``nengo_loihi``."""
+    """Which published formula gives the words of a core's synapse memory: ``nxtf`` or ``nengo_loihi``; or ``weights``."""
     costs: Mapping[str, Mapping[str, Sourced]]
     """Cost source -> event -> joules (or watts, for ``static_power_per_chip``)."""
     default_costs: str
@@ -150,6 +150,14 @@ class HardwareSpec:
     def does_natively(self, extension: str) -> bool:
         """Return whether what `EXTENSIONS` names needs no extension on this chip."""
         return self.has(*EXTENSIONS[extension][:2])
+
+    hop_ticks: int = 1
+    """Ticks that a spike takes at least from neuron to neuron; 0 on what is no chip."""
+
+    @property
+    def stores_rows(self) -> bool:
+        """Whether cores store rows of synapses by a published formula; else the weights of projections as they are."""
+        return self.synapse_cost in SYNAPSE_COSTS
 
     def limit(self, name: str) -> int:
         """Return a limit as an integer."""
@@ -219,6 +227,8 @@ COSTS: tuple[str, ...] = (
     "static_power_per_chip",
 )
 SYNAPSE_COSTS = ("nxtf", "nengo_loihi")
+WEIGHTS_ALONE = "weights"
+"""The ``synapse_cost`` of a target that is no chip: the bytes of the stored weights, and no rows."""
 AXES: dict[str, tuple[str, ...]] = {
     "input": ("delta", "current"),
     "threshold_on": ("new", "old"),
@@ -314,7 +324,8 @@ class _SpecReader:
             "native",
         )
         known += ("synapse_cost",)
-        self.keys((), root, (*known, "costs", "default_costs", "extensions"), known)
+        optional = ("costs", "default_costs", "extensions", "hop_ticks")
+        self.keys((), root, (*known, *optional), known)
         if "neurocomp_spec" in root and (root["neurocomp_spec"] != 1 or root["neurocomp_spec"] is True):
             self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
         sources = self.mapping((), "sources")
@@ -325,8 +336,9 @@ class _SpecReader:
         for key in ("name", "title", "backend"):
             self.word((key,), root)
         number_format, origins = self.number_format()
+        held = {} if root.get("synapse_cost") == WEIGHTS_ALONE else TABLES_HOLD
         limits = {
-            name: self.sourced(("limits", name), most=TABLES_HOLD.get(name, LARGEST_LIMIT))
+            name: self.sourced(("limits", name), most=held.get(name, LARGEST_LIMIT))
             for name in self.section("limits", tuple(LIMITS), optional=OPTIONAL_LIMITS)
         }
         mesh_values = {
@@ -335,7 +347,8 @@ class _SpecReader:
         }
         native = self.native()
         extensions = self.extensions(native)
-        synapse_cost = self.choice("synapse_cost", SYNAPSE_COSTS)
+        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
+        hop_ticks = self.hop_ticks(synapse_cost)
         costs: dict[str, dict[str, Sourced]] = {}
         for name, table in self.mapping((), "costs").items():
             path = ("costs", name)
@@ -364,7 +377,7 @@ class _SpecReader:
             raise SpecError(self.problems)
         return HardwareSpec(
             str(root["name"]), str(root["title"]), str(root["backend"]), number_format, limits, mesh, native,
-            synapse_cost, costs, default_costs, self.sources, self.text, self.file, extensions, origins,
+            synapse_cost, costs, default_costs, self.sources, self.text, self.file, extensions, origins, hop_ticks,
         )  # fmt: skip
 
     def bad(self, path: tuple[str | int, ...], message: str, hint: str | None) -> None:
@@ -482,6 +495,16 @@ class _SpecReader:
         if self.sources and key not in self.sources:
             self.bad((*path, "source"), f"source '{key}' is not listed under 'sources'", did_you_mean(key, list(self.sources)))
         return True
+
+    def hop_ticks(self, synapse_cost: str) -> int:
+        value = self.document.value.get("hop_ticks", 1)
+        if isinstance(value, bool) or value not in (0, 1):
+            self.bad(("hop_ticks",), f"{value!r} is neither 0 nor 1", None)
+        elif (value == 0) != (synapse_cost == WEIGHTS_ALONE):
+            message = f"{value} does not go with 'synapse_cost: {synapse_cost}'"
+            hint = f"a chip has 1 and a formula; what is no chip has 0 and '{WEIGHTS_ALONE}'"
+            self.bad(("hop_ticks",) if "hop_ticks" in self.document.value else ("synapse_cost",), message, hint)
+        return int(value == 1)
 
     def native(self) -> dict[str, tuple[str, ...]]:
         table = self.mapping((), "native")

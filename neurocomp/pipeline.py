@@ -21,7 +21,6 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
-from neurocomp.mapping.mapper import map_network
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
 from neurocomp.passes.ticks_per_step import stretched, ticks_per_step
@@ -79,10 +78,11 @@ def check_network(
     if violations := backend.check(quantized, spec, options):
         return Checked(quantization, None, None, tuple(violations))
     lowering = backend.lower(quantized, spec, options, quantization.calibration)
-    lowered = lowering.network.verify({q.name: q.delay for q in quantized.network.projections}, spec.limit("delay"))
+    delays = {q.name: q.delay for q in quantized.network.projections}
+    lowered = lowering.network.verify(delays, spec.limit("delay"), spec.hop_ticks)
     if violations := backend.check(lowered, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
-    mapped, violations = map_network(lowered, spec)
+    mapped, violations = backend.map(lowered, spec)
     if mapped is None:
         return Checked(quantization, lowered, None, tuple(violations))
     mapped.verify(spec)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, Witness
+from neurocomp.errors import Diagnostic, SpecError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
@@ -43,6 +44,10 @@ class LoihiBackend:
         """Return every rule that the stage breaks; mapping itself keeps the limits of the cores."""
         from neurocomp_loihi import check
 
+        if not spec.stores_rows:
+            message = f"{spec.file}: the backend 'loihi' writes rows of synapses"
+            hint = "write 'synapse_cost: nxtf' or 'synapse_cost: nengo_loihi', and 'hop_ticks: 1'"
+            raise SpecError(Diagnostic("NC0502", message, hint=hint))
         match stage:
             case Network():
                 return check.check_network(stage, spec, _own(options))
@@ -58,6 +63,12 @@ class LoihiBackend:
         from neurocomp_loihi.lower import lower
 
         return lower(quantized, spec, _own(options))
+
+    def map(self, lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+        """Fill cores with slices of populations."""
+        from neurocomp.mapping.mapper import map_network
+
+        return map_network(lowered, spec)
 
     def emit(self, mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         """Write the core tables; docs/loihi-program.md has their layout."""

@@ -299,14 +299,6 @@ def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Viola
     network, limit = lowered.network, spec.limit("input_axons")
     violations = []
     for p in network.populations.values():
-        if p.compartments > spec.limit("neurons"):
-            message = (
-                f"a neuron of '{p.name}' takes {p.compartments} compartments; a core of {spec.name} has {spec.limit('neurons')}"
-            )
-            source, hint = spec.limit_text("neurons"), "write 'reset: zero' and retrain"
-            violations.append(
-                Violation("NC0403", p.name, message, p.compartments, spec.limit("neurons"), source, hint, origin=p.origin)
-            )
         sources = {q.source for q in network.projections_to(p.name)}
         if sum(network.populations[name].size for name in sources) <= limit:
             continue

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from neurocomp.errors import Diagnostic, NetworkError, broken_invariant, did_you_mean
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
 from neurocomp.ir.trace import Event, Trace
-from neurocomp_reference.steps import DYNAMICS, PATTERNS, Compartment, DelayGroup, start
+from neurocomp_reference.steps import DYNAMICS, PATTERNS, Compartment, DelayGroup, State
 
 Array = NDArray[Any]
 Int32Array = NDArray[np.int32]
+IntArray = NDArray[np.int64]
 
 CHUNK_BYTES = 128 << 20
 """Samples run together as long as their spikes and sums need no more memory than about this."""
@@ -40,9 +41,11 @@ class ReferenceSimulator:
 
         Args:
             network: The network; a quantized one has no lags.
-            stimulus: One array of integers (samples, ticks, n) per input population; 0 beyond its ticks. For a network
-                without inputs it is empty: one sample runs for the ticks of the network.
-            lag: Of each population of a lowered network. It says how long to run and is handed on to the trace.
+            stimulus: One array of integers (samples, ticks, n) per input population; 0 beyond its ticks. The values of a
+                ``current`` population are constant over the ticks of a sample. For a network without inputs the stimulus is
+                empty: one sample runs for the ticks of the network.
+            lag: Of each population of a lowered network. It says how long to run, when a current acts, and is handed on to
+                the trace.
             record: Populations whose spikes (and state) the trace holds; None: all.
             state: Whether u and v are recorded.
 
@@ -56,7 +59,7 @@ class ReferenceSimulator:
         samples, ticks = _samples_and_ticks(network, stimulus)
         lags = dict.fromkeys(network.populations, 0) | dict(lag or {})
         recorded = _recorded(network, record)
-        machine = _Machine.of(network, ticks, ticks + max(lags.values(), default=0))
+        machine = _Machine.of(network, ticks, lags)
 
         stateful = [name for name in recorded if state and not network.populations[name].is_input]
         results = _Results(
@@ -80,11 +83,11 @@ class _Machine:
     """Population -> the delay groups of all projections into it."""
     compartments: Mapping[str, Compartment]
     ticks: int
-    chip_ticks: int
+    lag: Mapping[str, int]
 
     @classmethod
-    def of(cls, network: IntegerNetwork, ticks: int, chip_ticks: int) -> _Machine:
-        """Prepare a network for a stimulus of ``ticks`` ticks and a run of ``chip_ticks``."""
+    def of(cls, network: IntegerNetwork, ticks: int, lag: Mapping[str, int]) -> _Machine:
+        """Prepare a network for a stimulus of ``ticks`` ticks."""
         order = update_order(network)
         groups = {
             name: tuple(group for projection in network.projections_to(name) for group in _delay_groups(network, projection))
@@ -97,14 +100,19 @@ class _Machine:
             if population.dynamics not in DYNAMICS:
                 raise broken_invariant("the reference", f"the dynamics '{population.dynamics}' of '{name}' are known")
             compartments[name] = DYNAMICS[population.dynamics](population, network.number_format)
-        return cls(network, order, groups, compartments, ticks, chip_ticks)
+        return cls(network, order, groups, compartments, ticks, lag)
+
+    @property
+    def chip_ticks(self) -> int:
+        """For how many ticks all populations run."""
+        return self.ticks + max(self.lag.values(), default=0)
 
     @property
     def bytes_per_sample(self) -> int:
-        """Memory that one sample needs: its spikes of all ticks, and the terms of the largest sum of one tick."""
+        """Memory that one sample needs: its spikes of all ticks, the state, and the arrays of the largest sum of one tick."""
         neurons = sum(p.size for p in self.network.populations.values())
-        terms = max((q.mantissa.size for q in self.network.projections if q.pattern.kind != "dense"), default=0)
-        return 4 * self.chip_ticks * neurons + 16 * terms + 64 * neurons
+        terms = max((group.terms for groups in self.groups.values() for group in groups), default=0)
+        return 4 * self.chip_ticks * neurons + 32 * terms + 96 * neurons
 
     def run(self, stimulus: Mapping[str, Array], chunk: slice, results: _Results) -> None:
         """Run some samples together and write what they did into the rows ``chunk`` of the results."""
@@ -115,32 +123,36 @@ class _Machine:
         }
         for name, values in stimulus.items():
             spikes[name][:, : self.ticks] = values
-        u = {name: start(populations[name], "u", samples) for name in self.compartments}
-        v = {name: start(populations[name], "v", samples) for name in self.compartments}
+        state = {name: State.first(populations[name], samples) for name in self.compartments}
 
         for t in range(self.chip_ticks):
             for name in self.order:
-                population = populations[name]
-                if population.is_input:
+                if populations[name].is_input:
                     continue
-                activation = np.zeros((samples, population.size), np.int64)
+                activation = np.zeros((samples, populations[name].size), np.int64)
                 for group in self.groups[name]:
                     if t >= group.delay:
                         activation += group.activation(spikes[group.source][:, t - group.delay])
-                if population.reset_interval is not None and t % population.reset_interval == population.reset_offset:
-                    u[name][:] = 0
-                    v[name][:] = 0
+                if self.compartments[name].is_cleared(t):
+                    state[name] = state[name].cleared()
 
-                tick = self.compartments[name].step(u[name], v[name], activation)
-                u[name], v[name], spikes[name][:, t] = tick.u, tick.v, tick.spikes
+                tick = self.compartments[name].step(state[name], activation, self.current(name, stimulus, t))
+                state[name], spikes[name][:, t] = tick.state, tick.spikes
 
                 if name in results.u:
-                    results.u[name][chunk, t] = tick.u
-                    results.v[name][chunk, t] = tick.v
+                    results.u[name][chunk, t] = tick.state.u
+                    results.v[name][chunk, t] = tick.state.v
                 for register, where in tick.overflows.items():
                     results.overflows.add(name, register, where, chunk.start, t)
         for name in results.spikes:
             results.spikes[name][chunk] = spikes[name]
+
+    def current(self, name: str, stimulus: Mapping[str, Array], t: int) -> IntArray | None:
+        """Return what the stimulus adds to the potential of a population in tick ``t``: (samples, n), in its window alone."""
+        source = self.network.populations[name].current
+        if source is None or not self.lag[name] <= t < self.lag[name] + self.ticks:
+            return None
+        return stimulus[source][:, t - self.lag[name]].astype(np.int64)
 
 
 def update_order(network: IntegerNetwork) -> tuple[str, ...]:
@@ -159,12 +171,11 @@ def update_order(network: IntegerNetwork) -> tuple[str, ...]:
 
 def _delay_groups(network: IntegerNetwork, projection: IntegerProjection) -> Iterator[DelayGroup]:
     """Split a projection by delay: the exponent shifts, and so rounds, the sum of each delay on its own."""
-    source, target = network.shapes(projection)
-    weights = projection.weights
+    if projection.pattern.kind not in PATTERNS:
+        raise broken_invariant("the reference", f"the pattern '{projection.pattern.kind}' of '{projection.name}' is known")
+    source, target = (network.populations[name].shape for name in (projection.source, projection.target))
     for delay in np.unique(projection.delay):
-        members = np.where(projection.delay == delay, weights, 0)
-        sums = PATTERNS[projection.pattern.kind](members, projection.pattern.arrays, projection.pattern.options, source, target)
-        yield DelayGroup(projection.source, int(delay), projection.exponent, projection.binary, sums)
+        yield DelayGroup.of(projection, int(delay), source, target)
 
 
 @dataclass(slots=True)
@@ -237,6 +248,9 @@ def _samples_and_ticks(network: IntegerNetwork, stimulus: Mapping[str, Array]) -
             problems.append(Diagnostic("NC0211", dtype))
         elif values.size and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31:
             problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' has values beyond 32 bits"))
+        elif inputs[name].dynamics == "current" and (values != values[:, :1]).any():
+            changes = f"the stimulus of '{name}' changes within a sample; a current is one value per sample and neuron"
+            problems.append(Diagnostic("NC0211", changes, hint="repeat one value in all ticks of a sample"))
         else:
             extents.add((values.shape[0], values.shape[1]))
     if len(extents) > 1:

@@ -11,15 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.hardware import NumberFormat
-from neurocomp.ir.quantized import IntegerPopulation
+from neurocomp.ir.quantized import IntegerPopulation, IntegerProjection
 
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 WORD = 32
 """Bits of the words in which Lava's models keep what they compute."""
@@ -73,54 +73,188 @@ def decayed(state: IntArray, decay: IntArray, bits: int) -> IntArray:
 # Synapses: the weighted sums of one pattern
 
 
-Sums = Callable[[IntArray], IntArray]
-"""Spikes (samples, n_source) -> weighted sums (samples, n_target)."""
 Shape = tuple[int, ...]
-Options = Mapping[str, tuple[int, ...]]
-"""Options of a pattern: whole numbers per axis."""
+HELD_WEIGHTS = 1 << 24
+"""Up to so many weights, all delays together, a matrix is held as float64; parts of a larger one are made when needed."""
+BLOCK_WEIGHTS = 1 << 21
+"""Matrices are worked through in blocks of about so many weights."""
 
 
-def dense(weights: IntArray, arrays: Mapping[str, IntArray], options: Options, source: Shape, target: Shape) -> Sums:
-    """Every source reaches every target; weights (n_target, n_source).
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The weights of a projection, in the places of the pattern, whose synapses have one delay; 0 in all other places."""
 
-    The product runs in float64, for which numpy has fast code. It is exact: weights, spikes and partial sums are integers,
-    and as long as the largest possible sum of magnitudes is below 2**53 each of them is a float64, so that nothing is
-    ever rounded, in whatever order the products are added. Beyond that bound it runs in int64.
+    projection: IntegerProjection
+    delay: int
+
+    def rows(self, block: slice = slice(None)) -> IntArray:
+        """Return some rows of the weights' first axis."""
+        values = self.projection.weights_of(block)
+        each = self.projection.delay
+        return np.where(each[block] == self.delay, values, 0) if each.ndim else values
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a pattern makes of spikes."""
+
+    of: Callable[[IntArray], IntArray]
+    """Spikes (samples, n_source) -> weighted sums (samples, n_target)."""
+    terms: int
+    """How many numbers the largest array on the way holds per sample."""
+
+
+def matrix_product(left: FloatArray, right: FloatArray, bound: int) -> IntArray:
+    """Return ``left @ right`` of whole numbers, exactly.
+
+    numpy has fast code for float64. It is exact here: where the largest possible sum of magnitudes is below 2**53, each
+    product and partial sum is a float64, so that nothing is ever rounded, in whatever order the products are added. Beyond
+    that bound the product runs in int64.
+
+    Args:
+        left: Whole numbers below 2**53.
+        right: The same.
+        bound: No sum of magnitudes of products is larger.
     """
-    matrix = weights.T.astype(np.float64)
-    largest_row = int(np.abs(weights).sum(axis=1).max(initial=0))
+    if bound < 1 << 53:
+        return np.asarray((left @ right).astype(np.int64))
+    return np.asarray(left.astype(np.int64) @ right.astype(np.int64))
+
+
+def largest(values: IntArray) -> int:
+    """Return the largest magnitude."""
+    return int(np.abs(values).max(initial=0))
+
+
+def dense(weights: Weights, source: Shape, target: Shape) -> Sums:
+    """Every source reaches every target; weights (n_target, n_source)."""
+    n_target, n_source = math.prod(target), math.prod(source)
+    step = max(1, BLOCK_WEIGHTS // max(1, n_source))
+    blocks = [slice(start, start + step) for start in range(0, n_target, step)]
+    row = max((largest(np.abs(weights.rows(block)).sum(axis=1)) for block in blocks), default=0)
+
+    def columns(block: slice) -> FloatArray:
+        return np.asarray(weights.rows(block).T, np.float64)
+
+    n_delays = len(np.unique(weights.projection.delay))
+    held = [columns(block) for block in blocks] if n_target * n_source * n_delays <= HELD_WEIGHTS else None
 
     def sums(spikes: IntArray) -> IntArray:
-        if largest_row * int(np.abs(spikes).max(initial=0)) < 1 << 53:
-            return np.asarray((spikes.astype(np.float64) @ matrix).astype(np.int64))
-        return np.asarray(spikes @ weights.T)
+        result = np.zeros((len(spikes), n_target), np.int64)
+        sent, bound = spikes.astype(np.float64), row * largest(spikes)
+        for number, block in enumerate(blocks):
+            matrix = held[number] if held is not None else columns(block)
+            result[:, block] = matrix_product(sent, matrix, bound)
+        return result
 
-    return sums
+    return Sums(sums, n_source + n_target)
 
 
-def one_to_one(weights: IntArray, arrays: Mapping[str, IntArray], options: Options, source: Shape, target: Shape) -> Sums:
+def one_to_one(weights: Weights, source: Shape, target: Shape) -> Sums:
     """Source i reaches target i; weights (n,)."""
-    return lambda spikes: np.asarray(spikes * weights)
+    values = weights.rows()
+    return Sums(lambda spikes: np.asarray(spikes * values), len(values))
 
 
-def sparse(weights: IntArray, arrays: Mapping[str, IntArray], options: Options, source: Shape, target: Shape) -> Sums:
+def sparse(weights: Weights, source: Shape, target: Shape) -> Sums:
     """Synapse k leads from ``sources[k]`` to ``targets[k]``; weights (n_synapses,); equal pairs add up."""
-    present = weights != 0
-    sources, targets, values = arrays["sources"][present], arrays["targets"][present], weights[present]
-    n_target = math.prod(target)
+    values, arrays = weights.rows(), weights.projection.pattern.arrays
+    present = values != 0
+    sources, targets, values = arrays["sources"][present], arrays["targets"][present], values[present]
 
     def sums(spikes: IntArray) -> IntArray:
-        total = np.zeros((n_target, len(spikes)), np.int64)
+        total = np.zeros((math.prod(target), len(spikes)), np.int64)
         np.add.at(total, targets, (spikes[:, sources] * values).T)
         return np.asarray(total.T)
 
-    return sums
+    return Sums(sums, len(values) + math.prod(target))
 
 
-PATTERNS: dict[str, Callable[[IntArray, Mapping[str, IntArray], Options, Shape, Shape], Sums]] = {
+def block(weights: Weights, source: Shape, target: Shape) -> Sums:
+    """The k sources ``indices[b]`` reach the m targets b m .. (b + 1) m - 1; weights (blocks, m, k)."""
+    indices, values = weights.projection.pattern.arrays["indices"], weights.rows()
+    matrices, row = values.astype(np.float64), int(np.abs(values).sum(axis=2).max(initial=0))
+
+    def sums(spikes: IntArray) -> IntArray:
+        gathered = spikes[:, indices].transpose(1, 2, 0).astype(np.float64)  # (blocks, k, samples)
+        found = matrix_product(matrices, gathered, row * largest(spikes))  # (blocks, m, samples)
+        return np.asarray(found.reshape(-1, len(spikes)).T)
+
+    return Sums(sums, indices.size + math.prod(target))
+
+
+def convolution(weights: Weights, source: Shape, target: Shape) -> Sums:
+    """A window slides over the axes behind the channels, its kernel not flipped; weights (out, in / groups, *kernel).
+
+    In one dimension, with groups 1: target (o, x) receives the sum over c and k of ``weights[o, c, k]`` times source
+    ``(c, x * stride + k * dilation - padding)``, nothing where that is outside. Output channels fall into ``groups`` equal
+    parts, each of which sees its own part of the input channels.
+    """
+    options = weights.projection.pattern.options
+    (groups,), values = options["groups"], weights.rows()
+    out, per_group = values.shape[0] // groups, values.shape[1]
+    row = int(np.abs(values).reshape(len(values), -1).sum(axis=1).max(initial=0))
+    offsets = []
+    for number, place in enumerate(np.ndindex(*options["kernel"])):
+        matrix = values.reshape(len(values), per_group, -1)[:, :, number]
+        if matrix.any():
+            seen = window(place, target[1:], options["stride"], options["dilation"])
+            offsets.append((seen, matrix.reshape(groups, out, per_group).astype(np.float64)))
+
+    def sums(spikes: IntArray) -> IntArray:
+        samples, peak = len(spikes), largest(spikes)
+        image = padded(spikes, source, options["padding"]).astype(np.float64)
+        total = np.zeros((samples, groups, out, math.prod(target[1:])), np.int64)
+        for seen, matrix in offsets:
+            columns = image[seen].reshape(samples, groups, per_group, -1)
+            total += matrix_product(matrix, columns, row * peak)
+        return total.reshape(samples, -1)
+
+    return Sums(sums, padded_size(source, options["padding"]) + (source[0] + 2 * target[0]) * math.prod(target[1:]))
+
+
+def maximum(options: Mapping[str, Shape], source: Shape) -> tuple[Sums, Shape]:
+    """Return the maximum of spikes 0 or 1 over windows of each channel, and the shape (channels, *extents) it makes.
+
+    Nothing outside of the source spikes.
+    """
+    kernel, stride, padding = options["kernel"], options["stride"], options["padding"]
+    extents = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(source[1:], kernel, stride, padding, strict=True))
+    target = (source[0], *extents)
+
+    def maxima(spikes: IntArray) -> IntArray:
+        image = padded(spikes, source, padding)
+        result = np.zeros((len(spikes), *target), np.int64)
+        for place in np.ndindex(*kernel):
+            np.maximum(result, image[window(place, extents, stride, (1,) * len(kernel))], out=result)
+        return result.reshape(len(spikes), -1)
+
+    return Sums(maxima, padded_size(source, padding) + math.prod(target)), target
+
+
+def padded(spikes: IntArray, source: Shape, padding: Shape) -> IntArray:
+    """Return spikes (samples, n_source) as (samples, *source) with ``padding`` zeros on both sides of each axis."""
+    return np.pad(spikes.reshape(len(spikes), *source), [(0, 0), (0, 0), *((p, p) for p in padding)])
+
+
+def padded_size(source: Shape, padding: Shape) -> int:
+    """Return how many numbers of a sample `padded` makes."""
+    return source[0] * math.prod(n + 2 * p for n, p in zip(source[1:], padding, strict=True))
+
+
+def window(place: Shape, extents: Shape, stride: Shape, dilation: Shape) -> tuple[slice, ...]:
+    """Return what a position of the kernel sees of a padded image (samples, channels, *axes), for all ``extents`` at once."""
+    axes = zip(place, extents, stride, dilation, strict=True)
+    return (slice(None), slice(None), *(slice(k * d, k * d + (n - 1) * s + 1, s) for k, n, s, d in axes))
+
+
+PATTERNS: dict[str, Callable[[Weights, Shape, Shape], Sums]] = {
     "dense": dense,
     "one_to_one": one_to_one,
     "sparse": sparse,
+    "block": block,
+    "conv1d": convolution,
+    "conv2d": convolution,
 }
 
 
@@ -132,7 +266,22 @@ class DelayGroup:
     delay: int
     exponent: int
     binary: bool
+    pool: Sums | None
     sums: Sums
+
+    @classmethod
+    def of(cls, projection: IntegerProjection, delay: int, source: Shape, target: Shape) -> DelayGroup:
+        """Read the synapses with a delay; the shapes are those of the populations."""
+        pool = None
+        if projection.pool is not None:
+            pool, source = maximum(projection.pool.options, source)
+        sums = PATTERNS[projection.pattern.kind](Weights(projection, delay), source, target)
+        return cls(projection.source, delay, projection.exponent, projection.binary, pool, sums)
+
+    @property
+    def terms(self) -> int:
+        """How many numbers the largest array on the way holds per sample."""
+        return max(self.sums.terms, self.pool.terms if self.pool is not None else 0)
 
     def activation(self, spikes: NDArray[np.int32]) -> IntArray:
         """Return what the group adds to its targets' input: the weighted sum, then shifted by the exponent.
@@ -144,26 +293,50 @@ class DelayGroup:
             (samples, n_target). The sum is a 32-bit word, as in Lava; only values of graded spikes can fill it.
         """
         sent = (spikes != 0).astype(np.int64) if self.binary else spikes.astype(np.int64)
-        return shift(wrap(self.sums(sent), WORD), self.exponent)
+        if self.pool is not None:
+            sent = self.pool.of(sent)
+        return shift(wrap(self.sums.of(sent), WORD), self.exponent)
 
 
 # Neurons: the compartment
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """What a population remembers from tick to tick; every array is (samples, n)."""
+
+    u: IntArray
+    """The current."""
+    v: IntArray
+    """The potential."""
+    rest: IntArray
+    """Ticks that a neuron stays refractory; 0: it is not."""
+
+    @classmethod
+    def first(cls, population: IntegerPopulation, samples: int) -> State:
+        """Return the state before the first tick: ``u_init`` and ``v_init`` in Lava's 32-bit words, nobody refractory."""
+        u, v = (np.tile(wrap(population.values(name), WORD), (samples, 1)) for name in ("u_init", "v_init"))
+        return cls(u, v, np.zeros_like(u))
+
+    def cleared(self) -> State:
+        """Return the state after a reset by the clock."""
+        return State(np.zeros_like(self.u), np.zeros_like(self.v), np.zeros_like(self.rest))
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The outcome of one tick of a population; every array is (samples, n)."""
 
-    u: IntArray
-    v: IntArray
-    spikes: BoolArray
+    state: State
+    spikes: IntArray
+    """1 where a neuron spiked, -1 where a ternary one did downwards."""
     overflows: Mapping[str, BoolArray]
     """Where a register (``accumulator``, ``u``, ``v``) left its width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compartment:
-    """The current-based leaky integrate-and-fire compartment of `NumberFormat`."""
+    """The current-based leaky integrate-and-fire compartment of `NumberFormat`, with a second threshold where it is ternary."""
 
     form: NumberFormat
     du: IntArray
@@ -172,47 +345,92 @@ class Compartment:
     """The bias as it enters v: mantissa << exponent."""
     threshold: IntArray
     """The threshold as v is compared with it: vth << state_shift."""
+    lower: IntArray | None
+    """The threshold of spikes of -1, vth_low << state_shift; None: there are none."""
     fires: bool
+    reset: str
+    """What a spike does to v: ``zero``, ``subtract`` the threshold, ``none``."""
+    inclusive: bool
+    """Whether a potential at the threshold spikes (``>=``)."""
+    refractory: int
+    reset_interval: int | None
+    reset_offset: int
 
     @classmethod
     def of(cls, population: IntegerPopulation, form: NumberFormat) -> Compartment:
         """Read the parameters of a population; mantissa and exponent of the bias are 16-bit words in Lava."""
         mantissa, exponent = (wrap(population.values(name), 16) for name in ("bias_mant", "bias_exp"))
-        bias = wrap(shift(mantissa, np.clip(exponent, -WORD, WORD)), WORD)
-        threshold = population.values("vth") << form.state_shift
-        return cls(form, population.values("du"), population.values("dv"), bias, threshold, population.fires)
+        ternary = population.dynamics == "ternary"
+        return cls(
+            form,
+            population.values("du"),
+            population.values("dv"),
+            wrap(shift(mantissa, np.clip(exponent, -WORD, WORD)), WORD),
+            population.values("vth") << form.state_shift,
+            population.values("vth_low") << form.state_shift if ternary else None,
+            population.fires,
+            population.reset,
+            population.compare == ">=" and not ternary,
+            population.refractory,
+            population.reset_interval,
+            population.reset_offset,
+        )
 
-    def step(self, u: IntArray, v: IntArray, activation: IntArray) -> Tick:
+    def is_cleared(self, t: int) -> bool:
+        """Return whether the clock clears the state before the update of tick ``t``."""
+        since = t - self.reset_offset
+        return self.reset_interval is not None and since >= 0 and since % self.reset_interval == 0
+
+    def step(self, state: State, activation: IntArray, current: IntArray | None = None) -> Tick:
         """Advance by one tick.
 
         Args:
-            u: The current after the last tick, (samples, n).
-            v: The potential after the last tick, (samples, n).
+            state: After the last tick, or cleared.
             activation: The sum of all projections' activations of this tick, (samples, n).
+            current: Added to v as a bias is, (samples, n); None: nothing.
         """
         form = self.form
 
-        unbounded_u = decayed(u, self.du + form.current_decay_offset, form.decay_bits) + (activation << form.state_shift)
+        unbounded_u = decayed(state.u, self.du + form.current_decay_offset, form.decay_bits) + (activation << form.state_shift)
         overflow = fold if form.u_overflow == "fold" else wrap
-        new_u = overflow(wrap(unbounded_u, WORD), form.u_bits)
+        u = overflow(wrap(unbounded_u, WORD), form.u_bits)
 
-        unbounded_v = decayed(v, self.dv, form.decay_bits) + new_u + self.bias
-        largest = (1 << (form.v_bits - 1)) - 1
-        new_v = np.clip(wrap(unbounded_v, WORD), -largest, largest)
+        awake = state.rest == 0
+        bias = self.bias if current is None else self.bias + current
+        unbounded_v = decayed(state.v, self.dv, form.decay_bits) + u + bias
+        most = (1 << (form.v_bits - 1)) - 1
+        v = np.where(awake, np.clip(wrap(unbounded_v, WORD), -most, most), state.v)
 
-        spikes = new_v > self.threshold if self.fires else np.zeros(new_v.shape, np.bool_)
+        spikes = np.where(awake, self.compared(v), 0)
+        rest = np.where(spikes != 0, self.refractory, np.maximum(state.rest - 1, 0))
+
         half = 1 << (form.accumulator_bits - 1)
         overflows = {
             "accumulator": (activation < -half) | (activation >= half),
-            "u": new_u != unbounded_u,
-            "v": new_v != unbounded_v,
+            "u": u != unbounded_u,
+            "v": awake & (v != unbounded_v),
         }
-        return Tick(new_u, np.where(spikes, 0, new_v), spikes, overflows)
+        return Tick(State(u, self.after_spikes(v, spikes), rest), spikes, overflows)
+
+    def compared(self, v: IntArray) -> IntArray:
+        """Return 1 where the potential is beyond the threshold, -1 where it is beyond the lower one, else 0."""
+        if not self.fires:
+            return np.zeros_like(v)
+        above = v >= self.threshold if self.inclusive else v > self.threshold
+        below = v < self.lower if self.lower is not None else np.zeros_like(above)
+        return above.astype(np.int64) - below.astype(np.int64)
+
+    def after_spikes(self, v: IntArray, spikes: IntArray) -> IntArray:
+        """Return the potential after the reset of the neurons that spiked."""
+        if self.reset == "none":
+            return v
+        if self.reset == "zero":
+            return np.where(spikes != 0, 0, v)
+        passed = self.threshold if self.lower is None else np.where(spikes < 0, self.lower, self.threshold)
+        return np.where(spikes != 0, v - passed, v)
 
 
-DYNAMICS: dict[str, Callable[[IntegerPopulation, NumberFormat], Compartment]] = {"compartment": Compartment.of}
-
-
-def start(population: IntegerPopulation, name: str, samples: int) -> NDArray[Any]:
-    """Return the initial ``u`` or ``v`` of all samples, (samples, n), kept in Lava's 32-bit words."""
-    return np.tile(wrap(population.values(f"{name}_init"), WORD), (samples, 1))
+DYNAMICS: dict[str, Callable[[IntegerPopulation, NumberFormat], Compartment]] = {
+    "compartment": Compartment.of,
+    "ternary": Compartment.of,
+}

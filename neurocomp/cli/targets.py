@@ -8,6 +8,7 @@ import click
 
 from neurocomp.cli.command import Command
 from neurocomp.cli.output import Output
+from neurocomp.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from neurocomp.hardware import HardwareSpec
@@ -37,8 +38,13 @@ def command(output: Output) -> None:
 def _document(spec: HardwareSpec) -> dict[str, Any]:
     from neurocomp import registry
 
+    backend = registry.backend(spec.backend)
     engines: dict[str, str | None] = {"reference": None, "chip": None}
-    engines |= {witness.name: witness.unavailable() for witness in registry.backend(spec.backend).witnesses}
+    try:
+        backend.chip_simulator()
+    except EngineUnavailable as error:
+        engines["chip"] = error.diagnostics[0].message.removeprefix("engine 'chip' is not available: ")
+    engines |= {witness.name: witness.unavailable() for witness in backend.witnesses}
     limit = spec.limit
     return {
         "name": spec.name,

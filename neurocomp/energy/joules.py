@@ -12,6 +12,9 @@ from neurocomp.hardware import HardwareSpec, Sourced
 
 BADGE = "SIMULATED COUNTS · ESTIMATED ENERGY · NOT MEASURED"
 
+UNPRICED = "none"
+"""What `Energy.costs` names where a spec states no costs."""
+
 EVENTS: dict[str, tuple[str, str]] = {
     "synaptic_event": ("core dynamic", "synaptic_events"),
     "neuron_update_active": ("core dynamic", "updates_active"),
@@ -105,7 +108,8 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
     name = costs or spec.default_costs or "none published"
     if name not in spec.costs and (costs is not None or spec.costs):
         message = f"{spec.name} has no cost source '{name}'"
-        raise UsageError(Diagnostic("NC0801", message, hint=did_you_mean(name, list(spec.costs))))
+        hint = did_you_mean(name, list(spec.costs)) or f"{spec.file} states no costs"
+        raise UsageError(Diagnostic("NC0801", message, hint=hint))
     table, totals = spec.costs.get(name, {}), counts.totals()
     lines, unpriced = [], []
     for event, (part, key) in EVENTS.items():
@@ -118,7 +122,8 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
         lines.append(Line(event, part, number, cost, Interval(number * cost.low, number * cost.value, number * cost.high)))
     parts: dict[str, Interval | None] = {}
     for part in ("core dynamic", "network on chip"):
-        parts[part] = sum((line.energy for line in lines if line.part == part), Interval()) if lines else None
+        own = [line.energy for line in lines if line.part == part]
+        parts[part] = sum(own, Interval()) if own else None
     total = sum((line.energy for line in lines), Interval())
     static_note = "unpriced"
     parts["static"] = None
@@ -131,4 +136,4 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
             f"as if in real time ({power.source})"
         )
     parts["host"] = None
-    return Energy(name, tuple(lines), tuple(unpriced), total, parts, static_note)
+    return Energy(name or UNPRICED, tuple(lines), tuple(unpriced), total, parts, static_note)

@@ -72,6 +72,25 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "NC0212": _e("no-data", 3, "The command needs data or labels and the network declares none.", "Declare or pass them."),
     "NC0213": _e("no-neurons", 3, "The network has no population of neurons.", "Add one, and projections into it."),
+    "NC0214": _e(
+        "time-varying-current",
+        3,
+        "The encoder 'current' takes one value per sample and neuron, which holds for all ticks; the data have one per tick.",
+        "Average the data over the ticks, or turn them into spikes and use 'scheme: direct'.",
+    ),
+    "NC0215": _e("model-axis", 3, "A neuron model does not have a semantic axis in this form.", "Use a form that is named."),
+    "NC0216": _e(
+        "weights-of-a-chain",
+        3,
+        "The projection's 'weights' are those of the one pattern of a chain that needs weights and states none of its own.",
+        "Let all other patterns state theirs, such as {scale: {weights: F.npz#s}}.",
+    ),
+    "NC0217": _e(
+        "open-shape",
+        3,
+        "The shape that a pattern within a chain makes does not follow from what it starts from.",
+        "Put it last, where the shape is the target's, or use two projections with a population between them.",
+    ),
     # 03: the target cannot do it
     "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use 'reset: zero' and retrain if need be."),
     "NC0302": _e(
@@ -153,9 +172,33 @@ CATALOGUE: dict[str, Entry] = {
         "The synapses of one neuron alone exceed the synaptic memory of a core.",
         "Lower the fan-in or the weight bits.",
     ),
-    "NC0403": _e("compartments", 5, "One neuron alone takes more compartments than a core has.", "Use 'reset: zero'."),
     "NC0405": _e("output-axons", 5, "A neuron sends to more places than a core's output table holds.", "Lower the fan-out."),
-    "NC0406": _e("profiles", 5, "A neuron population needs more parameter profiles than a core has.", "Share parameters."),
+    "NC0406": _e(
+        "profiles",
+        5,
+        "One neuron alone needs more parameter profiles than a core has: a reset by subtraction takes a decay profile of its own. "
+        "Populations with many profiles are spread over cores.",
+        "Use another reset, or a target with more profiles.",
+    ),
+    "NC0407": _e(
+        "compartments",
+        5,
+        "One neuron needs more compartments than a core has: a reset by subtraction takes a second one.",
+        "Use another reset, or a target with larger cores.",
+    ),
+    "NC0408": _e(
+        "synapse-formats",
+        5,
+        "The projections into one neuron need more synapse formats (sign, exponent, weight bits, delay bits, layout) than a core "
+        "has.",
+        "Let projections share them, or use fewer projections into the population.",
+    ),
+    "NC0409": _e(
+        "delay-address",
+        5,
+        "Long delays leave a synapse too few bits to address the compartments of one neuron.",
+        "Shorten the delays.",
+    ),
     "NC0412": _e(
         "fan-in",
         5,

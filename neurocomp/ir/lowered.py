@@ -27,7 +27,7 @@ class Representative:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoweredNetwork:
-    """Every projection has a delay of at least one tick; ``lag[population]`` says how late each population runs.
+    """Every projection has the delay that a hop takes at least; ``lag[population]`` says how late each population runs.
 
     Traces and counts are in chip ticks: ``ticks + largest lag``. Population p's tick k of the user is chip tick ``k + lag[p]``.
     """
@@ -62,12 +62,13 @@ class LoweredNetwork:
                         result.setdefault(logical, reason)
         return result
 
-    def verify(self, delays: Mapping[str, np.ndarray], max_delay: int) -> LoweredNetwork:
+    def verify(self, delays: Mapping[str, np.ndarray], max_delay: int, least: int = 1) -> LoweredNetwork:
         """Re-derive the lag equation on every projection.
 
         Args:
             delays: The delay of each projection of the quantized network, by name.
-            max_delay: Largest delay that a synapse of the chip stores, beyond the tick that every hop takes.
+            max_delay: Largest delay that a synapse of the chip stores, beyond the ticks that every hop takes.
+            least: Ticks that every hop takes.
         """
         self.network.verify("lower")
         if set(self.lag) != set(self.network.populations):
@@ -78,8 +79,8 @@ class LoweredNetwork:
         for q in self.network.projections:
             if q.delay.size == 0:
                 continue
-            if int(q.delay.min()) < 1 or int(q.delay.max()) - 1 > max_delay:
-                raise broken_invariant("lower", f"delays of '{q.name}' lie in 1..{max_delay + 1}")
+            if int(q.delay.min()) < least or int(q.delay.max()) - least > max_delay:
+                raise broken_invariant("lower", f"delays of '{q.name}' lie in {least}..{max_delay + least}")
             if q.name in delays:
                 expected = delays[q.name] + self.lag[q.target] - self.lag[q.source]
                 if not np.array_equal(np.broadcast_to(expected, q.delay.shape), q.delay):

@@ -145,8 +145,13 @@ class IntegerNetwork:
         return PATTERNS[projection.pattern.kind].synapses(projection.pattern, *self.shapes(projection), neurons)
 
     def sources(self, projection: IntegerProjection, neurons: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the distinct sources of some target neurons, ascending."""
-        return PATTERNS[projection.pattern.kind].sources(projection.pattern, *self.shapes(projection), neurons)
+        """Return the distinct sources of some target neurons, ascending; through a pool, those of its windows."""
+        shape, target = self.shapes(projection)
+        found = PATTERNS[projection.pattern.kind].sources(projection.pattern, shape, target, neurons)
+        if projection.pool is None:
+            return found
+        pool, source = projection.pool, self.populations[projection.source].shape
+        return PATTERNS[pool.kind].sources(pool, source, shape, found)
 
     def synapse_counts(self, projection: IntegerProjection) -> NDArray[np.int64]:
         """Return how many structural synapses each target neuron has, (n_target,)."""

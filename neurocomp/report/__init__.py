@@ -34,7 +34,10 @@ class Report:
         return (self.counts.ticks - self.mapped.lowered.largest_lag) // self.ticks_per_step
 
     def as_json(self) -> dict[str, Any]:
-        """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample."""
+        """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample.
+
+        Joules are null where the target has no costs.
+        """
         counts, samples = self.counts, self.counts.samples
         totals = counts.totals()
         mapped, total = self.mapped, self.energy.total.as_json() if self.energy.is_priced else None

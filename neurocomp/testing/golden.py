@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurocomp.hardware import LAVA_UNCHECKED, NumberFormat
-from neurocomp.ir.network import frozen
-from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode
+from neurocomp.ir.network import Network, frozen
+from neurocomp.ir.quantized import DYNAMICS, IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode
+from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import Pattern
 
 Array = NDArray[Any]
@@ -53,28 +54,79 @@ def canonical_weights(weights: ArrayLike, sign_mode: SignMode, weight_bits: int 
     return np.asarray(sign * ((magnitudes >> low_bits) << low_bits))
 
 
-def input_population(name: str, n: int) -> IntegerPopulation:
-    """Return a population that a stimulus feeds."""
-    return IntegerPopulation(name, (n,), "input", {})
+Shape = tuple[int, ...]
+
+
+def _shape(n: int | Shape) -> Shape:
+    return (n,) if isinstance(n, int) else n
+
+
+def input_population(name: str, n: int | Shape) -> IntegerPopulation:
+    """Return a population that a stimulus of spikes feeds: ``n`` neurons, or neurons of a shape such as (C, H, W)."""
+    return IntegerPopulation(name, _shape(n), "input", {})
+
+
+def current_population(name: str, n: int | Shape) -> IntegerPopulation:
+    """Return a population whose stimulus is the current per neuron that another one names."""
+    return IntegerPopulation(name, _shape(n), "current", {})
 
 
 def compartments(
     name: str,
-    n: int,
+    n: int | Shape,
     parameters: Mapping[str, ArrayLike],
     *,
     fires: bool = True,
+    reset: Literal["zero", "subtract", "none"] = "zero",
+    compare: Literal[">", ">="] = ">",
+    refractory: int = 0,
     reset_interval: int | None = None,
     reset_offset: int = 0,
+    current: str | None = None,
 ) -> IntegerPopulation:
-    """Return ``n`` compartments with the given integers, one or per neuron; those not given are 0."""
-    unknown = parameters.keys() - set(COMPARTMENT)
+    """Return compartments, ``n`` or of a shape, with the given integers, one or per neuron; those not given are 0.
+
+    With ``vth_low`` among the parameters they are ternary. The other arguments are the fields of `IntegerPopulation`.
+    """
+    dynamics = "ternary" if "vth_low" in parameters else "compartment"
+    unknown = parameters.keys() - set(DYNAMICS[dynamics])
     if unknown:
-        raise TypeError(f"a compartment has no parameter {sorted(unknown)}; it has {COMPARTMENT}")
-    values = {key: frozen(np.array(parameters.get(key, 0), np.int64)) for key in COMPARTMENT}
+        raise TypeError(f"a compartment has no parameter {sorted(unknown)}; it has {DYNAMICS[dynamics]}")
+    values = {key: frozen(np.array(parameters.get(key, 0), np.int64)) for key in DYNAMICS[dynamics]}
     return IntegerPopulation(
-        name, (n,), "compartment", values, fires, reset_interval=reset_interval, reset_offset=reset_offset, has_current=True
+        name,
+        _shape(n),
+        dynamics,
+        values,
+        fires,
+        reset,
+        compare,
+        refractory,
+        reset_interval,
+        reset_offset,
+        current,
+        has_current=True,
     )
+
+
+def conv(
+    kernel: Shape, *, stride: int | Shape = 1, padding: int | Shape = 0, dilation: int | Shape = 1, groups: int = 1
+) -> Pattern:
+    """Return a convolution over as many axes as ``kernel`` has extents; a number is that of every axis.
+
+    >>> conv((3, 2), stride=2, padding=(1, 0)).options["stride"]
+    (2, 2)
+    """
+    options = {"kernel": kernel, "groups": (groups,)}
+    for key, value in (("stride", stride), ("padding", padding), ("dilation", dilation)):
+        options[key] = (value,) * len(kernel) if isinstance(value, int) else value
+    return Pattern(f"conv{len(kernel)}d", {}, options)
+
+
+def max_pool(kernel: Shape, *, stride: Shape | None = None, padding: int | Shape = 0) -> Pattern:
+    """Return a maximum over windows; ``stride`` None: that of the kernel."""
+    around = (padding,) * len(kernel) if isinstance(padding, int) else padding
+    return Pattern(f"maxpool{len(kernel)}d", {}, {"kernel": kernel, "stride": stride or kernel, "padding": around})
 
 
 def synapses(
@@ -89,8 +141,9 @@ def synapses(
     exponent: int = 0,
     delay: ArrayLike = 0,
     binary: bool = True,
+    pool: Pattern | None = None,
 ) -> IntegerProjection:
-    """Return a projection with the weights that Lava would use; see `canonical_weights`.
+    """Return a projection with the weights that Lava's Dense and Sparse would use; see `canonical_weights`.
 
     Args:
         source: Population that sends.
@@ -103,6 +156,7 @@ def synapses(
         exponent: Lava's ``weight_exp``.
         delay: Ticks from spike to effect, one or of the weights' shape.
         binary: False: the value of a spike multiplies the weight.
+        pool: A maximum that the spikes of the source pass first.
     """
     mode = sign_mode if sign_mode is not None else sign_mode_of(weights)
     low_bits = _low_bits(mode, weight_bits)
@@ -120,6 +174,27 @@ def synapses(
         exponent,
         frozen(np.array(delay, np.int64)),
         binary,
+        pool,
+    )
+
+
+def raw_synapses(
+    source: str,
+    target: str,
+    weights: ArrayLike,
+    *,
+    pattern: Pattern | None = None,
+    exponent: int = 0,
+    delay: ArrayLike = 0,
+    binary: bool = True,
+) -> IntegerProjection:
+    """Return a projection with 16-bit weights as they are, neither clipped nor cut; the format must be unchecked."""
+    mantissa = frozen(np.asarray(weights), np.int16)
+    if not np.array_equal(mantissa, weights):
+        raise ValueError("the weights are beyond 16 bits")
+    steps = frozen(np.array(delay, np.int64))
+    return IntegerProjection(
+        f"{source}->{target}", source, target, pattern or Pattern("dense"), mantissa, 0, "mixed", 8, exponent, steps, binary
     )
 
 
@@ -141,6 +216,41 @@ def driven(population: IntegerPopulation, *, form: NumberFormat = LAVA_UNCHECKED
     """Return a network in which the input ``a_in`` (any integers) is added to the population's synaptic input as it is."""
     drive = synapses("a_in", population.name, np.ones(population.size), pattern=Pattern("one_to_one"), binary=False)
     return integer_network([input_population("a_in", population.size), population], [drive], form=form)
+
+
+def integers_of(network: Network) -> IntegerNetwork:
+    """Return a legal network of a chip's own integers as an integer network, without the compiler.
+
+    Raises:
+        ValueError: A weight is not what the chip stores.
+    """
+    populations = []
+    for p in network.populations.values():
+        if p.neuron is None:
+            populations.append(input_population(p.name, p.shape))
+            continue
+        semantics, fires = p.neuron.semantics, NEURON_MODELS[p.neuron.model].fires
+        reset = semantics.reset if fires and semantics.reset != "value" else "zero"
+        populations.append(
+            compartments(
+                p.name, p.shape, p.neuron.parameters, fires=fires, reset=reset,
+                compare=semantics.compare if fires else ">", refractory=semantics.refractory if fires else 0,
+                reset_interval=semantics.reset_interval, reset_offset=semantics.reset_offset,
+            )
+        )  # fmt: skip
+    projections = []
+    for q in network.projections:
+        if q.native is None:
+            raise ValueError(f"'{q.name}' holds real numbers")
+        projection = synapses(
+            q.source, q.target, q.weights, name=q.name, pattern=q.pattern, sign_mode=q.native.sign_mode,  # type: ignore[arg-type]
+            weight_bits=q.native.weight_bits, exponent=q.native.weight_exp, delay=q.delay,
+            pool=q.before[0].pattern if q.before else None,
+        )  # fmt: skip
+        if not np.array_equal(projection.weights, q.weights):
+            raise ValueError(f"Lava would clip or cut weights of '{q.name}'")
+        projections.append(projection)
+    return integer_network(populations, projections, form=NumberFormat("loihi"), name=network.name, ticks=network.ticks)
 
 
 def first_difference(actual: Mapping[str, Array], expected: Mapping[str, Array]) -> str | None:

@@ -468,7 +468,7 @@ def test_the_exported_places(cli: Cli) -> None:
 
 def test_targets(cli: Cli) -> None:
     found = {entry["name"]: entry for entry in cli("targets", "--json").document["targets"]}
-    assert list(found) == ["loihi", "loihi2"]
+    assert list(found) == ["loihi", "loihi2", "reference"]
     expected = {
         "name": "loihi",
         "title": "Intel Loihi (2018), 14 nm",

@@ -242,7 +242,7 @@ def test_the_whole_message() -> None:
         (
             "synapse_cost: nxtf",
             "synapse_cost: nxt",
-            "synapse_cost: 'nxt' is not one of nxtf, nengo_loihi | did you mean 'nxtf'?",
+            "synapse_cost: 'nxt' is not one of nxtf, nengo_loihi, weights | did you mean 'nxtf'?",
         ),
         ("hop_x: {value: 3.0e-12", "hop_x: {value: -3.0e-12", "costs.loihi.hop_x.value: -3e-12 is impossible | a number >= 0"),
         (
@@ -342,6 +342,26 @@ def test_refractory_periods_need_a_limit() -> None:
             "state how many silent ticks it has at most",
         )
     ]
+
+
+def test_a_target_may_have_no_costs() -> None:
+    text = TEXT[: TEXT.index("\ndefault_costs:")]
+    spec = load_spec(text, "chip.yaml")
+    assert (spec.costs, spec.default_costs) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("synapse_cost: weights", "synapse_cost: 1 does not go with 'synapse_cost: weights'"),
+        ("synapse_cost: nxtf\nhop_ticks: 0", "hop_ticks: 0 does not go with 'synapse_cost: nxtf'"),
+        ("synapse_cost: nxtf\nhop_ticks: 2", "hop_ticks: 2 is neither 0 nor 1"),
+        ("synapse_cost: nxtf\nhop_ticks: false", "hop_ticks: False is neither 0 nor 1"),
+    ],
+)
+def test_what_is_no_chip_says_so_twice(new: str, message: str) -> None:
+    hint = "a chip has 1 and a formula; what is no chip has 0 and 'weights'"
+    assert problems("synapse_cost: nxtf", new) == [message + (f" | {hint}" if "neither" not in message else "")]
 
 
 def test_all_problems_come_together() -> None:

@@ -117,9 +117,10 @@ def test_two_compartments_count_twice() -> None:
     populations, projections = wide(1)
     populations[1] = populations[1].replace("vth: 100", "vth: 100, reset: subtract")
     refused(
-        "net.yaml:7:3: error[NC0403 compartments]: a neuron of 'a' takes 2 compartments; a core of mini has 1\n"
+        "net.yaml:7:3: error[NC0407 compartments]: neuron 'a[0]' alone needs 2 of 1 compartments of a mini core, "
+        "one of them for its reset by subtraction\n"
         "limit: LIMIT:neurons\n"
-        "hint:  write 'reset: zero' and retrain",
+        "hint:  write 'reset: zero', or use a target with a larger core",
         populations, projections, neurons=1,
     )  # fmt: skip
 
@@ -181,9 +182,9 @@ def test_synapse_formats() -> None:
 
     fits(*net(2), synapse_formats=2)
     refused(
-        "net.yaml:7:3: error[NC0406 profiles]: neuron 'a[0]' alone needs 3 of 2 synapse formats of a mini core\n"
+        "net.yaml:7:3: error[NC0408 synapse-formats]: neuron 'a[0]' alone needs 3 of 2 synapse formats of a mini core\n"
         "limit: LIMIT:synapse_formats\n"
-        "hint:  lower its fan-in, or use a target with a larger core",
+        "hint:  let its projections share sign, exponent, weight bits and delay range",
         *net(3), synapse_formats=2,
     )  # fmt: skip
 

@@ -119,6 +119,8 @@ def test_counters_by_hand() -> None:
         "packets_received": [[1, 2, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]],
         "host_packets": [[1, 2, 0, 0, 0, 0], [0] * 6],
         "dropped": [[0] * 6, [0] * 6],
+        "resets": [[0] * 6, [0] * 6],
+        "host_writes": [[0] * 6, [0] * 6],
     }
 
 
@@ -289,9 +291,10 @@ def synapses_of(program: Program) -> list[list[tuple[int, int, int]]]:
     result = []
     for core in program.cores:
         d = fm.decode_core(core)
-        for row in (d.rows.row(int(r)) for r in d.axon_row):
+        for number, base in zip(d.axon_row.tolist(), d.axon_base.tolist(), strict=True):
+            row = d.rows.row(number)
             weights = d.formats.weights(row.item_format, row.weight)
-            items = zip(row.index.tolist(), weights.tolist(), row.delay.tolist(), strict=True)
+            items = zip((row.index + base).tolist(), weights.tolist(), row.delay.tolist(), strict=True)
             result.append(sorted(item for item in items if item[1]))
     return result
 

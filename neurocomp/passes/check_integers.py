@@ -1,0 +1,112 @@
+"""What a number format cannot hold of a network, asked before quantization: integers of the file, decays, thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurocomp.backend import Violation
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.network import Network, Population, Projection
+from neurocomp.ir.quantized import compartment_ranges, weight_range, weight_shift
+from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.passes.quantize import native_sign_mode
+
+
+def check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[Violation]:
+    """Return what the real numbers of a population ask for that the integers cannot express (NC0312)."""
+    assert p.neuron is not None
+    model = NEURON_MODELS[p.neuron.model]
+    violations: list[Violation] = []
+
+    def refuse(message: str, actual: float | str, limit: int | str, hint: str) -> None:
+        text = f"population '{p.name}'{message}"
+        violations.append(Violation("NC0312", p.name, text, actual, limit, hint=hint, origin=p.origin))
+
+    decays = model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep)
+    for what, decay in zip(("tau_syn", "tau_mem"), decays, strict=True):
+        if (np.asarray(decay) < 0).any():
+            refuse(
+                f": {what} is shorter than the timestep, so its Euler decay is negative",
+                float(np.min(decay)), 0, "write 'integration: exact', or shorten the timestep",
+            )  # fmt: skip
+    if model.fires and (np.asarray(p.neuron.parameters["v_threshold"]) < 0).any():
+        refuse(
+            f" has a negative threshold; {spec.name} has thresholds >= 0",
+            float(np.min(p.neuron.parameters["v_threshold"])), 0, "shift threshold and potential",
+        )  # fmt: skip
+    biased = any(q.bias is not None and np.any(q.bias) for q in network.projections if q.target == p.name)
+    if biased and model.has_current and (np.asarray(decays[0]) >= 1).any():
+        refuse(
+            " integrates its bias without leak in the current (tau_syn is infinite)",
+            "inf", "finite", "give tau_syn a finite value, or remove the bias",
+        )  # fmt: skip
+    return violations
+
+
+def check_native_population(p: Population, spec: HardwareSpec) -> list[Violation]:
+    """Return which integers of a population lie outside the target's number format (NC0310)."""
+    assert p.neuron is not None
+    form = spec.number_format
+    if p.neuron.number_format != form.name:
+        message = f"population '{p.name}' holds integers of '{p.neuron.number_format}'; {spec.name} computes in '{form.name}'"
+        hint = f"write 'format: {form.name}' if the integers are in its range"
+        return [Violation("NC0310", p.name, message, str(p.neuron.number_format), form.name, hint=hint, origin=p.origin)]
+    violations = []
+    dynamics = "ternary" if "vth_low" in p.neuron.parameters else "compartment"
+    for key, low, high in compartment_ranges(form, dynamics):
+        value = p.neuron.parameters[key]
+        wrong = (value < low) | (value > high)
+        if wrong.any():
+            worst = int(np.asarray(value)[wrong].flat[0])
+            violations.append(
+                Violation(
+                    "NC0310", p.name, f"population '{p.name}': {key} is {worst}; {spec.name} holds {low}..{high}",
+                    worst, high if worst > high else low,
+                    hint="bring it into the range, or drop 'format' so that real values are quantized",
+                    also=f"{int(wrong.sum()) - 1} more" if wrong.sum() > 1 else None, origin=p.origin,
+                )
+            )  # fmt: skip
+    return violations
+
+
+def check_native_projection(q: Projection, spec: HardwareSpec) -> list[Violation]:
+    """Return which integers of a projection the target's number format cannot hold without loss (NC0310)."""
+    assert q.native is not None
+    form, name = spec.number_format, q.name
+    violations: list[Violation] = []
+
+    def refuse(message: str, actual: int | str, limit: int | str, hint: str | None = None) -> None:
+        violations.append(
+            Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, hint=hint, origin=q.origin)
+        )
+
+    exponent, bits = q.native.weight_exp, q.native.weight_bits
+    if not form.weight_exp_min <= exponent <= form.weight_exp_max:
+        refuse(
+            f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}", exponent, form.weight_exp_max
+        )
+    if bits > form.weight_bits:
+        refuse(f"weight_bits {bits}; {spec.name} has {form.weight_bits}", bits, form.weight_bits)
+        return violations
+    sign_mode = native_sign_mode(q)
+    weights = np.asarray(q.weights, np.int64)
+    if weights.size == 0:
+        return violations
+    low, high = weight_range(sign_mode, bits)
+    if weights.min() < low or weights.max() > high:
+        worst = int(weights.min()) if weights.min() < low else int(weights.max())
+        refuse(f"weight {worst} lies outside {low}..{high} of {bits} bits, {sign_mode}", worst, high if worst > high else low)
+    step = 1 << weight_shift(sign_mode, bits)
+    if (weights % step).any():
+        odd = int(weights[weights % step != 0].flat[0])
+        refuse(
+            f"weight {odd} is no multiple of {step}, which {bits} bits of {sign_mode} sign store", odd, step,
+            "emulators round such weights in different ways; write the value that you mean",
+        )  # fmt: skip
+    elif exponent < 0 and (weights % (1 << -exponent)).any():
+        odd = int(weights[weights % (1 << -exponent) != 0].flat[0])
+        refuse(
+            f"weight {odd} loses bits by weight_exp {exponent}", odd, 1 << -exponent,
+            "emulators round such weights in different ways; write weights that are multiples of 2**-weight_exp",
+        )  # fmt: skip
+    return violations
