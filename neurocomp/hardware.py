@@ -150,6 +150,7 @@ class HardwareSpec:
     def does_natively(self, extension: str) -> bool:
         """Return whether what `EXTENSIONS` names needs no extension on this chip."""
         return self.has(*EXTENSIONS[extension][:2])
+
     hop_ticks: int = 1
     """Ticks that a spike takes at least from neuron to neuron; 0 on what is no chip."""
 
@@ -171,11 +172,9 @@ class HardwareSpec:
 
         None where the spec does not say where the number comes from.
         """
-        return (
-            f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
-            if name in self.origins
-            else None
-        )
+        if name not in self.origins:
+            return None
+        return f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
 
 
 LIMITS: dict[str, str] = {
@@ -337,8 +336,9 @@ class _SpecReader:
         for key in ("name", "title", "backend"):
             self.word((key,), root)
         number_format, origins = self.number_format()
+        held = {} if root.get("synapse_cost") == WEIGHTS_ALONE else TABLES_HOLD
         limits = {
-            name: self.sourced(("limits", name), most=TABLES_HOLD.get(name, LARGEST_LIMIT))
+            name: self.sourced(("limits", name), most=held.get(name, LARGEST_LIMIT))
             for name in self.section("limits", tuple(LIMITS), optional=OPTIONAL_LIMITS)
         }
         mesh_values = {

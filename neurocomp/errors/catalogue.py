@@ -172,7 +172,6 @@ CATALOGUE: dict[str, Entry] = {
         "The synapses of one neuron alone exceed the synaptic memory of a core.",
         "Lower the fan-in or the weight bits.",
     ),
-    "NC0403": _e("compartments", 5, "One neuron alone takes more compartments than a core has.", "Use 'reset: zero'."),
     "NC0405": _e("output-axons", 5, "A neuron sends to more places than a core's output table holds.", "Lower the fan-out."),
     "NC0406": _e(
         "profiles",
