@@ -270,9 +270,9 @@ def test_unknown_target(cli: Cli) -> None:
         cli,
         "compile net.yaml --target lohi",
         2,
-        """\
+        f"""\
 error[NC0501 unknown-target]: there is no target 'lohi'
-hint:  did you mean 'loihi'? known: loihi; or name a file, ./my_chip.yaml
+hint:  did you mean 'loihi'? known: {", ".join(registry.spec_files())}; or name a file, ./my_chip.yaml
 """,
     )
 
