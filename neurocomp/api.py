@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from neurocomp import artifact as artifacts
 from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
-from neurocomp.backend import Options, Stimulus, Violation, Witness
+from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation, Witness
 from neurocomp.data import Reference, load_samples, load_stimulus
 from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import DECODERS, ENCODERS, decode
 from neurocomp.energy.counts import count as count_events
 from neurocomp.energy.joules import estimate
-from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UsageError, did_you_mean
+from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UnsupportedError, UsageError, did_you_mean
+from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.synapse_words import words_by_formula
+from neurocomp.passes.ticks_per_step import spikes_per_step, state_per_step, stretched
 from neurocomp.report import Report
 from neurocomp.verify import VerifyReport, verify
 
@@ -117,25 +119,41 @@ def _is_archive(path: Path) -> bool:
         return False  # the reader of network files says what is wrong
 
 
-def compile(network: Network | str | Path, target: str = "loihi") -> Compiled:
+def compile(network: Network | str | Path, target: str = "loihi", **options: Any) -> Compiled:
     """Compile a network for a target: the name of a hardware spec, or the path of one.
 
+    Args:
+        network: A network, or its file.
+        target: The hardware spec.
+        options: Of the target's backend, by name: ``ticks_per_step``, ``extensions`` (names that the spec lists), and its own,
+            such as ``compare`` of Loihi's; docs/cli.md says what they do.
+
     Raises:
+        UsageError: The backend has no such option (NC0801).
         UnsupportedError: The target cannot do what the network asks for.
         CapacityError: The network does not fit.
     """
+    return Compiled(pipeline.compile_network(*_compilation(network, target, options)))
+
+
+def check(network: Network | str | Path, target: str = "loihi", **options: Any) -> tuple[Violation, ...]:
+    """Return all violations of the first stage that has some; none means that `compile` with these arguments will succeed."""
+    return check_stages(network, target, **options).violations
+
+
+def check_stages(network: Network | str | Path, target: str = "loihi", **options: Any) -> pipeline.Checked:
+    """Return how far a network gets, and all violations of the first stage that has some."""
+    return pipeline.check_network(*_compilation(network, target, options))
+
+
+def _compilation(
+    network: Network | str | Path, target: str, options: Mapping[str, Any]
+) -> tuple[Network, HardwareSpec, Backend, IntegerSimulator, Options]:
+    """Return what the pipeline takes."""
     loaded = _network(network)
     spec = registry.find_spec(target)
     backend = registry.backend(spec.backend)
-    return Compiled(pipeline.compile_network(loaded, spec, backend, registry.simulator("reference"), Options()))
-
-
-def check(network: Network | str | Path, target: str = "loihi") -> tuple[Violation, ...]:
-    """Return all violations of the first stage that has some; none means that `compile` will succeed."""
-    loaded = _network(network)
-    spec = registry.find_spec(target)
-    backend = registry.backend(spec.backend)
-    return pipeline.check_network(loaded, spec, backend, registry.simulator("reference"), Options()).violations
+    return loaded, spec, backend, registry.simulator("reference"), pipeline.options_of(backend, spec, options)
 
 
 def _network(network: Network | str | Path) -> Network:
@@ -243,8 +261,8 @@ def stimulus_of(
     return _encode(network, _take(samples, 0, samples.count if count is None else min(count, samples.count)))
 
 
-def _shaped(trace: Trace, network: Network, probe: str, state: bool) -> dict[str, Array]:
-    """Return a trace as the keys of TRACE.npz, in the order of the file."""
+def _shaped(trace: Trace, network: Network, probe: str, state: bool, ticks_per_step: int = 1) -> dict[str, Array]:
+    """Return a trace as the keys of TRACE.npz, in the order of the file and in ticks of the network."""
     from neurocomp.models.neurons import NEURON_MODELS
 
     moved = trace.in_user_time()
@@ -258,6 +276,13 @@ def _shaped(trace: Trace, network: Network, probe: str, state: bool) -> dict[str
             registers += ["u", "v"] if NEURON_MODELS[p.neuron.model].has_current else ["v"]
         for register in registers:
             values = getattr(moved, register)[p.name]
+            if ticks_per_step > 1:
+                has_current = p.neuron is not None and NEURON_MODELS[p.neuron.model].has_current
+                values = (
+                    spikes_per_step(values, ticks_per_step)
+                    if register == "spikes"
+                    else state_per_step(values, ticks_per_step, has_current)
+                )
             arrays[f"{register}/{p.name}"] = values.reshape(*values.shape[:2], *p.shape)
     return arrays
 
@@ -336,6 +361,20 @@ class Compiled:
         """The user's network."""
         return self.artifact.network
 
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """What the chip does not do and was allowed nevertheless; every output says so."""
+        return self.artifact.lowered.extensions
+
+    @property
+    def ticks_per_step(self) -> int:
+        """Ticks of the chip per tick of the network."""
+        return int(self.artifact.options.get("ticks_per_step", 1))
+
+    def _on_chip(self, stimulus: Mapping[str, Array]) -> dict[str, Array]:
+        """Return a stimulus in ticks of the chip."""
+        return {name: stretched(values, self.ticks_per_step) for name, values in stimulus.items()}
+
     def save(self, path: str | Path) -> str:
         """Write the artifact and return its digest."""
         return artifacts.write(self.artifact, Path(path))
@@ -352,10 +391,21 @@ class Compiled:
         self, inputs: str | Path | Mapping[str, Array] | None = None, samples: Samples | None = None, count: int | None = None,
         what: str = "run",
     ) -> dict[str, Array]:  # fmt: skip
-        """Return the spikes that feed a simulation; on chips whose spikes carry no value, 0 and 1 alone."""
+        """Return the spikes that feed a simulation, in ticks of the network.
+
+        Raises:
+            NetworkError: Spikes carry a value where the target's do not (NC0314).
+            UnsupportedError: A direct current changes within a sample (NC0319).
+        """
         declared = samples or self.artifact.samples
         stimulus = stimulus_of(self.network, inputs, declared, count, what, stored_elsewhere=self._stored_elsewhere)
+        lowered = self.artifact.lowered.network
         for name, values in stimulus.items():
+            if lowered.populations[name].dynamics == "current":
+                _constant(name, values)
+                continue
+            if any(q.source == name and not q.binary for q in lowered.projections):
+                continue
             wrong = (values != 0) & (values != 1)
             if wrong.any():
                 bad = values[wrong].flat[0]
@@ -432,6 +482,7 @@ class Compiled:
         stimulus = self.stimulus(inputs, samples, count)
         if engine == "float":
             return run_float(self.network, stimulus, probe=probe, state=state)
+        stimulus = self._on_chip(stimulus)
         record = _recorded(self.network, probe)
         lowered = self.artifact.lowered
         if engine == "chip":
@@ -446,7 +497,7 @@ class Compiled:
                 trace = reference.run(lowered.network, stimulus, lag=lowered.lag, record=record, state=state)
         else:
             trace = self.witnesses()[engine].run(lowered, stimulus, record=record, state=state)
-        return Run(engine, _shaped(trace, self.network, probe, state), trace.events)
+        return Run(engine, _shaped(trace, self.network, probe, state, self.ticks_per_step), trace.events)
 
     def verify(
         self,
@@ -503,7 +554,7 @@ class Compiled:
             stimulus = self.stimulus(inputs, samples, default if count is None else count, "verify")
         known = self.witnesses()
         return verify(
-            self.artifact, stimulus, backend=backend, reference=registry.simulator("reference"),
+            self.artifact, self._on_chip(stimulus), backend=backend, reference=registry.simulator("reference"),
             witnesses=[known[engine] for engine in chosen if engine in known], chip="chip" in chosen,
             skipped=skipped, inject=inject,
         )  # fmt: skip
@@ -519,18 +570,22 @@ class Compiled:
         """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy."""
         default = None if inputs is not None else DEFAULT_SAMPLES
         stimulus = self.stimulus(inputs, samples, default if count is None else count, "report")
-        lowered = self.artifact.lowered
-        trace = registry.simulator("reference").run(lowered.network, stimulus, lag=lowered.lag)
+        lowered, k = self.artifact.lowered, self.ticks_per_step
+        trace = registry.simulator("reference").run(lowered.network, self._on_chip(stimulus), lag=lowered.lag)
         counts = count_events(trace, self.artifact.mapped, self.artifact.spec)
-        energy = estimate(counts, self.artifact.spec, self.network.timestep, costs)
+        energy = estimate(counts, self.artifact.spec, self.network.timestep / k, costs)
         labels = None if inputs is not None else (samples or self.artifact.samples or Samples({})).labels
         accuracy = None
         if labels is not None and len(self.network.decoders) == 1:
-            (name, decoder), moved = next(iter(self.network.decoders.items())), trace.in_user_time()
-            answers = decode(decoder, spikes=moved.spikes[name], v=moved.v[name])
+            (name, decoder), shaped = (
+                next(iter(self.network.decoders.items())),
+                _shaped(trace, self.network, "outputs", True, k),
+            )
+            spikes, v = (shaped[f"{key}/{name}"].reshape(*shaped[f"{key}/{name}"].shape[:2], -1) for key in ("spikes", "v"))
+            answers = decode(decoder, spikes=spikes, v=v)
             accuracy = float((answers == _checked_labels(self.network, name, labels[: len(answers)])).mean())
         made = self.artifact
-        return Report(self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy)
+        return Report(self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k)
 
     def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
         """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.
@@ -561,6 +616,16 @@ class Compiled:
             name: {"used": used, "available": available * cores, "worst_core": worst, "per_core": available}
             for name, (used, available, worst) in table.items()
         }
+
+
+def _constant(name: str, values: Array) -> None:
+    """Refuse a direct current that changes within a sample: the host writes it once per sample."""
+    changed = (values != values[:, :1]).any(axis=(0, 2))
+    if changed.any():
+        message = f"the current of '{name}' changes within a sample, first in tick {int(np.flatnonzero(changed)[0])}"
+        raise UnsupportedError(
+            Diagnostic("NC0319", message, hint="give one value per sample and neuron, or encode it as spikes")
+        )
 
 
 def _no_fast_engine() -> EngineUnavailable:

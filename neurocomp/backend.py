@@ -107,6 +107,14 @@ class Witness(Protocol):
         """Run all samples."""
         ...
 
+    def models(self, lowered: LoweredNetwork) -> Mapping[str, str]:
+        """Return for each population with neurons who wrote the neuron model that executes it.
+
+        ``stock``: the other program's own model computes u, v, spikes and resets. ``own``: code of ours changes what its model
+        does, because it has no such neuron.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Injection:
@@ -118,7 +126,10 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of every backend, stored in the artifact. Backends derive their own frozen dataclass."""
+    """Options of every backend, stored in the artifact. Backends derive their own frozen dataclass.
+
+    A field of a backend's own is a whole number, a word, or a ``Literal`` of words; `neurocomp.pipeline.options_of` checks it.
+    """
 
     ticks_per_step: int = 1
     """Ticks of the chip per tick of the network; more of them give cycles the time that their hops take."""
@@ -138,10 +149,12 @@ class Backend(Protocol):
     """A chip family. Backends are found by the entry point group ``neurocomp.backends``."""
 
     name: str
+    options: type[Options]
+    """What the backend can be told, by name."""
     witnesses: Sequence[Witness]
 
     def check(
-        self, stage: Network | QuantizedNetwork | LoweredNetwork | MappedNetwork, spec: HardwareSpec
+        self, stage: Network | QuantizedNetwork | LoweredNetwork | MappedNetwork, spec: HardwareSpec, options: Options
     ) -> Sequence[Violation]:
         """Return every rule that the stage breaks on the chip."""
         ...

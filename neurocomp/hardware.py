@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -140,6 +140,17 @@ class HardwareSpec:
     file: str
     extensions: tuple[str, ...] = ()
     """What simulations of the chip can do beyond it, if it is allowed by name and printed as not on this chip."""
+    origins: Mapping[str, Sourced] = field(default_factory=dict)
+    """Field of the number format -> its value with where it comes from; fields without a stated origin are absent."""
+
+    def has(self, axis: str, word: str = "yes") -> bool:
+        """Return whether the chip does something natively."""
+        return word in self.native.get(axis, ())
+
+    def does_natively(self, extension: str) -> bool:
+        """Return whether what `EXTENSIONS` names needs no extension on this chip."""
+        return self.has(*EXTENSIONS[extension][:2])
+
     hop_ticks: int = 1
     """Ticks that a spike takes at least from neuron to neuron; 0 on what is no chip."""
 
@@ -156,6 +167,17 @@ class HardwareSpec:
         """Return a limit as messages print it: ``input axons per core = 4096 (loihi.yaml:31; Davies 2018, p. 89)``."""
         return f"{LIMITS[name]} = {self.limit(name)} {self.limits[name].limit_text}"
 
+    def format_text(self, name: str) -> str | None:
+        """Return a field of the number format as messages print it: ``bits of a threshold = 17 (loihi.yaml:27; lava, ...)``.
+
+        None where the spec does not say where the number comes from.
+        """
+        return (
+            f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
+            if name in self.origins
+            else None
+        )
+
 
 LIMITS: dict[str, str] = {
     "chips": "chips per system",
@@ -170,11 +192,30 @@ LIMITS: dict[str, str] = {
     "synapses_per_entry": "synapses per synapse entry",
     "delay": "delay ticks per synapse",
     "delay_address_bits": "bits of delay and neuron index per synapse",
+    "refractory": "silent ticks after a spike",
 }
 """Every limit that a spec states, with its name in messages."""
 
+OPTIONAL_LIMITS = ("refractory",)
+"""Limits of what a chip may lack altogether; needed where ``native`` lists it."""
+
 LARGEST_LIMIT = 2**31 - 1
 """No chip has more of anything; beyond it a number is a slip."""
+
+TABLES_HOLD: dict[str, int] = {
+    "chips": 1 << 16,
+    "cores_per_chip": 1 << 16,
+    "neurons": 1 << 12,
+    "input_axons": 1 << 16,
+    "decay_profiles": 1 << 8,
+    "threshold_profiles": 1 << 8,
+    "synapse_formats": 15,
+    "synapses_per_entry": 64,
+    "delay": 63,
+    "delay_address_bits": 32,
+    "refractory": 62,
+}
+"""The largest values of a chip's limits: the published table formats have no more bits; docs/loihi-program.md draws them."""
 
 COSTS: tuple[str, ...] = (
     "synaptic_event",
@@ -200,10 +241,34 @@ AXES: dict[str, tuple[str, ...]] = {
     "refractory": ("yes",),
     "v_floor": ("yes",),
     "periodic_reset": ("yes",),
+    "graded": ("yes",),
 }
+"""Axes of ``native`` and their words."""
+
+EXTENSIONS: dict[str, tuple[str, str, str]] = {
+    "graded": ("graded", "yes", "spikes that carry a value"),
+    "ternary": ("neuron_models", "ternary_lif", "neurons that send +1 and -1"),
+}
+"""Extension -> (axis of ``native``, its word there, what it is): what simulations can do beyond a chip that lacks it."""
 
 MOST_DELAY_BITS = 6
 """Bits of the largest delay field of a synapse."""
+
+FORMAT_FIELDS: dict[str, str] = {
+    "weight_bits": "bits of a weight",
+    "weight_exp_min": "smallest exponent of weights",
+    "weight_exp_max": "largest exponent of weights",
+    "decay_bits": "bits of a decay",
+    "current_decay_offset": "offset of the decay of a current",
+    "state_shift": "shift of thresholds and sums",
+    "threshold_bits": "bits of a threshold",
+    "bias_bits": "bits of a bias beside its sign",
+    "bias_exp_max": "largest exponent of a bias",
+    "u_bits": "bits of a current with sign",
+    "v_bits": "bits of a potential with sign",
+    "accumulator_bits": "bits of the sum of a tick with sign",
+}
+"""The numbers of a number format, with their names in messages."""
 
 # Bounds of the fields of ``integers``: beyond them the published formats and our 64-bit simulators have no meaning.
 _FORMAT_FIELDS: dict[str, tuple[int, int]] = {
@@ -261,8 +326,8 @@ class _SpecReader:
             "native",
         )
         known += ("synapse_cost",)
-        priced = ("costs", "default_costs") if "costs" in root or "default_costs" in root else ()
-        self.keys((), root, (*known, "costs", "default_costs", "hop_ticks"), (*known, *priced))
+        optional = ("costs", "default_costs", "extensions", "hop_ticks")
+        self.keys((), root, (*known, *optional), known)
         if "neurocomp_spec" in root and (root["neurocomp_spec"] != 1 or root["neurocomp_spec"] is True):
             self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
         sources = self.mapping((), "sources")
@@ -272,15 +337,20 @@ class _SpecReader:
                 self.bad(("sources", key), "a source is one line of text", None)
         for key in ("name", "title", "backend"):
             self.word((key,), root)
-        number_format = self.number_format()
-        limits = {name: self.sourced(("limits", name), integer=True) for name in self.section("limits", tuple(LIMITS))}
+        number_format, origins = self.number_format()
+        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
+        hop_ticks = self.hop_ticks(synapse_cost)
+        bounds = TABLES_HOLD if hop_ticks else {}
+        limits = {
+            name: self.sourced(("limits", name), most=bounds.get(name, LARGEST_LIMIT))
+            for name in self.section("limits", tuple(LIMITS), optional=OPTIONAL_LIMITS)
+        }
         mesh_values = {
-            name: self.sourced(("mesh", name), integer=True)
+            name: self.sourced(("mesh", name), most=LARGEST_LIMIT)
             for name in self.section("mesh", ("tiles_x", "tiles_y", "cores_per_tile"))
         }
         native = self.native()
-        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
-        hop_ticks = self.hop_ticks(synapse_cost)
+        extensions = self.extensions(native)
         costs: dict[str, dict[str, Sourced]] = {}
         for name, table in self.mapping((), "costs").items():
             path = ("costs", name)
@@ -289,7 +359,7 @@ class _SpecReader:
                 continue
             self.keys(path, table, COSTS, ())
             costs[name] = {event: self.sourced((*path, event)) for event in table if event in COSTS}
-        default_costs = self.choice("default_costs", tuple(costs)) if "costs" in root else ""
+        default_costs = self.choice("default_costs", tuple(costs)) if costs or "default_costs" in root else ""
         if not self.problems:
             mesh = Mesh(*(int(mesh_values[n].value) for n in ("tiles_x", "tiles_y", "cores_per_tile")))
             tiles = mesh.tiles_x * mesh.tiles_y * mesh.cores_per_tile
@@ -302,11 +372,14 @@ class _SpecReader:
                     f"{int(limits['cores_per_chip'].value)} cores do not fit a mesh of {tiles}",
                     "enlarge mesh.tiles_x or mesh.tiles_y",
                 )
+            if "yes" in native.get("refractory", ()) and "refractory" not in limits:
+                message = "field 'refractory' is missing, and 'native' says that the chip has refractory periods"
+                self.bad(("limits",), message, "state how many silent ticks it has at most")
         if self.problems:
             raise SpecError(self.problems)
         return HardwareSpec(
             str(root["name"]), str(root["title"]), str(root["backend"]), number_format, limits, mesh, native,
-            synapse_cost, costs, default_costs, self.sources, self.text, self.file, hop_ticks=hop_ticks,
+            synapse_cost, costs, default_costs, self.sources, self.text, self.file, extensions, origins, hop_ticks,
         )  # fmt: skip
 
     def bad(self, path: tuple[str | int, ...], message: str, hint: str | None) -> None:
@@ -337,10 +410,10 @@ class _SpecReader:
             return {}
         return value
 
-    def section(self, name: str, fields: tuple[str, ...]) -> tuple[str, ...]:
+    def section(self, name: str, fields: tuple[str, ...], optional: tuple[str, ...] = ()) -> tuple[str, ...]:
         table = self.mapping((), name)
         if table:
-            self.keys((name,), table, fields, fields)
+            self.keys((name,), table, fields, tuple(field for field in fields if field not in optional))
         return tuple(field for field in fields if field in table)
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
@@ -349,7 +422,8 @@ class _SpecReader:
             self.bad((name,), f"'{value}' is not one of {', '.join(allowed)}", did_you_mean(str(value), allowed))
         return str(value)
 
-    def sourced(self, path: tuple[str, ...], *, integer: bool = False) -> Sourced:
+    def sourced(self, path: tuple[str, ...], *, most: int | None = None) -> Sourced:
+        """Return a number; with ``most`` a whole one in 1..most."""
         value: Any = self.document.value
         for part in path:
             value = value[part]
@@ -366,25 +440,21 @@ class _SpecReader:
             if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
                 self.bad((*path, name), f"{number!r} is not a number", None)
                 return nothing
-            if number < 0 or (integer and (not 1 <= number <= LARGEST_LIMIT or number != int(number))):
-                allowed = f"a whole number in 1..{LARGEST_LIMIT}" if integer else "a number >= 0"
+            if number < 0 or (most is not None and (not 1 <= number <= most or number != int(number))):
+                allowed = f"a whole number in 1..{most}" if most is not None else "a number >= 0"
                 self.bad((*path, name), f"{number} is impossible", allowed)
                 return nothing
-        if value["kind"] not in KINDS:
-            self.bad((*path, "kind"), f"'{value['kind']}' is not one of {', '.join(KINDS)}", None)
+        if not self.stated(path, value):
             return nothing
-        key = str(value["source"]).split(",")[0].strip()
-        if self.sources and key not in self.sources:
-            self.bad((*path, "source"), f"source '{key}' is not listed under 'sources'", did_you_mean(key, list(self.sources)))
         number = float(value["value"])
         low, high = float(value.get("low", number)), float(value.get("high", number))
         if not low <= number <= high:
             self.bad(path, f"low {low} <= value {number} <= high {high} does not hold", None)
         return Sourced(number, str(value["source"]), value["kind"], low, high, place)
 
-    def number_format(self) -> NumberFormat:
+    def number_format(self) -> tuple[NumberFormat, dict[str, Sourced]]:
         table = self.mapping((), "integers")
-        known = ("name", "u_overflow", *_FORMAT_FIELDS)
+        known = ("name", "u_overflow", "origin", *_FORMAT_FIELDS)
         if table:
             self.keys(("integers",), table, known, ("name", *_FORMAT_FIELDS))
         values: dict[str, Any] = {"name": self.word(("integers", "name"), table), "u_overflow": table.get("u_overflow", "fold")}
@@ -398,7 +468,35 @@ class _SpecReader:
                 self.bad(("integers", name), f"{number!r} is impossible; it lies in {low}..{high}", None)
             else:
                 values[name] = number
-        return NumberFormat(**values)
+        return NumberFormat(**values), self.origins(values)
+
+    def origins(self, values: Mapping[str, Any]) -> dict[str, Sourced]:
+        """Return where the numbers of ``integers`` come from, as far as it is stated beside them."""
+        table = self.mapping(("integers",), "origin")
+        self.keys(("integers", "origin"), table, tuple(_FORMAT_FIELDS), ())
+        found: dict[str, Sourced] = {}
+        for name, entry in table.items():
+            path = ("integers", "origin", name)
+            if not isinstance(entry, dict):
+                self.bad(path, "needs a mapping {source, kind}", "every value of a spec states where it comes from")
+                continue
+            self.keys(path, entry, ("source", "kind"), ("source", "kind"))
+            if name in values and self.stated(path, entry):
+                number, place = float(values[name]), f"{self.file}:{self.document.at(('integers', name)).line}"
+                found[name] = Sourced(number, str(entry["source"]), entry["kind"], number, number, place)
+        return found
+
+    def stated(self, path: tuple[str, ...], entry: Mapping[str, Any]) -> bool:
+        """Return whether an entry has a kind that there is and a source that is listed."""
+        if "source" not in entry or "kind" not in entry:
+            return False
+        if entry["kind"] not in KINDS:
+            self.bad((*path, "kind"), f"'{entry['kind']}' is not one of {', '.join(KINDS)}", None)
+            return False
+        key = str(entry["source"]).split(",")[0].strip()
+        if self.sources and key not in self.sources:
+            self.bad((*path, "source"), f"source '{key}' is not listed under 'sources'", did_you_mean(key, list(self.sources)))
+        return True
 
     def hop_ticks(self, synapse_cost: str) -> int:
         value = self.document.value.get("hop_ticks", 1)
@@ -424,6 +522,20 @@ class _SpecReader:
                     self.bad(("native", axis), f"'{value}' is not one of {', '.join(AXES[axis])}", None)
             result[axis] = tuple(values)
         return result
+
+    def extensions(self, native: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        values = self.document.value.get("extensions", [])
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            self.bad(("extensions",), "must be a list of words", None)
+            return ()
+        for index, value in enumerate(values):
+            if value not in EXTENSIONS:
+                message = f"'{value}' is not one of {', '.join(EXTENSIONS)}"
+                self.bad(("extensions", index), message, did_you_mean(value, list(EXTENSIONS)))
+            elif EXTENSIONS[value][1] in native.get(EXTENSIONS[value][0], ()):
+                axis, word, _ = EXTENSIONS[value]
+                self.bad(("extensions", index), f"'{value}' is no extension: native.{axis} has '{word}'", "list it once")
+        return tuple(dict.fromkeys(values))
 
 
 def read_spec(path: Path) -> HardwareSpec:

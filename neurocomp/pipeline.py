@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
 from neurocomp.encoding import ENCODERS, clipping_warning, encode
-from neurocomp.errors import CapacityError, NeurocompError, UnsupportedError
+from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.errors.catalogue import CATALOGUE
-from neurocomp.hardware import HardwareSpec
+from neurocomp.hardware import EXTENSIONS, HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
@@ -23,6 +23,7 @@ from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
+from neurocomp.passes.ticks_per_step import stretched, ticks_per_step
 
 CALIBRATION_SAMPLES = 64
 """At most so many calibration samples are simulated; they are spread over those that are declared."""
@@ -63,27 +64,32 @@ def check_network(
     """Compile as far as the target allows."""
     network.verify()
     legal, folded = legalize(network)
-    if violations := backend.check(legal, spec):
+    if violations := backend.check(legal, spec, options):
+        return Checked(None, None, None, tuple(violations))
+    legal, stepped = ticks_per_step(legal, options.ticks_per_step)
+    if stepped and (violations := backend.check(legal, spec, options)):
         return Checked(None, None, None, tuple(violations))
     calibration, calibrated_on = calibration_stimulus(network)
+    if calibration is not None and stepped:
+        calibration = {name: stretched(spikes, options.ticks_per_step) for name, spikes in calibration.items()}
     clipped = _clipped(network)
     quantization = quantize(legal, spec.number_format, simulator, calibration)
     quantized = quantization.network
-    if violations := backend.check(quantized, spec):
+    if violations := backend.check(quantized, spec, options):
         return Checked(quantization, None, None, tuple(violations))
     lowering = backend.lower(quantized, spec, options, quantization.calibration)
     delays = {q.name: q.delay for q in quantized.network.projections}
     lowered = lowering.network.verify(delays, spec.limit("delay"), spec.hop_ticks)
-    if violations := backend.check(lowered, spec):
+    if violations := backend.check(lowered, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
     mapped, violations = backend.map(lowered, spec)
     if mapped is None:
         return Checked(quantization, lowered, None, tuple(violations))
     mapped.verify(spec)
-    if violations := backend.check(mapped, spec):
+    if violations := backend.check(mapped, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
     program = backend.emit(mapped, spec).verify()
-    notes = (*folded, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
+    notes = (*folded, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
     return Checked(quantization, lowered, artifact, ())
 
@@ -99,6 +105,44 @@ def _artifact(
         options={"target": spec.name, **asdict(options)}, notes=tuple(notes), samples=samples, samples_digest=None,
         version=version("neurocomp"),
     )  # fmt: skip
+
+
+def options_of(backend: Backend, spec: HardwareSpec, given: Mapping[str, Any]) -> Options:
+    """Return the options of a backend with the values that a user gives by name.
+
+    Raises:
+        UsageError: There is no such option, it does not take that value, or the spec lists no such extension (NC0801).
+    """
+    hints = get_type_hints(backend.options)
+    known = [f.name for f in fields(backend.options)]
+    values: dict[str, Any] = {}
+    problems: list[Diagnostic] = []
+    for name, value in given.items():
+        if name not in known:
+            message = f"{spec.name} has no option '{name}'"
+            problems.append(Diagnostic("NC0801", message, hint=did_you_mean(name, known)))
+        elif name == "extensions":
+            problems += [_no_extension(spec, extension) for extension in value if extension not in spec.extensions]
+            values[name] = tuple(extension for extension in spec.extensions if extension in value)
+        elif hints[name] is int and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            problems.append(Diagnostic("NC0801", f"option '{name}' takes a whole number from 1 on, not {value!r}"))
+        elif get_origin(hints[name]) is Literal and value not in get_args(hints[name]):
+            words = get_args(hints[name])
+            message = f"option '{name}' takes one of {', '.join(words)}, not {value!r}"
+            problems.append(Diagnostic("NC0801", message, hint=did_you_mean(str(value), words)))
+        else:
+            values[name] = value
+    if problems:
+        raise UsageError(problems)
+    return backend.options(**values)
+
+
+def _no_extension(spec: HardwareSpec, name: str) -> Diagnostic:
+    if name in EXTENSIONS and spec.does_natively(name):
+        hint: str | None = f"{spec.name} does that itself: leave the option out"
+    else:
+        hint = did_you_mean(name, spec.extensions) or f"{spec.name} lists none"
+    return Diagnostic("NC0801", f"{spec.name} has no extension '{name}'", hint=hint)
 
 
 def violation_error(violations: Sequence[Violation]) -> NeurocompError:

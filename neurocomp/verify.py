@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Stimulus, Witness
 from neurocomp.errors import broken_invariant
+from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.quantized import IntegerPopulation
 from neurocomp.ir.trace import Event, Trace
 
 Array = NDArray[Any]
@@ -58,6 +60,11 @@ class VerifyReport:
     first_divergence: Divergence | None = None
     injection: str | None = None
     events: tuple[Event, ...] = field(default=())
+    witness_models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Witness that ran -> population with neurons -> ``stock``: the witness's own model executed it; ``own``: one of ours, in
+    the witness's framework, because it has none that could."""
+    not_on_this_chip: tuple[str, ...] = ()
+    """Extensions: what was compiled and verified although the chip does not do it."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``verify --json`` prints."""
@@ -80,6 +87,8 @@ class VerifyReport:
             "first_divergence": first,
             "injection": self.injection,
             "events": [asdict(event) for event in self.events],
+            "witness_models": {engine: dict(models) for engine, models in self.witness_models.items()},
+            "not_on_this_chip": list(self.not_on_this_chip),
         }
 
 
@@ -97,8 +106,9 @@ def verify(
     """Run the stimulus through every simulation and compare.
 
     Two links are checked. The lowered network in the reference against every other engine, all chip ticks (engines that run
-    samples one behind the other: each population's window), in spikes, u and v. The quantized against the lowered network,
-    each population in its window, wherever no lossy step reaches; the others are reported with their distance.
+    samples one behind the other: each population's window), in spikes, u and v; of inputs the spikes, of currents that the host
+    writes their values where an engine repeats them. The quantized against the lowered network, each population in its window,
+    wherever no lossy step reaches; the others are reported with their distance.
 
     Args:
         artifact: What was compiled.
@@ -126,40 +136,36 @@ def verify(
     spikes_compared = values_compared = 0
     divergences: list[Divergence] = []
     for other in others:
-        for population in lowered.network.populations:
-            for register in REGISTERS:
-                a, b = getattr(first, register).get(population), getattr(other, register).get(population)
-                if a is None:
+        for p in lowered.network.populations.values():
+            for register in ("spikes",) if p.is_input else REGISTERS:
+                a, b = (_register(trace, register, p) for trace in (first, other))
+                if a is None or b is None:
                     continue
-                if b is None:
-                    raise broken_invariant("verify", f"'{other.engine}' returns {register} of '{population}'")
-                lag = lowered.lag[population]
-                if other.windowed:
-                    a, lag = first.window(a, population), 0
-                found = _first_difference(a, b, population, register, (first.engine, other.engine), lag)
+                lag = lowered.lag[p.name]
+                if other.windowed or p.dynamics == "current":
+                    a, b, lag = first.window(a, p.name), other.window(b, p.name), 0
+                found = _first_difference(a, b, p.name, register, (first.engine, other.engine), lag)
                 divergences += [found] if found else []
                 values_compared += a.size
-                spikes_compared += int((a != 0).sum()) if register == "spikes" else 0
+                spikes_compared += int((a != 0).sum()) if register == "spikes" and p.dynamics != "current" else 0
 
     logical = reference.run(artifact.quantized.network, stimulus)
     samples, ticks = next(iter(first.spikes.values())).shape[0], first.ticks
     loss = lowered.reached_by_loss(ticks)
     lossy: dict[str, dict[str, Any]] = {}
     for population, representative in lowered.map.items():
-        p = artifact.quantized.network.populations[population]
-        pairs = [
-            (
-                register,
-                getattr(logical, register)[population],
-                first.window(getattr(first, register)[representative.population], representative.population),
-            )
-            for register in (("spikes",) if p.is_input else REGISTERS)
-        ]
+        p, chip_p = artifact.quantized.network.populations[population], lowered.network.populations[representative.population]
+        pairs = []
+        for register in ("spikes",) if p.is_input else REGISTERS:
+            a, b = _register(logical, register, p), _register(first, register, chip_p)
+            if a is not None and b is not None:
+                pairs.append((register, a, first.window(b, chip_p.name)))
         if population in loss:
             spikes_a, spikes_b = pairs[0][1], pairs[0][2]
+            counts_a, counts_b = (np.count_nonzero(spikes, axis=1) for spikes in (spikes_a, spikes_b))
             lossy[population] = {
                 "reason": loss[population],
-                "spike_count_difference": int(np.abs(spikes_a.sum(axis=1) - spikes_b.sum(axis=1)).sum()),
+                "spike_count_difference": int(np.abs(counts_a - counts_b).sum()),
                 "spikes_moved_or_lost": int((spikes_a != spikes_b).sum()),
                 "spikes": int((spikes_a != 0).sum()),
             }
@@ -185,7 +191,24 @@ def verify(
         first_divergence=divergences[0] if divergences else None,
         injection=injection,
         events=events,
+        witness_models={witness.name: _logical_models(lowered, witness.models(lowered)) for witness in witnesses},
+        not_on_this_chip=tuple(lowered.extensions),
     )
+
+
+def _register(trace: Trace, register: str, p: IntegerPopulation) -> Array | None:
+    """Return an array of a trace that must hold it; None: the values of a current, which not every engine repeats."""
+    values: Array | None = getattr(trace, register).get(p.name)
+    if values is None and p.dynamics != "current":
+        raise broken_invariant("verify", f"'{trace.engine}' returns {register} of '{p.name}'")
+    return values
+
+
+def _logical_models(lowered: LoweredNetwork, models: Mapping[str, str]) -> dict[str, str]:
+    """Return the models by the user's populations; parts of the chip that represent none keep their own names."""
+    found = {name: models[r.population] for name, r in lowered.map.items() if r.population in models}
+    represented = {r.population for r in lowered.map.values()}
+    return {name: model for name, model in models.items() if name not in represented} | found
 
 
 def _first_difference(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, Witness
 from neurocomp.errors import Diagnostic, SpecError
@@ -14,11 +15,21 @@ from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.ir.trace import Trace
 
+if TYPE_CHECKING:
+    from neurocomp_loihi.lower import LoihiOptions
+
 
 class LoihiBackend:
     """Chips of the Loihi family; see `neurocomp.backend.Backend` for the methods."""
 
     name = "loihi"
+
+    @property
+    def options(self) -> type[Options]:
+        """`neurocomp_loihi.lower.LoihiOptions`."""
+        from neurocomp_loihi.lower import LoihiOptions
+
+        return LoihiOptions
 
     @property
     def witnesses(self) -> Sequence[Witness]:
@@ -28,7 +39,7 @@ class LoihiBackend:
         return (LavaWitness(),)
 
     def check(
-        self, stage: Network | QuantizedNetwork | LoweredNetwork | MappedNetwork, spec: HardwareSpec
+        self, stage: Network | QuantizedNetwork | LoweredNetwork | MappedNetwork, spec: HardwareSpec, options: Options
     ) -> Sequence[Violation]:
         """Return every rule that the stage breaks; mapping itself keeps the limits of the cores."""
         from neurocomp_loihi import check
@@ -39,9 +50,9 @@ class LoihiBackend:
             raise SpecError(Diagnostic("NC0502", message, hint=hint))
         match stage:
             case Network():
-                return check.check_network(stage, spec)
+                return check.check_network(stage, spec, _own(options))
             case QuantizedNetwork():
-                return check.check_quantized(stage, spec)
+                return check.check_quantized(stage, spec, _own(options))
             case LoweredNetwork():
                 return check.check_lowered(stage, spec)
             case MappedNetwork():
@@ -51,7 +62,7 @@ class LoihiBackend:
         """Rewrite the logical network into compartments and synapses."""
         from neurocomp_loihi.lower import lower
 
-        return lower(quantized, spec)
+        return lower(quantized, spec, _own(options))
 
     def map(self, lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
         """Fill cores with slices of populations."""
@@ -82,6 +93,13 @@ class LoihiBackend:
         from neurocomp_loihi.inject import inject
 
         return inject(program, trace, kind, seed)
+
+
+def _own(options: Options) -> LoihiOptions:
+    """Return the options of this backend; what others have in common gets its defaults beside it."""
+    from neurocomp_loihi.lower import LoihiOptions
+
+    return options if isinstance(options, LoihiOptions) else LoihiOptions(options.ticks_per_step, options.extensions)
 
 
 __all__ = ["LoihiBackend"]

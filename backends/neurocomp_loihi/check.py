@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from neurocomp.backend import Violation
-from neurocomp.hardware import HardwareSpec
+from neurocomp.hardware import EXTENSIONS, HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork, compartment_ranges, weight_range, weight_shift
 from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.patterns import PATTERNS
 from neurocomp.passes.quantize import native_sign_mode
-from neurocomp_loihi.lower import lag_violations
+from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, extensions_of, lag_violations
 
 # Semantic axis -> (code, what the population does, in words); the spec's `native` says what the chip does.
 _AXES = {
@@ -24,79 +25,140 @@ _AXES = {
     "reset": ("NC0301", "resets by"),
     "reset_when": ("NC0304", "resets in the"),
 }
-# What this version of the backend lowers and emits; no refractory periods, floors or periodic resets.
-_LOWERED = {
-    "neuron_models": ("if", "lif", "cuba_lif", "i", "li", "cuba_li"),
-    "patterns": ("dense", "one_to_one", "sparse"),
+# What this version of the backend emits where a spec lists it as native; a floor of the potential is nothing that it knows.
+_EMITTED = {
+    "neuron_models": ("if", "lif", "cuba_lif", "i", "li", "cuba_li", "ternary_lif"),
+    "patterns": ("dense", "one_to_one", "sparse", "block", "conv1d", "conv2d"),
     "input": ("delta", "current"),
     "threshold_on": ("new",),
     "compare": (">",),
     "spikes_per_tick": ("one",),
-    "reset": ("zero",),
+    "reset": ("zero", "subtract", "none"),
     "reset_when": ("same_tick",),
 }
+# What is lowered to something native: axis -> word -> the native word that it is made of.
+_LOWERED = {"compare": {">=": ">"}, "reset": {"subtract": "zero"}}
 _HINTS = {
-    "compare": "write 'compare: \">\"'; the next threshold below gives the same spikes where potentials are whole numbers",
-    "reset": "write 'reset: zero' and retrain, or use a target that resets in this way",
+    "compare": "write 'compare: \">\"'",
+    "reset": "write 'reset: zero' or 'reset: subtract' and retrain, or use a target that resets in this way",
     "spikes_per_tick": "write 'spikes_per_tick: one'",
     "threshold_on": "write 'threshold_on: new'",
     "reset_when": "write 'reset_when: same_tick'",
 }
+# Parameter of a compartment -> the field of the number format that bounds it.
+_BOUNDED_BY = {
+    "du": "decay_bits",
+    "dv": "decay_bits",
+    "vth": "threshold_bits",
+    "vth_low": "threshold_bits",
+    "bias_mant": "bias_bits",
+    "bias_exp": "bias_exp_max",
+    "u_init": "u_bits",
+    "v_init": "v_bits",
+}
+_OPTIONS = LoihiOptions()
 
 
-def check_network(network: Network, spec: HardwareSpec) -> Sequence[Violation]:
+def check_network(network: Network, spec: HardwareSpec, options: LoihiOptions = _OPTIONS) -> Sequence[Violation]:
     """Return the semantics, patterns and native integers of a network that the chip does not have."""
     violations: list[Violation] = []
     for p in network.populations.values():
         if p.neuron is not None:
-            violations += _check_semantics(p, spec)
+            violations += _check_semantics(p, spec, options)
             violations += _check_native_population(p, spec) if p.neuron.number_format else _check_decays(p, network, spec)
     for q in network.projections:
-        if q.pattern.kind not in _native(spec, "patterns"):
-            known = _words(_native(spec, "patterns"))
-            message = f"projection '{q.name}' is {q.pattern.kind}; {spec.name} has {known}"
-            hint = "write its synapses as one of these patterns"
-            violations.append(Violation("NC0308", q.name, message, q.pattern.kind, known, hint=hint, origin=q.origin))
+        violations += _check_pattern(q, spec)
         if q.native is not None:
             violations += _check_native_projection(q, spec)
     return violations
 
 
+def _check_pattern(q: Projection, spec: HardwareSpec) -> list[Violation]:
+    """Refuse maxima, and patterns that the chip does not have."""
+    violations = []
+    for kind in (stage.pattern.kind for stage in q.before):
+        if not PATTERNS[kind].linear:
+            message = f"projection '{q.name}' takes a maximum of spikes ({kind}); {spec.name} only adds weighted spikes up"
+            hint = "use average or sum pooling in its place, and retrain"
+            violations.append(Violation("NC0316", q.name, message, kind, "none", hint=hint, origin=q.origin))
+    if q.pattern.kind not in _native(spec, "patterns"):
+        known = _words(_native(spec, "patterns"))
+        message = f"projection '{q.name}' is {q.pattern.kind}; {spec.name} has {known}"
+        hint = "write its synapses as one of these patterns"
+        violations.append(Violation("NC0308", q.name, message, q.pattern.kind, known, hint=hint, origin=q.origin))
+    return violations
+
+
 def _native(spec: HardwareSpec, axis: str) -> tuple[str, ...]:
-    """Return what the chip has natively and this backend lowers to it: a spec may list more than the backend knows."""
-    return tuple(value for value in spec.native.get(axis, ()) if value in _LOWERED[axis])
+    """Return what the chip has natively and this backend emits: a spec may list more than the backend knows."""
+    return tuple(value for value in spec.native.get(axis, ()) if value in _EMITTED[axis])
+
+
+def _accepted(spec: HardwareSpec, axis: str) -> tuple[str, ...]:
+    """Return what the chip has natively, and what is lowered to that."""
+    native = _native(spec, axis)
+    return (*native, *(word for word, base in _LOWERED.get(axis, {}).items() if base in native))
+
+
+def _not_allowed(extension: str, what: str, spec: HardwareSpec, options: LoihiOptions) -> tuple[str, str] | None:
+    """Return message and hint where something needs an extension of the chip that is not allowed; None: it is."""
+    if extension in options.extensions or spec.does_natively(extension):
+        return None
+    if extension in spec.extensions:
+        hint = f"--allow-extension {extension} simulates it; every result is then marked as not on this chip"
+    else:
+        hint = "use a target that has them ('neurocomp targets')"
+    return f"{what}; {spec.name} has no {EXTENSIONS[extension][2]}", hint
 
 
 def _words(values: Sequence[str]) -> str:
-    return " or ".join(values)
+    return " or ".join(values) or "nothing of the kind"
 
 
-def _check_semantics(p: Population, spec: HardwareSpec) -> list[Violation]:
+def _check_semantics(p: Population, spec: HardwareSpec, options: LoihiOptions) -> list[Violation]:
     assert p.neuron is not None
     violations: list[Violation] = []
 
-    def refuse(code: str, message: str, actual: int | float | str, limit: str, hint: str | None) -> None:
+    def refuse(
+        code: str, message: str, actual: int | float | str, limit: int | str, hint: str | None, source: str | None = None
+    ) -> None:
         text = f"population '{p.name}' {message}"
-        violations.append(Violation(code, p.name, text, actual, limit, hint=hint, origin=p.origin))
+        violations.append(Violation(code, p.name, text, actual, limit, source, hint, origin=p.origin))
 
     model, semantics = NEURON_MODELS[p.neuron.model], p.neuron.semantics
     models = _native(spec, "neuron_models")
     if model.name not in models:
-        hint = "write one of these models and train with it"
-        refuse("NC0313", f"has the model {model.name}; {spec.name} has {_words(models)}", model.name, _words(models), hint)
+        extension = next(
+            (name for name, (axis, word, _) in EXTENSIONS.items() if (axis, word) == ("neuron_models", model.name)), ""
+        )
+        if extension in spec.extensions:
+            refused = _not_allowed(extension, f"has the model {model.name}", spec, options)
+            if refused is not None:
+                refuse("NC0318", refused[0], model.name, "none", refused[1])
+        else:
+            hint = "write one of these models and train with it"
+            refuse("NC0313", f"has the model {model.name}; {spec.name} has {_words(models)}", model.name, _words(models), hint)
     for axis, (code, does) in _AXES.items():
         value = str(getattr(semantics, axis))
         has = _native(spec, axis)
-        if value not in has and (model.fires or axis == "input"):
+        if value not in _accepted(spec, axis) and (model.fires or axis == "input"):
             refuse(code, f"{does} '{value}'; {spec.name} natively has '{_words(has)}'", value, _words(has), _HINTS.get(axis))
     if semantics.refractory and model.fires:
-        hint = "remove 'refractory'; this version does not lower it yet"
-        refuse("NC0303", f"is refractory for {semantics.refractory} ticks", semantics.refractory, "0", hint)
+        k, ticks = options.ticks_per_step, semantics.refractory
+        of_chip = f" of the chip, {k} of which are one of the network" if k > 1 else ""
+        message = f"is refractory for {ticks} ticks{of_chip}; {spec.name} has"
+        if not spec.has("refractory"):
+            refuse("NC0303", f"{message} no such periods", ticks, 0, "remove 'refractory'")
+        elif ticks > spec.limit("refractory"):
+            limit, source = spec.limit("refractory"), spec.limit_text("refractory")
+            hint = "lower --ticks-per-step" if k > 1 else f"shorten 'refractory' to {limit}, or lengthen the timestep"
+            refuse("NC0303", f"{message} at most {limit}", ticks, limit, hint, source)
     if semantics.v_floor is not None:
         refuse("NC0306", f"has the floor {semantics.v_floor} of its potential", semantics.v_floor, "none", "remove 'v_floor'")
-    if semantics.reset_interval is not None:
+    if semantics.reset_interval is not None and not spec.has("periodic_reset"):
+        message = f"is reset every {semantics.reset_interval} ticks; {spec.name} has no periodic resets"
         hint = "remove 'reset_every': the state is reset at the start of every sample anyway"
-        refuse("NC0307", f"is reset every {semantics.reset_interval} ticks", semantics.reset_interval, "per sample", hint)
+        refuse("NC0307", message, semantics.reset_interval, "per sample", hint)
     return violations
 
 
@@ -146,7 +208,7 @@ def _check_native_population(p: Population, spec: HardwareSpec) -> list[Violatio
             violations.append(
                 Violation(
                     "NC0310", p.name, f"population '{p.name}': {key} is {worst}; {spec.name} holds {low}..{high}",
-                    worst, high if worst > high else low,
+                    worst, high if worst > high else low, spec.format_text(_BOUNDED_BY[key]),
                     hint="bring it into the range, or drop 'format' so that real values are quantized",
                     also=f"{int(wrong.sum()) - 1} more" if wrong.sum() > 1 else None, origin=p.origin,
                 )
@@ -159,18 +221,19 @@ def _check_native_projection(q: Projection, spec: HardwareSpec) -> list[Violatio
     form, name = spec.number_format, q.name
     violations: list[Violation] = []
 
-    def refuse(message: str, actual: int | str, limit: int | str, hint: str | None = None) -> None:
+    def refuse(message: str, actual: int | str, limit: int | str, hint: str | None = None, source: str | None = None) -> None:
         violations.append(
-            Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, hint=hint, origin=q.origin)
+            Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, source, hint, origin=q.origin)
         )
 
     exponent, bits = q.native.weight_exp, q.native.weight_bits
     if not form.weight_exp_min <= exponent <= form.weight_exp_max:
-        refuse(
-            f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}", exponent, form.weight_exp_max
-        )
+        field = "weight_exp_min" if exponent < form.weight_exp_min else "weight_exp_max"
+        message = f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}"
+        refuse(message, exponent, getattr(form, field), source=spec.format_text(field))
     if bits > form.weight_bits:
-        refuse(f"weight_bits {bits}; {spec.name} has {form.weight_bits}", bits, form.weight_bits)
+        message = f"weight_bits {bits}; {spec.name} has {form.weight_bits}"
+        refuse(message, bits, form.weight_bits, source=spec.format_text("weight_bits"))
         return violations
     sign_mode = native_sign_mode(q)
     weights = np.asarray(q.weights, np.int64)
@@ -196,9 +259,35 @@ def _check_native_projection(q: Projection, spec: HardwareSpec) -> list[Violatio
     return violations
 
 
-def check_quantized(quantized: QuantizedNetwork, spec: HardwareSpec) -> Sequence[Violation]:
-    """Return cycles and delays that the chip's timing does not allow."""
-    return lag_violations(quantized.network, spec)
+def check_quantized(quantized: QuantizedNetwork, spec: HardwareSpec, options: LoihiOptions = _OPTIONS) -> Sequence[Violation]:
+    """Return cycles and delays that the chip's timing does not allow, and comparisons, currents and values that it lacks."""
+    network = quantized.network
+    violations = lag_violations(network, spec, options.ticks_per_step)
+    for p in network.populations.values():
+        if p.is_input or not p.fires:
+            continue
+        obstacle = comparison_obstacle(p, quantized) if p.compare == ">=" else None
+        if obstacle is not None and options.compare != "gt":
+            message = f"population '{p.name}' compares with '>=', and no threshold of '>' gives the same spikes: {obstacle}"
+            hint = "--compare gt takes '>' in its place and measures what that changes"
+            violations.append(Violation("NC0302", p.name, message, ">=", ">", hint=hint, origin=p.origin))
+    for p in network.populations.values():
+        if p.current is not None and options.ticks_per_step > 1:
+            message = f"population '{p.name}' takes the direct current '{p.current}', which is one value per tick of the chip"
+            hint = "encode it as spikes, or raise the delays along the cycle instead"
+            violations.append(Violation("NC0321", p.name, message, options.ticks_per_step, 1, hint=hint, origin=p.origin))
+        if p.current is not None and p.has_current:
+            message = f"population '{p.name}' has a synaptic current of its own, into which '{p.current}' cannot flow"
+            hint = "give it a model without synaptic current, such as lif; the host writes such currents beside the bias"
+            violations.append(Violation("NC0319", p.name, message, p.current, "none", hint=hint, origin=p.origin))
+    for extension, subject in extensions_of(network).items():
+        owner = network.populations.get(subject)
+        origin = owner.origin if owner else next(q.origin for q in network.projections if q.name == subject)
+        what = f"'{subject}' has spikes of -1" if extension == "ternary" else f"the spikes of '{subject}' carry a value"
+        refused = _not_allowed(extension, what, spec, options)
+        if refused is not None:
+            violations.append(Violation("NC0318", subject, refused[0], extension, "none", hint=refused[1], origin=origin))
+    return violations
 
 
 def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Violation]:
@@ -206,6 +295,14 @@ def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Viola
     network, limit = lowered.network, spec.limit("input_axons")
     violations = []
     for p in network.populations.values():
+        if p.compartments > spec.limit("neurons"):
+            message = (
+                f"a neuron of '{p.name}' takes {p.compartments} compartments; a core of {spec.name} has {spec.limit('neurons')}"
+            )
+            source, hint = spec.limit_text("neurons"), "write 'reset: zero' and retrain"
+            violations.append(
+                Violation("NC0403", p.name, message, p.compartments, spec.limit("neurons"), source, hint, origin=p.origin)
+            )
         sources = {q.source for q in network.projections_to(p.name)}
         if sum(network.populations[name].size for name in sources) <= limit:
             continue

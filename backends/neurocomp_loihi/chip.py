@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.engine.kernels.compartment import Compartments, update
+from neurocomp.engine.kernels.compartment import Compartments, Reset, update
 from neurocomp.errors import Diagnostic, NetworkError, did_you_mean
 from neurocomp.fixedpoint import shifted
 from neurocomp.ir.program import Program
@@ -29,17 +29,26 @@ COUNTERS = (
     "packets_received",
     "host_packets",
     "dropped",
+    "resets",
+    "host_writes",
 )
 """Counters of a trace, each int64 (cores, samples, chip ticks).
 
-What a spike causes is counted in the tick of the spike, whatever its delay. At the core of the source: ``packets``, ``spikes``.
-At the core of the target: ``packets_received`` (of which ``host_packets`` come from the host), ``synaptic_events`` (stored
-synapses visited) and ``sops`` (those whose weight is not zero). ``dropped`` counts messages to a core or axon that does not
-exist, at their sender, or the host's at the core meant, and synapses visited whose compartment does not exist.
+What a spike causes is counted in the tick of the spike, whatever its delay and its value. At the core of the source:
+``packets``, ``spikes``. At the core of the target: ``packets_received`` (of which ``host_packets`` come from the host),
+``synaptic_events`` (stored synapses visited) and ``sops`` (those whose weight is not zero). ``dropped`` counts messages to a
+core or axon that does not exist, at their sender, or the host's at the core meant, and synapses visited whose compartment does
+not exist or is no neuron. ``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that
+spiked. ``resets``: neurons cleared by the reset schedule. ``host_writes``: currents that the host wrote, once per neuron and
+sample, in the first tick of their window.
 """
 CHUNK_BYTES = 256 << 20
 """Samples run together as long as their state and spikes need no more memory than about this."""
 REGISTERS = ("accumulator", "u", "v")
+EXACT = 1 << 53
+"""Up to it float64 holds every integer."""
+NEVER = 1 << 40
+"""A threshold that no 32-bit potential passes."""
 
 
 class ChipSimulation:
@@ -53,15 +62,18 @@ class ChipSimulation:
         """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
 
         Args:
-            program: A program of the format ``loihi-1``.
-            stimulus: One array of integers (samples, ticks, n) per input population, not 0: a spike; none beyond its ticks.
-                For a program without inputs it is empty: one sample runs for the program's ticks.
+            program: A program of the format ``loihi-2``.
+            stimulus: One array of 32-bit integers (samples, ticks, n) per input and current. Of an input, not 0: a spike;
+                none beyond its ticks. Of a current: the same value in all ticks; how the host's bias registers hold it is
+                the compiler's care, here it is added as it is. For a program without either it is empty: one sample runs
+                for the program's ticks.
             record: Populations whose spikes (and state) the trace holds; None: all.
             state: Whether u and v are recorded.
 
         Returns:
-            Spikes, u and v as int32 (samples, chip ticks, n), not windowed; an input's spikes are its stimulus. Counters: see
-            `COUNTERS`. Events: the first place (by sample, then tick, then neuron) and number of overflows per register.
+            Spikes (-1, 0 or 1), u and v as int32 (samples, chip ticks, n), not windowed; the spikes of an input or a current
+            are its stimulus. Counters: see `COUNTERS`. Events: the first place (by sample, then tick, then neuron) and number
+            of overflows per register.
 
         Raises:
             NetworkError: The stimulus does not belong to the program (NC0211), or ``record`` names no population (NC0201).
@@ -79,14 +91,16 @@ class ChipSimulation:
         counters = {name: np.zeros((len(program.cores), *shape), np.int64) for name in COUNTERS}
         overflows = _Overflows(machine)
         for name in recorded:
-            if name in program.inputs:
+            if name not in program.populations:
                 spikes[name][:, :ticks] = stimulus[name]
-        per_sample = 8 * (machine.depth + 8) * max(machine.n_compartments, 1) + 9 * machine.n_axons
+        per_sample = 8 * (machine.depth + 10) * max(machine.n_compartments, 1) + 17 * machine.n_axons
         size = max(1, CHUNK_BYTES // per_sample)
         for begin in range(0, samples, size):
             chunk = slice(begin, min(begin + size, samples))
             machine.run(stimulus, chunk, ticks, chip_ticks, (spikes, u, v), counters, overflows)
-        lag = dict.fromkeys(program.inputs, 0) | {name: symbol.lag for name, symbol in program.populations.items()}
+        lag = dict.fromkeys((*program.inputs, *program.currents), 0) | {
+            name: symbol.lag for name, symbol in program.populations.items()
+        }
         return Trace(self.name, ticks, lag, spikes, u, v, events=overflows.events(), counters=counters)
 
 
@@ -94,8 +108,9 @@ class ChipSimulation:
 class _Synapses:
     """The synapses of one core that share a delay, from input axons to compartments.
 
-    As a matrix where it is well filled, else as a list sorted by axon. Products run in float64, where they are exact: no sum
-    of magnitudes of a core reaches 2**53.
+    As a matrix where it is well filled, else as a list sorted by axon. Products run in float64 as long as no sum of magnitudes
+    can reach 2**53, so that all are exact in whatever order they are added; what counts messages never does. Values can: then
+    products run in int64.
     """
 
     delay: int
@@ -105,6 +120,8 @@ class _Synapses:
     """First synapse of each axon in the list, (axons + 1,)."""
     compartment: IntArray
     weight: NDArray[np.float64]
+    largest: int
+    """Sum of the magnitudes of the weights of a compartment, of the one where it is largest."""
 
     @classmethod
     def of(
@@ -117,19 +134,30 @@ class _Synapses:
         if 8 * len(axon) >= n_axons * n_compartments:
             flat = np.bincount(axon * n_compartments + compartment, values, n_axons * n_compartments)
             matrix = np.asarray(flat, np.float64).reshape(n_axons, n_compartments)
-        return cls(delay, matrix, start, compartment, values)
+        largest = int(np.bincount(compartment, np.abs(values)).max(initial=0))
+        return cls(delay, matrix, start, compartment, values, largest)
 
-    def sums(self, active: Array, n_compartments: int) -> IntArray:
-        """Return what messages add to each compartment: ``active`` counts them, float64 (samples, axons)."""
+    def sums(self, active: Array, n_compartments: int, exact: bool = True) -> IntArray:
+        """Return what messages add to each compartment.
+
+        ``active`` is the number of messages or the sum of their values, float64 (samples, axons); ``exact`` says whether
+        float64 holds the sums.
+        """
         samples = len(active)
         if self.matrix is not None:
-            return np.asarray(active @ self.matrix).astype(np.int64)
+            if exact:
+                return np.asarray(active @ self.matrix).astype(np.int64)
+            return np.asarray(active.astype(np.int64) @ self.matrix.astype(np.int64))
         sample, axon = np.nonzero(active)
         first, count = self.start[axon], self.start[axon + 1] - self.start[axon]
         at = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        values = self.weight[at] * np.repeat(active[sample, axon], count)
         place = np.repeat(sample, count) * n_compartments + self.compartment[at]
-        return np.bincount(place, values, samples * n_compartments).astype(np.int64).reshape(samples, n_compartments)
+        if exact:
+            values = self.weight[at] * np.repeat(active[sample, axon], count)
+            return np.bincount(place, values, samples * n_compartments).astype(np.int64).reshape(samples, n_compartments)
+        result = np.zeros(samples * n_compartments, np.int64)
+        np.add.at(result, place, self.weight[at].astype(np.int64) * np.repeat(active[sample, axon].astype(np.int64), count))
+        return result.reshape(samples, n_compartments)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,9 +170,27 @@ class _Core:
     u_init: IntArray
     v_init: IntArray
     accumulator_half: int
+    takes_values: bool
+    """Whether the values of messages multiply weights; else each message counts 1."""
+    resets: tuple[_Schedule, ...]
     synapses: tuple[_Synapses, ...]
     axon_counts: NDArray[np.float64]
-    """(axons, 3): stored synapses visited by a message, those with a weight, those without a compartment."""
+    """(axons, 3): stored synapses visited by a message, those with a weight, those without a neuron."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """A run of compartments (among all) that a clock clears: u, v and what is left of refractory periods."""
+
+    compartments: slice
+    neurons: int
+    """Of them, without reset compartments."""
+    interval: int
+    tick: int
+
+    def due(self, t: int) -> bool:
+        """Return whether tick t begins with it."""
+        return t >= self.tick and (t - self.tick) % self.interval == 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,19 +201,29 @@ class _Messages:
     axon: IntArray | slice
     distinct: bool
     """Whether no two of them go to one axon."""
+    graded: bool = True
+    """Whether they carry the values of their sources, to axons that take values; else 1."""
 
     @classmethod
-    def of(cls, source: IntArray, axon: IntArray) -> _Messages:
+    def of(cls, source: IntArray, axon: IntArray, graded: bool = True) -> _Messages:
         """Take messages; numpy copies a slice several times as fast as a list of places."""
-        return cls(_as_slice(source), _as_slice(axon), len(np.unique(axon)) == len(axon))
+        return cls(_as_slice(source), _as_slice(axon), len(np.unique(axon)) == len(axon), graded)
 
-    def send(self, spikes: Array, active: Array) -> None:
-        """Add the messages of ``spikes`` (samples, sources), not 0 where one is, to ``active`` (samples, axons)."""
-        sent = spikes[:, self.source] != 0
+    def send(self, spikes: Array, active: Array, values: Array | None) -> None:
+        """Send the messages of ``spikes`` (samples, sources), one where it is not 0.
+
+        Their number is added to ``active``, what they carry to ``values``, both (samples, axons).
+        """
+        sent = spikes[:, self.source]
+        self._add(active, sent != 0)
+        if values is not None:
+            self._add(values, sent if self.graded else sent != 0)
+
+    def _add(self, axons: Array, sent: Array) -> None:
         if self.distinct:
-            active[:, self.axon] += sent
+            axons[:, self.axon] += sent
         else:
-            np.add.at(active.T, self.axon, sent.T)  # type: ignore[arg-type]
+            np.add.at(axons.T, self.axon, sent.T)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,7 +268,8 @@ class _Machine:
         inputs, lost_inputs = {}, {}
         for name, symbol in program.inputs.items():
             there = symbol.axon < n_axons_of[symbol.core] if len(symbol.core) else np.zeros(0, np.bool_)
-            inputs[name] = _Messages.of(symbol.neuron[there], (axon_start[symbol.core] + symbol.axon)[there])
+            axons = (axon_start[symbol.core] + symbol.axon)[there]
+            inputs[name] = _Messages.of(symbol.neuron[there], axons, symbol.graded)
             lost_inputs[name] = symbol.neuron[~there], symbol.core[~there]
         return cls(
             program,
@@ -240,55 +297,110 @@ class _Machine:
     ) -> None:
         """Run some samples together and write what they did into the rows ``chunk`` of the recorded arrays and counters."""
         samples = chunk.stop - chunk.start
-        u, v, spiked = (np.zeros((samples, self.n_compartments), t) for t in (np.int32, np.int32, np.bool_))
+        values_of_spikes = np.int8 if any(core.form.threshold_low is not None for core in self.cores) else np.bool_
+        u, v, spiked = (np.zeros((samples, self.n_compartments), t) for t in (np.int32, np.int32, values_of_spikes))
         for core in self.cores:
             u[:, core.compartments], v[:, core.compartments] = core.u_init, core.v_init
         arriving = np.zeros((self.depth, samples, self.n_compartments), np.int64)
         """What arrives in tick t lies at t % depth until then."""
         flags = {register: np.zeros((samples, self.n_compartments), np.bool_) for register in REGISTERS}
         active = np.zeros((samples, self.n_axons))
+        values = np.zeros_like(active) if any(core.takes_values for core in self.cores) else None
+        waits = any(core.form.refractory is not None for core in self.cores)
+        waiting = np.zeros((samples, self.n_compartments), np.int16) if waits else None
+        current = np.zeros((samples, self.n_compartments), np.int64) if self.program.currents else None
 
         for t in range(chip_ticks):
+            if current is not None:
+                self._write_currents(stimulus, chunk, ticks, t, current, counters)
             arrived = arriving[t % self.depth]
             for number, core in enumerate(self.cores):
+                for schedule in core.resets:
+                    if schedule.due(t):
+                        for state in (u, v, waiting):
+                            if state is not None:
+                                state[:, schedule.compartments] = 0
+                        counters["resets"][number, chunk, t] += schedule.neurons
                 at = core.compartments
                 activation = arrived[:, at]
-                tick = update(core.form, u[:, at], v[:, at], activation)
+                tick = update(
+                    core.form, u[:, at], v[:, at], activation,
+                    None if waiting is None else waiting[:, at], None if current is None else current[:, at],
+                )  # fmt: skip
                 u[:, at], v[:, at], spiked[:, at] = tick.u, tick.v, tick.spikes
+                if waiting is not None and tick.waiting is not None:
+                    waiting[:, at] = tick.waiting
+                fired = tick.spikes != 0
                 flags["accumulator"][:, at] = (activation < -core.accumulator_half) | (activation >= core.accumulator_half)
                 flags["u"][:, at], flags["v"][:, at] = tick.u_overflow, tick.v_overflow
                 counters["updates"][number, chunk, t] = at.stop - at.start
-                counters["updates_active"][number, chunk, t] = ((tick.u != 0) | (tick.v != 0) | tick.spikes).sum(axis=1)
+                counters["updates_active"][number, chunk, t] = ((tick.u != 0) | (tick.v != 0) | fired).sum(axis=1)
                 for name, per_spike in (("spikes", None), ("packets", self.output_count), ("dropped", self.lost)):
-                    sent = tick.spikes if per_spike is None else tick.spikes * per_spike[at]
+                    sent = fired if per_spike is None else fired * per_spike[at]
                     counters[name][number, chunk, t] += sent.sum(axis=1)
             overflows.add(flags, chunk.start, t)
             arrived[:] = 0
 
             active[:] = 0
+            if values is not None:
+                values[:] = 0
             if t < ticks:
-                self._host(stimulus, chunk, t, active, counters)
-            self.messages.send(spiked, active)
-            self._deliver(active, arriving, t, chunk, counters)
+                self._host(stimulus, chunk, t, active, values, counters)
+            self.messages.send(spiked, active, values)
+            self._deliver(active, values, arriving, t, chunk, counters)
             for name, place in self.places.items():
-                for table, values in zip(recorded, (spiked, u, v), strict=True):
+                for table, state in zip(recorded, (spiked, u, v), strict=True):
                     if name in table:
-                        table[name][chunk, t] = values[:, place]
+                        table[name][chunk, t] = state[:, place]
+
+    def _write_currents(
+        self,
+        stimulus: Mapping[str, Array],
+        chunk: slice,
+        ticks: int,
+        t: int,
+        current: IntArray,
+        counters: Mapping[str, IntArray],
+    ) -> None:
+        """Begin and end the windows of currents: what the host has written beside the biases holds until it writes again."""
+        for name, symbol in self.program.currents.items():
+            for population in symbol.populations:
+                driven = self.program.populations[population]
+                if t == driven.lag:
+                    current[:, self.places[population]] = stimulus[name][chunk, 0]
+                    for core, neurons in zip(*np.unique(driven.core, return_counts=True), strict=True):
+                        counters["host_writes"][core, chunk, t] += neurons
+                elif t == driven.lag + ticks:
+                    current[:, self.places[population]] = 0
 
     def _host(
-        self, stimulus: Mapping[str, Array], chunk: slice, t: int, active: Array, counters: Mapping[str, IntArray]
+        self,
+        stimulus: Mapping[str, Array],
+        chunk: slice,
+        t: int,
+        active: Array,
+        values: Array | None,
+        counters: Mapping[str, IntArray],
     ) -> None:
         """Enter the host's spikes of a tick into the input axons; nothing else is in ``active`` yet."""
         for name, messages in self.inputs.items():
             spikes = stimulus[name][chunk, t]
-            messages.send(spikes, active)
+            messages.send(spikes, active, values)
             neuron, core = self.lost_inputs[name]
             for n, c in zip(neuron, core, strict=True):
                 counters["dropped"][c, chunk, t] += spikes[:, n] != 0
         for number, one in enumerate(self.cores):
             counters["host_packets"][number, chunk, t] = active[:, one.axons].sum(axis=1)
 
-    def _deliver(self, active: Array, arriving: IntArray, t: int, chunk: slice, counters: Mapping[str, IntArray]) -> None:
+    def _deliver(
+        self,
+        active: Array,
+        values: Array | None,
+        arriving: IntArray,
+        t: int,
+        chunk: slice,
+        counters: Mapping[str, IntArray],
+    ) -> None:
         """Send the messages of tick t through the synapses: with a delay of d they act in tick t + 1 + d."""
         for number, core in enumerate(self.cores):
             own = active[:, core.axons]
@@ -298,24 +410,33 @@ class _Machine:
             visited = (own @ core.axon_counts).astype(np.int64)
             for column, name in enumerate(("synaptic_events", "sops", "dropped")):
                 counters[name][number, chunk, t] += visited[:, column]
+            largest = 0
+            if core.takes_values and values is not None:
+                own = values[:, core.axons]
+                largest = int(np.abs(own).max(initial=0))
             for synapses in core.synapses:
                 size = core.compartments.stop - core.compartments.start
-                arriving[(t + 1 + synapses.delay) % self.depth][:, core.compartments] += synapses.sums(own, size)
+                exact = synapses.largest * largest < EXACT
+                arriving[(t + 1 + synapses.delay) % self.depth][:, core.compartments] += synapses.sums(own, size, exact)
 
 
 def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
     """Make a decoded core ready to run."""
     h, c = d.header, d.compartments
+    neuron, ternary = d.integrates, c["role"] == fm.TERNARY
     form = Compartments(
-        keep_u=(1 << h["decay_bits"]) - c["du"] - h["current_decay_offset"],
-        keep_v=(1 << h["decay_bits"]) - c["dv"],
-        bias=shifted(c["bias_mantissa"], c["bias_exponent"]),
-        threshold=c["threshold"] << h["state_shift"],
+        keep_u=np.where(neuron, (1 << h["decay_bits"]) - c["du"] - h["current_decay_offset"], 0),
+        keep_v=np.where(neuron, (1 << h["decay_bits"]) - c["dv"], 0),
+        bias=np.where(neuron, shifted(c["bias_mantissa"], c["bias_exponent"]), 0),
+        threshold=np.where(neuron, c["threshold"] << h["state_shift"], NEVER),
         decay_bits=h["decay_bits"],
         state_shift=h["state_shift"],
         u_bits=h["u_bits"],
         u_wraps=h["u_overflow"] == fm.WRAP,
         v_bits=h["v_bits"],
+        threshold_low=np.where(ternary, c["threshold_low"] << h["state_shift"], -NEVER) if ternary.any() else None,
+        refractory=np.where(neuron, c["refractory"], 0) if c["refractory"][neuron].any() else None,
+        reset=_reset(c, h["state_shift"]) if (c["reset"][neuron] != fm.TO_ZERO).any() else None,
     )
     n_axons, n = len(d.axon_row), h["compartments"]
     items = d.rows.block_start[d.rows.row_start]
@@ -324,8 +445,8 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
     item = np.repeat(items[d.axon_row] - (np.cumsum(count) - count), count) + np.arange(count.sum())
     weight = d.formats.contributions(d.rows.item_format, d.rows.weight)[item]
     has_weight = (d.formats.weights(d.rows.item_format, d.rows.weight) != 0)[item]
-    compartment, delay = d.rows.index[item], d.rows.delay[item]
-    exists = compartment < n
+    compartment, delay = d.rows.index[item] + np.repeat(d.axon_base, count), d.rows.delay[item]
+    exists = np.append(neuron, False)[np.minimum(compartment, n)]
     axon_counts = [count, np.bincount(axon[has_weight], minlength=n_axons), np.bincount(axon[~exists], minlength=n_axons)]
     kept = exists & (weight != 0)
     synapses = []
@@ -334,8 +455,28 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
         synapses.append(_Synapses.of(int(value), axon[these], compartment[these], weight[these], n_axons, n))
     return _Core(
         slice(first_compartment, first_compartment + n), slice(first_axon, first_axon + n_axons),
-        form, c["u_init"], c["v_init"], 1 << (h["accumulator_bits"] - 1), tuple(synapses),
+        form, np.where(neuron, c["u_init"], 0), np.where(neuron, c["v_init"], 0), 1 << (h["accumulator_bits"] - 1),
+        h["payload"] == fm.VALUE, _schedules(d, first_compartment), tuple(synapses),
         np.stack(axon_counts, axis=1).astype(np.float64),
+    )  # fmt: skip
+
+
+def _reset(c: Mapping[str, IntArray], state_shift: int) -> Reset:
+    """Return what spikes do to v: neurons in pairs lose the thresholds of the compartment behind them."""
+    from_next = c["reset"] == fm.SUBTRACT_NEXT
+    high, low = (np.where(from_next, np.roll(c[name], -1), c[name]) << state_shift for name in ("threshold", "threshold_low"))
+    keeps = c["reset"] == fm.KEEP
+    return Reset(c["reset"] == fm.TO_ZERO, np.where(keeps, 0, high), np.where(keeps, 0, low))
+
+
+def _schedules(d: fm.DecodedCore, first_compartment: int) -> tuple[_Schedule, ...]:
+    columns = (d.resets[name].tolist() for name in ("first", "count", "interval", "tick"))
+    return tuple(
+        _Schedule(
+            slice(first_compartment + first, first_compartment + first + count),
+            int(d.integrates[first : first + count].sum()), interval, tick,
+        )
+        for first, count, interval, tick in zip(*columns, strict=True)
     )  # fmt: skip
 
 
@@ -389,12 +530,12 @@ class _Overflows:
 
 
 def _size(program: Program, name: str) -> int:
-    symbol = program.populations.get(name) or program.inputs[name]
+    symbol = program.populations.get(name) or program.inputs.get(name) or program.currents[name]
     return int(np.prod(symbol.shape, dtype=np.int64))
 
 
 def _recorded(program: Program, record: Sequence[str] | None) -> tuple[str, ...]:
-    known = (*program.inputs, *program.populations)
+    known = (*program.inputs, *program.currents, *program.populations)
     for name in record or ():
         if name not in known:
             hint = did_you_mean(name, known)
@@ -404,12 +545,13 @@ def _recorded(program: Program, record: Sequence[str] | None) -> tuple[str, ...]
 
 def _samples_and_ticks(program: Program, stimulus: Mapping[str, Array]) -> tuple[int, int]:
     """Check a stimulus and return its number of samples and of ticks."""
-    missing = [name for name in program.inputs if name not in stimulus]
+    known = (*program.inputs, *program.currents)
+    missing = [name for name in known if name not in stimulus]
     problems = [Diagnostic("NC0211", f"the stimulus has no array for the input '{name}'") for name in missing]
     extents: set[tuple[int, int]] = set()
     for name, values in stimulus.items():
-        if name not in program.inputs:
-            hint = did_you_mean(name, list(program.inputs))
+        if name not in known:
+            hint = did_you_mean(name, known)
             problems.append(Diagnostic("NC0211", f"the stimulus names '{name}', which is no input", hint=hint))
             continue
         size = _size(program, name)
@@ -420,6 +562,11 @@ def _samples_and_ticks(program: Program, stimulus: Mapping[str, Array]) -> tuple
         elif values.dtype.kind not in "biu":
             what = f"has the dtype {values.dtype}; integers are needed"
             problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
+        elif values.size and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31:
+            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' has values beyond 32 bits"))
+        elif name in program.currents and (values != values[:, :1]).any():
+            what = f"the current '{name}' changes within a sample; the host writes one value per sample and neuron"
+            problems.append(Diagnostic("NC0211", what, hint="give each sample the same value in all its ticks"))
         else:
             extents.add((values.shape[0], values.shape[1]))
     if len(extents) > 1:

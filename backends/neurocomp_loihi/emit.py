@@ -12,8 +12,8 @@ from neurocomp.errors import broken_invariant
 from neurocomp.hardware import HardwareSpec, NumberFormat
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import frozen
-from neurocomp.ir.program import CoreTables, InputSymbol, PopulationSymbol, Program
-from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.ir.program import CoreTables, CurrentSymbol, InputSymbol, PopulationSymbol, Program
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp.mapping.synapse_words import CoreRows, Members, members_of, rows_of_core
 from neurocomp_loihi import formats as fm
 
@@ -31,6 +31,11 @@ RESOURCES = {
     "synapse_formats": "synapse_formats",
 }
 """Resource, named as the spec's limit -> the table whose rows use it."""
+RESETS = {"zero": fm.TO_ZERO, "subtract": fm.SUBTRACT_OWN, "none": fm.KEEP}
+"""Reset of a neuron that is one compartment."""
+LARGEST_REFRACTORY = (1 << 8) - 1
+LARGEST_TIME = (1 << 32) - 1
+"""Of the reset schedule."""
 
 
 def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
@@ -42,9 +47,11 @@ def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
     """
     network, lowered = mapped.lowered.network, mapped.lowered
     for q in network.projections:
-        _claim(q.binary, f"the spikes of '{q.source}' carry no value")
+        _claim(q.pool is None, f"no maximum stands before the weights of '{q.name}'")
+        _claim(network.populations[q.source].dynamics != "current", f"the current '{q.source}' has no synapses")
     for p in network.populations.values():
-        _claim(p.is_input or (p.fires and p.reset_interval is None), f"'{p.name}' fires, and no clock resets it")
+        if not p.is_input:
+            _claim_neuron(p, spec)
     members = [members_of(mapped, index) for index in range(len(mapped.cores))]
     rows = [rows_of_core(network, own, spec) for own in members]
     for core, r in zip(mapped.cores, rows, strict=True):
@@ -53,15 +60,20 @@ def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         _claim(core.synapse_words == r.words, f"core {core.core} has the synapse words that the mapper counted")
     outputs = _outputs(mapped, rows)
     cores = tuple(
-        CoreTables(core.chip, core.core, _tables(network, own, r, output, spec))
+        CoreTables(core.chip, core.core, _tables(network, own, r, output, _payload(network, own), spec))
         for core, own, r, output in zip(mapped.cores, members, rows, outputs, strict=True)
     )
     populations = {
         name: PopulationSymbol(network.populations[name].shape, lowered.lag[name], frozen(place.core), frozen(place.slot))
         for name, place in ((p.name, mapped.placements[p.name]) for p in network.populations.values() if not p.is_input)
     }
-    inputs = {p.name: _input_symbol(mapped, rows, p.name) for p in network.populations.values() if p.is_input}
-    return Program("loihi", fm.PROGRAM_FORMAT, cores, populations, inputs, network.ticks)
+    inputs = {p.name: _input_symbol(mapped, rows, p.name) for p in network.populations.values() if p.dynamics == "input"}
+    currents = {
+        name: CurrentSymbol(p.shape, tuple(other.name for other in network.populations.values() if other.current == name))
+        for name, p in network.populations.items()
+        if p.dynamics == "current"
+    }
+    return Program("loihi", fm.PROGRAM_FORMAT, cores, populations, inputs, network.ticks, currents)
 
 
 def utilization(program: Program, spec: HardwareSpec) -> Mapping[str, tuple[int, int, int]]:
@@ -76,6 +88,33 @@ def utilization(program: Program, spec: HardwareSpec) -> Mapping[str, tuple[int,
 def _claim(truth: bool, what: str) -> None:
     if not truth:
         raise broken_invariant("emit", what)
+
+
+def _claim_neuron(p: IntegerPopulation, spec: HardwareSpec) -> None:
+    """Claim that the records of the compartments can say what the neurons of a population do."""
+    _claim(p.fires and p.compare == ">", f"'{p.name}' spikes where its potential exceeds its threshold")
+    native = p.reset == "zero" or p.reset in spec.native.get("reset", ())
+    own = (p.compartments == 1 and native) or (p.compartments == 2 and p.reset == "subtract")
+    _claim(own, f"compartments of {spec.name} reset as '{p.name}' does")
+    _claim(p.refractory <= LARGEST_REFRACTORY, f"the refractory ticks of '{p.name}' fit their field")
+    schedule = max(p.reset_interval or 0, p.reset_offset)
+    _claim(p.reset_interval is None or schedule <= LARGEST_TIME, f"the reset schedule of '{p.name}' fits its fields")
+
+
+def _payload(network: IntegerNetwork, members: Members) -> int:
+    """Return whether the messages to a core carry values.
+
+    They do if one of its projections needs them; the others must then come from sources whose messages are 1 anyway.
+    """
+    here = {name for name, _, _ in members}
+    own = [q for q in network.projections if q.target in here]
+    graded = {q.source for q in network.projections if not q.binary}
+    if all(q.binary for q in own):
+        return fm.ONE
+    for q in own:
+        always_one = network.populations[q.source].dynamics != "ternary" and q.source not in graded
+        _claim(not q.binary or always_one, f"'{q.name}' counts messages as 1 on a core where they carry values")
+    return fm.VALUE
 
 
 def _outputs(mapped: MappedNetwork, rows: list[CoreRows]) -> list[tuple[IntArray, IntArray, IntArray]]:
@@ -106,7 +145,9 @@ def _input_symbol(mapped: MappedNetwork, rows: list[CoreRows], name: str) -> Inp
     table = np.concatenate(triples)
     table = table[np.lexsort(table.T[::-1])]
     neuron, core, axon = (frozen(np.ascontiguousarray(column)) for column in table.T)
-    return InputSymbol(mapped.lowered.network.populations[name].shape, neuron, core, axon)
+    network = mapped.lowered.network
+    graded = any(q.source == name and not q.binary for q in network.projections)
+    return InputSymbol(network.populations[name].shape, neuron, core, axon, graded)
 
 
 # The tables of one core
@@ -117,12 +158,14 @@ def _tables(
     members: Members,
     rows: CoreRows,
     output: tuple[IntArray, IntArray, IntArray],
+    payload: int,
     spec: HardwareSpec,
 ) -> Mapping[str, fm.ByteArray]:
     compartments, decays, thresholds = _compartments(network, members)
     for limit, profiles in (("decay_profiles", decays), ("threshold_profiles", thresholds), ("synapse_formats", rows.formats)):
         _claim(len(profiles) <= spec.limit(limit), f"a core has at most {spec.limit(limit)} {limit.replace('_', ' ')}")
-    header = _header(network.number_format, len(compartments), rows)
+    _claim(not _visits(rows, compartments["role"] == fm.AMOUNT), "no synapse leads to a reset compartment")
+    header = _header(network.number_format, len(compartments), rows, payload)
     formats = _formats(rows)
     blocks = fm.Blocks(
         rows.row_start, rows.block_format, rows.block_start, rows.index,
@@ -133,6 +176,7 @@ def _tables(
     axons = np.zeros(len(rows.axon_row), fm.INPUT_AXON)
     axons["pointer"] = (np.cumsum(lengths) - lengths)[rows.axon_row]
     axons["length"] = lengths[rows.axon_row]
+    axons["base"] = rows.axon_base
 
     source, place, axon = output
     messages = np.zeros(len(source), fm.OUTPUT_AXON)
@@ -150,40 +194,82 @@ def _tables(
         "synapse_words": words.astype(fm.SYNAPSE_WORD),
         "output_lists": lists,
         "output_axons": messages,
+        "resets": _resets(network, members),
     }
     return {name: fm.to_bytes(records[name]) for name in fm.RECORDS}
 
 
-def _header(form: NumberFormat, compartments: int, rows: CoreRows) -> Array:
+def _visits(rows: CoreRows, compartments: NDArray[np.bool_]) -> bool:
+    """Return whether a row, counted from the base of some of its axons, reaches one of these compartments."""
+    if not compartments.any():
+        return False
+    for row, base in np.unique(np.stack([rows.axon_row, rows.axon_base], axis=1), axis=0).tolist():
+        first, last = rows.block_start[rows.row_start[row : row + 2]]
+        if compartments[base + rows.index[first:last]].any():
+            return True
+    return False
+
+
+def _header(form: NumberFormat, compartments: int, rows: CoreRows, payload: int) -> Array:
     header = np.zeros((), fm.HEADER)
     header["compartments"] = compartments
     header["cost_formula"] = fm.COST_FORMULAS[rows.formula]
     header["synapses_per_entry"] = rows.per_entry if rows.formula == "nxtf" else 1 << fm.COUNT_BITS
     header["u_overflow"] = fm.WRAP if form.u_overflow == "wrap" else fm.FOLD
+    header["payload"] = payload
     for name in ("decay_bits", "current_decay_offset", "state_shift", "u_bits", "v_bits", "accumulator_bits"):
         header[name] = getattr(form, name)
     return header
 
 
+def _slots(p: IntegerPopulation, slots: IntArray) -> IntArray:
+    """Return all compartments of neurons in these slots, reset compartments included, ascending."""
+    return np.sort((slots[:, None] + np.arange(p.compartments)).ravel())
+
+
 def _compartments(network: IntegerNetwork, members: Members) -> tuple[Array, Array, Array]:
     """Return the compartment, decay profile and threshold profile tables; profiles sorted, equal ones once."""
-    slots = np.concatenate([np.zeros(0, np.int64), *(slot for _, _, slot in members)])
-    _claim(np.array_equal(np.sort(slots), np.arange(len(slots))), "the compartments of a core are numbered from 0")
+    taken = [np.zeros(0, np.int64), *(_slots(network.populations[name], slots) for name, _, slots in members)]
+    n = sum(len(slots) for slots in taken)
+    _claim(np.array_equal(np.sort(np.concatenate(taken)), np.arange(n)), "the compartments of a core are numbered from 0")
 
-    def of(name: str) -> IntArray:
-        values = [network.populations[p].values(name)[neurons] for p, neurons, _ in members]
-        return np.concatenate([np.zeros(0, np.int64), *values])[np.argsort(slots)]
-
-    table = np.zeros(len(slots), fm.COMPARTMENT)
-    pairs, decay = np.unique((of("du") << 16) + of("dv"), return_inverse=True)
-    mantissas, threshold = np.unique(of("vth"), return_inverse=True)
+    table = np.zeros(n, fm.COMPARTMENT)
+    clearing = network.number_format.decay_one - 1
+    du, dv, refractory, vth = (np.zeros(n, np.int64) for _ in range(4))
+    for name, neurons, slots in members:
+        p = network.populations[name]
+        du[slots], dv[slots], refractory[slots] = p.values("du")[neurons], p.values("dv")[neurons], p.refractory
+        table["bias_mantissa"][slots], table["bias_exponent"][slots] = (p.values(f"bias_{x}")[neurons] for x in ("mant", "exp"))
+        table["u_init"][slots], table["v_init"][slots] = p.values("u_init")[neurons], p.values("v_init")[neurons]
+        table["reset"][slots] = RESETS[p.reset] if p.compartments == 1 else fm.SUBTRACT_NEXT
+        if p.dynamics == "ternary":
+            table["role"][slots] = fm.TERNARY
+        if p.compartments == 2:
+            table["role"][slots + 1] = fm.AMOUNT
+            du[slots + 1] = dv[slots + 1] = clearing
+        for one in range(p.compartments):
+            vth[slots + one] = p.values("vth")[neurons]
+            if p.dynamics == "ternary":
+                table["threshold_low"][slots + one] = p.values("vth_low")[neurons]
+    decays, decay = np.unique((du << 32) + (dv << 16) + refractory, return_inverse=True)
+    mantissas, threshold = np.unique(vth, return_inverse=True)
     table["decay_profile"], table["threshold_profile"] = decay, threshold
-    table["bias_mantissa"], table["bias_exponent"] = of("bias_mant"), of("bias_exp")
-    table["u_init"], table["v_init"] = of("u_init"), of("v_init")
-    decays, thresholds = np.zeros(len(pairs), fm.DECAY_PROFILE), np.zeros(len(mantissas), fm.THRESHOLD_PROFILE)
-    decays["du"], decays["dv"] = pairs >> 16, pairs & 0xFFFF
-    thresholds["mantissa"] = mantissas
-    return table, decays, thresholds
+    decay_table, threshold_table = np.zeros(len(decays), fm.DECAY_PROFILE), np.zeros(len(mantissas), fm.THRESHOLD_PROFILE)
+    decay_table["du"], decay_table["dv"], decay_table["refractory"] = decays >> 32, decays >> 16 & 0xFFFF, decays & 0xFFFF
+    threshold_table["mantissa"] = mantissas
+    return table, decay_table, threshold_table
+
+
+def _resets(network: IntegerNetwork, members: Members) -> Array:
+    """Return the reset schedule: the populations that have one as runs of consecutive compartments."""
+    entries: list[tuple[int, int, int, int]] = []
+    for name, _, slots in members:
+        p = network.populations[name]
+        if p.reset_interval is not None:
+            own = _slots(p, slots)
+            for run in np.split(own, np.flatnonzero(np.diff(own) != 1) + 1):
+                entries.append((int(run[0]), len(run), p.reset_interval, p.reset_offset))
+    return np.array(entries, fm.RESET)
 
 
 def _formats(rows: CoreRows) -> fm.Formats:

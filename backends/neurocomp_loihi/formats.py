@@ -22,7 +22,7 @@ IntArray = NDArray[np.int64]
 ByteArray = NDArray[np.uint8]
 WordArray = NDArray[np.uint64]
 
-PROGRAM_FORMAT = "loihi-1"
+PROGRAM_FORMAT = "loihi-2"
 WEIGHT_BITS = np.array([0, 1, 2, 3, 4, 5, 6, 8])
 """Weight field widths by their code."""
 INDEX_BITS = np.array([0, 6, 7, 8, 9, 10, 11, 12])
@@ -32,6 +32,12 @@ SPARSE, DENSE = 0, 3
 NXTF, NENGO_LOIHI = 1, 2
 COST_FORMULAS = {"nxtf": NXTF, "nengo_loihi": NENGO_LOIHI}
 FOLD, WRAP = 0, 1
+ONE, VALUE = 0, 1
+"""Payload of messages: each counts 1, or carries a value that multiplies weights."""
+TO_ZERO, SUBTRACT_OWN, SUBTRACT_NEXT, KEEP = 0, 1, 2, 3
+"""What a spike does to v: clear it; take the neuron's threshold off, or that of the compartment behind it; nothing."""
+NEURON, TERNARY, AMOUNT = 0, 1, 2
+"""Role of a compartment; `AMOUNT`: no neuron, but what `SUBTRACT_NEXT` takes off the potential of the one before it."""
 WORD = 64
 ID_BITS, COUNT_BITS = 4, 6
 LAST_FORMAT_ID = (1 << ID_BITS) - 1
@@ -48,7 +54,7 @@ HEADER = np.dtype(
         ("u_overflow", "u1"),
         ("v_bits", "u1"),
         ("accumulator_bits", "u1"),
-        ("zero", "u1"),
+        ("payload", "u1"),
     ]
 )
 COMPARTMENT = np.dtype(
@@ -57,16 +63,20 @@ COMPARTMENT = np.dtype(
         ("threshold_profile", "u1"),
         ("bias_mantissa", "<i2"),
         ("bias_exponent", "u1"),
-        ("zero", "u1", (3,)),
+        ("reset", "u1"),
+        ("role", "u1"),
+        ("zero", "u1"),
+        ("threshold_low", "<i4"),
         ("u_init", "<i4"),
         ("v_init", "<i4"),
     ]
 )
-DECAY_PROFILE = np.dtype([("du", "<u2"), ("dv", "<u2")])
+DECAY_PROFILE = np.dtype([("du", "<u2"), ("dv", "<u2"), ("refractory", "u1"), ("zero", "u1", (3,))])
 THRESHOLD_PROFILE = np.dtype([("mantissa", "<u4")])
-INPUT_AXON = np.dtype([("pointer", "<u4"), ("length", "<u4")])
+INPUT_AXON = np.dtype([("pointer", "<u4"), ("length", "<u4"), ("base", "<u2"), ("zero", "<u2")])
 OUTPUT_LIST = np.dtype([("first", "<u4"), ("count", "<u4")])
 OUTPUT_AXON = np.dtype([("chip", "<u2"), ("core", "<u2"), ("axon", "<u2"), ("zero", "<u2")])
+RESET = np.dtype([("first", "<u2"), ("count", "<u2"), ("interval", "<u4"), ("tick", "<u4")])
 SYNAPSE_FORMAT = np.dtype("<u4")
 SYNAPSE_WORD = np.dtype("<u8")
 
@@ -80,8 +90,23 @@ RECORDS: dict[str, np.dtype[Any]] = {
     "synapse_words": SYNAPSE_WORD,
     "output_lists": OUTPUT_LIST,
     "output_axons": OUTPUT_AXON,
+    "resets": RESET,
 }
 """Table -> its record, in the order of `CoreTables.tables`."""
+
+HEADER_RANGES: Mapping[str, tuple[int, int]] = {
+    "cost_formula": (NXTF, NENGO_LOIHI),
+    "synapses_per_entry": (1, 64),
+    "decay_bits": (1, 16),
+    "current_decay_offset": (0, 1),
+    "state_shift": (0, 16),
+    "u_bits": (2, 30),
+    "u_overflow": (FOLD, WRAP),
+    "v_bits": (2, 32),
+    "accumulator_bits": (1, 32),
+    "payload": (ONE, VALUE),
+}
+"""What a header can say: widths with which the simulation's own words are right, and codes that have a meaning."""
 
 # Bit fields of a synapse format: name -> (lowest bit, width).
 FORMAT_FIELDS = {
@@ -382,16 +407,26 @@ class DecodedCore:
     core: int
     header: Mapping[str, int]
     compartments: Mapping[str, IntArray]
-    """Fields of the compartments, and of their profiles: du, dv, threshold (mantissa); each (n,)."""
+    """Fields of the compartments, and of their profiles: du, dv, refractory, threshold (mantissa); each (n,)."""
     formats: Formats
     axon_row: IntArray
     """Row of each input axon, (axons,)."""
+    axon_base: IntArray
+    """Compartment that each input axon adds to the indices of its row, (axons,)."""
     rows: Blocks
+    """Every distinct row once, with the indices that it stores."""
     output_source: IntArray
     """Compartment of each message in the order of the output lists, (messages,)."""
     output_chip: IntArray
     output_core: IntArray
     output_axon: IntArray
+    resets: Mapping[str, IntArray]
+    """Fields of the reset schedule, (entries,)."""
+
+    @property
+    def integrates(self) -> NDArray[np.bool_]:
+        """Whether a compartment is a neuron, (n,); the others have no state and take no synapse."""
+        return np.asarray(self.compartments["role"] != AMOUNT)
 
 
 def decode_core(core: CoreTables) -> DecodedCore:
@@ -407,15 +442,22 @@ def decode_core(core: CoreTables) -> DecodedCore:
     table = records_of(core, "compartments")
     if len(table) != header["compartments"]:
         raise damaged(core, f"the header promises {header['compartments']} compartments, the table has {len(table)}")
+    for name, (low, high) in HEADER_RANGES.items():
+        if not low <= header[name] <= high:
+            raise damaged(core, f"the header's {name} is {header[name]}, not {low} to {high}")
     decays, thresholds = records_of(core, "decay_profiles"), records_of(core, "threshold_profiles")
     for what, profiles in (("decay", decays), ("threshold", thresholds)):
         if len(table) and int(table[f"{what}_profile"].max()) >= len(profiles):
             raise damaged(core, f"a compartment names a {what} profile that does not exist")
     compartments = {name: table[name].astype(np.int64) for name in COMPARTMENT.names or () if name != "zero"}
-    compartments["du"], compartments["dv"] = (decays[name][table["decay_profile"]].astype(np.int64) for name in ("du", "dv"))
+    for name in ("du", "dv", "refractory"):
+        compartments[name] = decays[name][table["decay_profile"]].astype(np.int64)
     compartments["threshold"] = thresholds["mantissa"][table["threshold_profile"]].astype(np.int64)
+    _check_pairs(core, compartments["reset"], compartments["role"])
 
     formats = decode_formats(records_of(core, "synapse_formats"))
+    if not (np.isin(formats.sign_mode, (MIXED, EXCITATORY, INHIBITORY)) & np.isin(formats.compression, (SPARSE, DENSE))).all():
+        raise damaged(core, "a synapse format has no meaning")
     axons = records_of(core, "input_axons")
     places, axon_row = np.unique(np.stack([axons["pointer"], axons["length"]]).astype(np.int64), axis=1, return_inverse=True)
     words = records_of(core, "synapse_words").astype(np.uint64)
@@ -427,9 +469,30 @@ def decode_core(core: CoreTables) -> DecodedCore:
     first, count = lists["first"].astype(np.int64), lists["count"].astype(np.int64)
     if len(lists) and int((first + count).max()) > len(messages):
         raise damaged(core, "an output list leaves the output-axon table")
+    if count[compartments["role"] == AMOUNT].any():
+        raise damaged(core, "a reset compartment has an output list")
     message = np.repeat(first - running_sum(count)[:-1], count) + np.arange(count.sum())
+    chip, place, axon = (messages[name][message].astype(np.int64) for name in ("chip", "core", "axon"))
     return DecodedCore(
-        core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), rows,
-        np.repeat(np.arange(len(lists)), count),
-        *(messages[name][message].astype(np.int64) for name in ("chip", "core", "axon")),
+        core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), axons["base"].astype(np.int64), rows,
+        np.repeat(np.arange(len(lists)), count), chip, place, axon, _resets(core, len(table)),
     )  # fmt: skip
+
+
+def _check_pairs(core: CoreTables, reset: IntArray, role: IntArray) -> None:
+    """Check that each neuron which subtracts the next compartment has one, and that no such compartment stands alone."""
+    if (reset > KEEP).any() or (role > AMOUNT).any():
+        raise damaged(core, "a compartment has a reset or a role that does not exist")
+    amount = role == AMOUNT
+    wants = (reset == SUBTRACT_NEXT) & ~amount
+    if not np.array_equal(np.append(False, wants), np.append(amount, False)):
+        raise damaged(core, "neurons that subtract the next compartment and reset compartments do not form pairs")
+
+
+def _resets(core: CoreTables, compartments: int) -> Mapping[str, IntArray]:
+    table = {name: records_of(core, "resets")[name].astype(np.int64) for name in RESET.names or ()}
+    if (table["first"] + table["count"] > compartments).any():
+        raise damaged(core, "the reset schedule names compartments that do not exist")
+    if (table["interval"] == 0).any():
+        raise damaged(core, "the reset schedule has an interval of 0 ticks")
+    return table

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 
 KINDS = ("weight", "delay", "target", "threshold")
-SMALLEST_DELAY_BITS, SMALLEST_INDEX_BITS = 3, 6
+SMALLEST_DELAY_BITS = 3
 ATTEMPTS = 200
 """Candidates tried at most; the first one nearly always shows itself."""
 
@@ -34,8 +34,9 @@ def inject(program: Program, trace: Trace, kind: str, seed: int) -> Injection:
     some population's window. ``program`` is not modified.
 
     Args:
-        program: A program of the format ``loihi-1``.
-        trace: A run of it in chip ticks, with the spikes and the state of all populations and the spikes of all inputs.
+        program: A program of the format ``loihi-2``.
+        trace: A run of it in chip ticks, with the spikes and the state of all populations and the spikes of all inputs and
+            currents (their stimulus).
         kind: ``weight``, ``delay``, ``target`` (the compartment of a synapse) or ``threshold``.
         seed: Same seed, same entry.
 
@@ -88,7 +89,8 @@ class _Scene:
     def shows(self, candidate: _Candidate) -> bool:
         """Return whether a run of the corrupted program differs from the trace."""
         sample = slice(candidate.sample, candidate.sample + 1)
-        stimulus = {name: self.trace.spikes[name][sample, : self.trace.ticks] for name in self.program.inputs}
+        fed = (*self.program.inputs, *self.program.currents)
+        stimulus = {name: self.trace.spikes[name][sample, : self.trace.ticks] for name in fed}
         run = ChipSimulation().run(candidate.program, stimulus)
         return any(
             not np.array_equal(run.window(mine[name], name), self.trace.window(values, name)[sample])
@@ -99,6 +101,8 @@ class _Scene:
     def name(self, core: int, compartment: int) -> str:
         """Return the neuron of a compartment as the user knows it."""
         if (core, compartment) not in self.names:
+            if (core, compartment - 1) in self.names and compartment < self.cores[core].header["compartments"]:
+                return f"the reset compartment of {self.name(core, compartment - 1)}"
             return f"compartment {compartment} of core {core}, which does not exist"
         population, neuron = self.names[core, compartment]
         return f"{population}[{neuron}]"
@@ -146,7 +150,8 @@ def _senders(scene: _Scene) -> list[_Sender]:
 def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[_Candidate]:
     """Yield corruptions of synapses that the first spike of their source reaches: until then nothing else can differ.
 
-    Those come first that act inside the window of their target, then those that act before it.
+    When that spike acts, the target's u differs, as u is never held and schedules clear it before anything arrives. Those come
+    first that act inside the window of their target, then those that act before it.
     """
     senders = _senders(scene)
     order = rng.permutation(len(senders))
@@ -157,10 +162,11 @@ def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[_C
                 continue
             row = core.rows.row(int(core.axon_row[sender.axon]))
             weights = core.formats.contributions(row.item_format, row.weight)
-            lags = np.array([_lag(scene, sender.core, int(i)) for i in row.index], np.int64)
+            target = row.index + int(core.axon_base[sender.axon])
+            lags = np.array([_lag(scene, sender.core, int(i)) for i in target], np.int64)
             acts = sender.tick + 1 + row.delay - lags
             in_time = (acts < scene.trace.ticks) & ((acts >= 0) == inside)
-            there = (weights != 0) & (row.index < core.header["compartments"]) & in_time
+            there = (weights != 0) & np.array([(sender.core, int(i)) in scene.names for i in target], np.bool_) & in_time
             for item in rng.permutation(np.flatnonzero(there)):
                 candidate = _corrupt(scene, rng, kind, sender, row, int(item))
                 if candidate is not None:
@@ -176,32 +182,33 @@ def _corrupt(
     scene: _Scene, rng: np.random.Generator, kind: str, sender: _Sender, row: fm.Blocks, item: int
 ) -> _Candidate | None:
     """Return the program with one synapse of a row changed, or None where the format cannot tell the change."""
-    formats = scene.cores[sender.core].formats
+    formats, base = scene.cores[sender.core].formats, int(scene.cores[sender.core].axon_base[sender.axon])
     block = int(np.searchsorted(row.block_start, item, side="right")) - 1
     edits: dict[str, Callable[[], _Edit | None]] = {
-        "weight": lambda: _edit_weight(formats, row, block, item),
-        "delay": lambda: _edit_delay(formats, row, block, item),
-        "target": lambda: _edit_target(scene, rng, sender.core, formats, row, block, item),
+        "weight": lambda: _edit_weight(formats, row, base, block, item),
+        "delay": lambda: _edit_delay(formats, row, base, block, item),
+        "target": lambda: _edit_target(scene, rng, sender.core, formats, row, base, block, item),
     }
     edit = edits[kind]()
     if edit is None or len(edit.formats.sign_mode) > fm.LAST_FORMAT_ID:
         return None
-    program = _with_row(scene, sender, edit.row, edit.formats)
-    target = scene.name(sender.core, int(row.index[item]))
+    program = _with_row(scene, sender, edit)
+    target = scene.name(sender.core, base + int(row.index[item]))
     description = f"{kind} of {sender.population}[{sender.neuron}] -> {target} {edit.change}"
     return _Candidate(program, description, sender.sample)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Edit:
-    """A changed row, the formats that it needs, and the change in words."""
+    """A changed row, the base of its axon, the formats that it needs, and the change in words."""
 
     row: fm.Blocks
+    base: int
     formats: fm.Formats
     change: str
 
 
-def _edit_weight(formats: fm.Formats, row: fm.Blocks, block: int, item: int) -> _Edit | None:
+def _edit_weight(formats: fm.Formats, row: fm.Blocks, base: int, block: int, item: int) -> _Edit | None:
     """Change a weight by one step, or by as many as the exponent needs to tell it."""
     form = int(row.block_format[block])
     one = formats.one(form)
@@ -220,10 +227,10 @@ def _edit_weight(formats: fm.Formats, row: fm.Blocks, block: int, item: int) -> 
     new = next((choice for choice in choices if choice), choices[0])
     magnitude = -new if one["sign_mode"] == fm.INHIBITORY else new
     field = to_field(np.array([magnitude >> shift]), bits)
-    return _Edit(replace(row, weight=_changed(row.weight, item, int(field[0]))), formats, f"{old} -> {new}")
+    return _Edit(replace(row, weight=_changed(row.weight, item, int(field[0]))), base, formats, f"{old} -> {new}")
 
 
-def _edit_delay(formats: fm.Formats, row: fm.Blocks, block: int, item: int) -> _Edit | None:
+def _edit_delay(formats: fm.Formats, row: fm.Blocks, base: int, block: int, item: int) -> _Edit | None:
     """Change a delay by one tick."""
     old = int(row.delay[item])
     one = formats.one(int(row.block_format[block]))
@@ -232,22 +239,40 @@ def _edit_delay(formats: fm.Formats, row: fm.Blocks, block: int, item: int) -> _
         new = old + 1
     else:
         new = old + 1 if old + 1 < 1 << one["delay_bits"] else old - 1
-    return _Edit(replace(row, delay=_changed(row.delay, item, new)), formats, f"{old + 1} -> {new + 1} ticks")
+    return _Edit(replace(row, delay=_changed(row.delay, item, new)), base, formats, f"{old + 1} -> {new + 1} ticks")
 
 
 def _edit_target(
-    scene: _Scene, rng: np.random.Generator, core: int, formats: fm.Formats, row: fm.Blocks, block: int, item: int
+    scene: _Scene, rng: np.random.Generator, core: int, formats: fm.Formats, row: fm.Blocks, base: int, block: int, item: int
 ) -> _Edit | None:
-    """Send a synapse to another compartment of the core, or to none where there is no other one."""
+    """Send a synapse to another compartment of the core, or to none where there is no other one.
+
+    Where that lies before the base of the axon, the base moves there and all other indices of the row grow by as much.
+    """
     n = scene.cores[core].header["compartments"]
-    old = int(row.index[item])
+    old = base + int(row.index[item])
     new = (old + 1 + int(rng.integers(n - 1))) % n if n > 1 else n
-    one = formats.one(int(row.block_format[block]))
-    index_bits = one["index_bits"] or SMALLEST_INDEX_BITS
-    if one["compression"] == fm.DENSE or index_bits != one["index_bits"]:
-        sparse = {**one, "compression": fm.SPARSE, "index_bits": index_bits}
-        formats, row = _with_format(formats, row, block, sparse)
-    return _Edit(replace(row, index=_changed(row.index, item, new)), formats, f"becomes {scene.name(core, new)}")
+    moved = base - min(base, new)
+    index = _changed(row.index + moved, item, new - base + moved)
+    for entry in range(len(row.block_format)):
+        own = index[row.block_start[entry] : row.block_start[entry + 1]]
+        one = formats.one(int(row.block_format[entry]))
+        sparse = entry == block or one["compression"] == fm.SPARSE
+        largest = int(own.max()) if sparse else int(own[0])
+        wanted = {
+            **one,
+            "compression": fm.SPARSE if sparse else fm.DENSE,
+            "index_bits": max(one["index_bits"], _index_bits(largest, at_least=1 if entry == block else 0)),
+        }
+        if wanted != one:
+            formats, row = _with_format(formats, row, entry, wanted)
+    return _Edit(replace(row, index=index), base - moved, formats, f"becomes {scene.name(core, new)}")
+
+
+def _index_bits(largest: int, at_least: int) -> int:
+    """Return the narrowest field that holds an index; ``at_least``: bits that it must have."""
+    widths, needed = fm.INDEX_BITS, max(largest.bit_length(), at_least)
+    return int(widths[widths >= needed].min())
 
 
 def _changed(values: IntArray, item: int, value: int) -> IntArray:
@@ -264,18 +289,19 @@ def _with_format(formats: fm.Formats, row: fm.Blocks, block: int, wanted: Mappin
     return formats, replace(row, block_format=_changed(row.block_format, block, existing[0]))
 
 
-def _with_row(scene: _Scene, sender: _Sender, row: fm.Blocks, formats: fm.Formats) -> Program:
+def _with_row(scene: _Scene, sender: _Sender, edit: _Edit) -> Program:
     """Return the program with another row behind one axon: in its place if it fits and is not shared, else at the end."""
     core, header = scene.program.cores[sender.core], scene.cores[sender.core].header
     axons, words = fm.records_of(core, "input_axons").copy(), fm.records_of(core, "synapse_words").copy()
-    new, _ = fm.encode_rows(row, formats, header["cost_formula"], header["synapses_per_entry"])
+    new, _ = fm.encode_rows(edit.row, edit.formats, header["cost_formula"], header["synapses_per_entry"])
     axon = axons[sender.axon]
     if (axons["pointer"] == axon["pointer"]).sum() == 1 and len(new) == axon["length"]:
         words[int(axon["pointer"]) : int(axon["pointer"]) + len(new)] = new
     else:
-        axons[sender.axon] = (len(words), len(new))
+        axons["pointer"][sender.axon], axons["length"][sender.axon] = len(words), len(new)
         words = np.append(words, new.astype(fm.SYNAPSE_WORD))
-    tables = {"input_axons": axons, "synapse_words": words, "synapse_formats": fm.encode_formats(formats)}
+    axons["base"][sender.axon] = edit.base
+    tables = {"input_axons": axons, "synapse_words": words, "synapse_formats": fm.encode_formats(edit.formats)}
     return _with_tables(scene.program, sender.core, tables)
 
 
@@ -292,8 +318,9 @@ def _with_tables(program: Program, index: int, records: Mapping[str, Array]) -> 
 def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
     """Yield thresholds that are certain to change a spike.
 
-    Lowered below the largest potential at which a neuron did not spike, a threshold makes it spike there, unless its profile
-    has made another neuron spike before. Where a neuron spiked whenever its potential was positive, the threshold is raised
+    Lowered below the largest potential that was compared and did not spike, a threshold makes it spike there, unless its
+    profile has changed something before: another spike, or what a spike took off a potential. Potentials that a refractory
+    neuron held were compared with nothing. Where a neuron spiked whenever its potential was positive, the threshold is raised
     as far as the potential can reach.
     """
     recorded = [(name, scene.trace.v[name].shape[2]) for name in scene.program.populations if name in scene.trace.v]
@@ -306,15 +333,16 @@ def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]
         profile = int(records["threshold_profile"][symbol.compartment[neuron]])
         thresholds = fm.records_of(scene.program.cores[core], "threshold_profiles").copy()
         old = int(thresholds["mantissa"][profile])
-        spiked = scene.trace.window(scene.trace.spikes[name], name)[:, :, neuron] != 0
-        quiet = np.where(spiked, 0, scene.trace.window(scene.trace.v[name], name)[:, :, neuron])
+        spikes = scene.trace.window(scene.trace.spikes[name], name)[:, :, neuron]
+        compared = ~_held(scene, name, neuron) & (spikes == 0)
+        quiet = np.where(compared, scene.trace.window(scene.trace.v[name], name)[:, :, neuron], 0)
         sample = int(quiet.max(axis=1).argmax())
         largest = int(quiet[sample].max())
         if largest > 0:
             new = (largest - 1) >> scene.cores[core].header["state_shift"]
         else:
-            sample, new = int(spiked.any(axis=1).argmax()), _largest_threshold(scene.cores[core])
-            if not spiked.any() or old >= new:
+            sample, new = int((spikes > 0).any(axis=1).argmax()), _largest_threshold(scene.cores[core])
+            if not (spikes > 0).any() or old >= new:
                 continue
         if new == old:
             continue
@@ -323,6 +351,22 @@ def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]
         also = f", a profile shared with {shared} more compartments" if shared else ""
         description = f"threshold of {name}[{neuron}] {old} -> {new}{also}"
         yield _Candidate(_with_tables(scene.program, core, {"threshold_profiles": thresholds}), description, sample)
+
+
+def _held(scene: _Scene, name: str, neuron: int) -> NDArray[np.bool_]:
+    """Return in which ticks of its window a neuron may have been refractory, (samples, ticks).
+
+    A clock can end a period early and spikes before a window are not in every trace: then it says more often so than it was.
+    """
+    symbol, trace = scene.program.populations[name], scene.trace
+    refractory = int(scene.cores[int(symbol.core[neuron])].compartments["refractory"][symbol.compartment[neuron]])
+    spiked = trace.spikes[name][:, :, neuron] != 0
+    held = np.zeros_like(spiked)
+    for after in range(1, min(refractory, spiked.shape[1] - 1) + 1):
+        held[:, after:] |= spiked[:, :-after]
+    if trace.windowed and symbol.lag:
+        held[:, :refractory] = True
+    return np.asarray(trace.window(held, name))
 
 
 def _largest_threshold(core: fm.DecodedCore) -> int:

@@ -7,13 +7,15 @@ the Lava child that failed, ends every process that it started and exits with 1.
 
 Two modes, both with one build for all samples:
 
-- batched: the samples follow one another without a gap, each population's LIFReset zeroes u and v where the sample's
-  window begins (lag steps after the input's), and a file holds the windows: ``user_ticks`` per sample. Right only if no
-  spike crosses from one sample into the next, which the caller knows.
+- batched: the samples follow one another without a gap, each population's u and v (and refractory counters) are zeroed where
+  the sample's window begins (lag steps after the input's), by LIFReset where that is all there is to do, and a file holds the
+  windows: ``user_ticks`` per sample. Right only if no spike crosses from one sample into the next, and if every window
+  begins with u = v = 0, which the caller knows.
 - not batched: each sample has its ``chip_ticks`` to itself; at its first step u and v are set to u0 and v0 and every
   connection is emptied. A file holds all chip ticks.
 
 Lava runs each population and each projection as a process, and each weakly connected part of the network by itself.
+Populations are flat; a convolution gets and gives its (x, y, channel) through Lava's virtual ports, which cost no tick.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ import numpy.typing as npt
 from neurocomp_loihi import lava_shim
 
 IntArray = npt.NDArray[np.int64]
+
+MESSAGE_BITS = 24
+"""Anything but 0 lets the value of a spike multiply the weights in Lava; how many bits makes no difference."""
 
 
 class LavaError(Exception):
@@ -95,6 +100,22 @@ class Job:
         return list({id(names): names for names in part.values()}.values())
 
 
+def stock_reset(job: Job, population: dict[str, Any]) -> dict[str, int] | None:
+    """Return the arguments with which Lava's LIFReset clears u and v when it must and never else; None: there are none.
+
+    Its steps count from 1 and its schedule goes through all samples, so it serves where the samples keep it in phase.
+    """
+    interval: int | None = population["reset_interval"]
+    first: int = population["reset_offset"]
+    if job.batched:
+        if interval is not None and not (first == population["lag"] and job.user_ticks % interval == 0):
+            return None
+        interval, first = interval or job.user_ticks, population["lag"]
+    elif interval is None or first >= interval or (job.samples > 1 and job.chip_ticks % interval):
+        return None
+    return {"reset_interval": interval, "reset_offset": (first + 1) % interval}
+
+
 class Network:
     """The Lava processes of one connected part, each with the model that runs it."""
 
@@ -106,7 +127,7 @@ class Network:
         self.populations: dict[str, Any] = {}
         for index, population in enumerate(job.populations):
             if population["name"] in names:
-                build = self._input if population["kind"] == "input" else self._cuba
+                build = self._input if population["kind"] == "input" else self._neurons
                 self.populations[population["name"]] = build(index, population)
         for projection in job.projections:
             if projection["source"] in names:
@@ -131,31 +152,57 @@ class Network:
         self.models[process] = PySendModelFixed
         return process
 
-    def _cuba(self, index: int, population: dict[str, Any]) -> Any:
-        from lava.proc.lif.process import LIF, LIFReset
+    def _neurons(self, index: int, population: dict[str, Any]) -> Any:
+        """Return LIF, LIFReset or TernaryLIF with one of our recording models: stock arithmetic, or own rules around it."""
+        from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
 
-        from neurocomp_loihi.lava_processes.models import Recording, RecordingLif, RecordingLifReset
+        from neurocomp_loihi.lava_processes import models
 
-        job = self.job
-        names = ("du", "dv", "vth", "bias_mant", "bias_exp")
-        parameters: dict[str, Any] = {name: job.array(population[name]) for name in names}
-        parameters["shape"] = (population["n"],)
-        if job.batched:
-            ticks, offset = job.user_ticks, population["lag"]
-            process = LIFReset(reset_interval=ticks, reset_offset=(offset + 1) % ticks, **parameters)
-            self.models[process] = RecordingLifReset
-        else:
-            ticks, offset = job.chip_ticks, 0
-            process = LIF(u=job.array(population["u0"]), v=job.array(population["v0"]), **parameters)
-            process.proc_params["sample_steps"] = ticks
-            self.models[process] = RecordingLif
+        job, n = self.job, population["n"]
+        ternary, current, interval = population["kind"] == "ternary", population["current"], population["reset_interval"]
+        ticks, offset = (job.user_ticks, population["lag"]) if job.batched else (job.chip_ticks, 0)
         files = {register: job.output(register, index) for register in ("spikes", "u", "v")}
         for path in files.values():
-            np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=(job.samples, ticks, population["n"]))
-        process.proc_params["recording"] = Recording(**files, samples=job.samples, ticks=ticks, offset=offset)
+            np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=(job.samples, ticks, n))
+        course: dict[str, Any] = {**files, "samples": job.samples, "ticks": ticks, "offset": offset}
+
+        parameters: dict[str, Any] = {key: job.array(population[key]) for key in ("du", "dv", "bias_mant", "bias_exp")}
+        if current is not None:
+            bias, exponent = np.asarray(parameters["bias_mant"]), np.asarray(parameters["bias_exp"])
+            bias = np.broadcast_to((bias << np.maximum(exponent, 0)) >> np.maximum(-exponent, 0), (n,)).astype(np.int32)
+            parameters["bias_mant"], parameters["bias_exp"] = bias, 0
+            course |= {"bias": bias, "current": str(job.folder / current), "current_offset": population["lag"]}
+        thresholds = {"vth_hi": "vth", "vth_lo": "vth_low"} if ternary else {"vth": "vth"}
+        parameters |= {key: job.array(population[name]) for key, name in thresholds.items()}
+
+        plain = population["model"] == "stock" and not ternary and current is None
+        reset = stock_reset(job, population) if plain else None
+        if not (reset and job.batched):
+            parameters |= {"u": job.array(population["u0"]), "v": job.array(population["v0"])}
+            course["restarts"] = True
+        if reset:
+            parameters |= reset
+        elif interval is not None:
+            course |= {"reset_interval": interval, "reset_offset": population["reset_offset"]}
+        process = (TernaryLIF if ternary else LIFReset if reset else LIF)(shape=(n,), **parameters)
+        for key in thresholds if ternary else ():
+            # TernaryLIF declares one threshold for all neurons; its model compares elementwise.
+            getattr(process, key).shape = np.shape(parameters[key]) or (1,)
+        if population["model"] == "own":
+            model = models.OwnTernaryLif if ternary else models.OwnLif
+            process.proc_params["reset"], process.proc_params["refractory"] = population["reset"], population["refractory"]
+        elif current is not None:
+            model = models.DrivenTernaryLif if ternary else models.DrivenLif
+        else:
+            model = models.TernaryLif if ternary else models.LifReset if reset else models.Lif
+        process.proc_params["course"] = models.Course(**course)
+        self.models[process] = model
         return process
 
     def _connection(self, projection: dict[str, Any]) -> None:
+        if projection["kind"] == "conv":
+            self._convolution(projection)
+            return
         from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
         from lava.proc.dense.process import DelayDense, Dense
         from lava.proc.sparse.models import PyDelaySparseModelBitAcc, PySparseModelBitAcc
@@ -174,6 +221,7 @@ class Network:
             "weight_exp": projection["weight_exp"],
             "num_weight_bits": projection["weight_bits"],
             "sign_mode": SignMode[projection["sign_mode"].upper()],
+            "num_message_bits": 0 if projection["binary"] else MESSAGE_BITS,
         }
         if sparse:
             arguments["weights"], delays = self._sparse(projection, delay)
@@ -190,13 +238,37 @@ class Network:
             (True, True): (PyDelaySparseModelBitAcc, models.EmptiedDelaySparse, DelaySparse),
         }[sparse, delayed]
         process = kind(**arguments)
+        self._run_by(process, stock, emptied)
+        self.populations[projection["source"]].s_out.connect(process.s_in)
+        process.a_out.connect(self.populations[projection["target"]].a_in)
+
+    def _convolution(self, projection: dict[str, Any]) -> None:
+        """Add Lava's Conv, which ignores exponents, flips kernels and orders axes as (x, y, channel)."""
+        from lava.proc.conv.models import PyConvModelFixed
+        from lava.proc.conv.process import Conv
+
+        from neurocomp_loihi.lava_processes import models
+
+        weights = np.asarray(self.job.array(projection["weights"]))
+        shape = tuple(projection["source_shape"])
+        process = Conv(
+            weight=np.ascontiguousarray(weights[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)),
+            input_shape=shape[::-1],
+            **{option: tuple(reversed(projection[option])) for option in ("padding", "stride", "dilation")},
+            groups=projection["groups"],
+        )
+        self._run_by(process, PyConvModelFixed, models.EmptiedConv)
+        source, target = self.populations[projection["source"]], self.populations[projection["target"]]
+        source.s_out.reshape(shape).transpose((2, 1, 0)).connect(process.s_in)
+        process.a_out.transpose((2, 1, 0)).reshape(target.a_in.shape).connect(target.a_in)
+
+    def _run_by(self, process: Any, stock: Any, emptied: Any) -> None:
+        """Let a connection be run by its stock model, or where samples have their ticks to themselves by the emptied one."""
         if self.job.batched:
             self.models[process] = stock
         else:
             process.proc_params["sample_steps"] = self.job.chip_ticks
             self.models[process] = emptied
-        self.populations[projection["source"]].s_out.connect(process.s_in)
-        process.a_out.connect(self.populations[projection["target"]].a_in)
 
     def _sparse(self, projection: dict[str, Any], delay: IntArray) -> tuple[Any, Any]:
         """Return the weights and the further delays of a sparse projection as matrices (n_post, n_pre)."""

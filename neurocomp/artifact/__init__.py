@@ -105,6 +105,8 @@ class Artifact:
             claim(self.lowered.lag[name] == symbol.lag, f"'{name}' has one lag in program and lowered network")
         for name, source in program.inputs.items():
             claim(lowered.populations[name].shape == source.shape, f"input '{name}' has one shape in program and network")
+        for name, current in program.currents.items():
+            claim(lowered.populations[name].shape == current.shape, f"current '{name}' has one shape in program and network")
         if self.samples is not None:
             inputs = {population.name for population in self.network.inputs}
             claim(set(self.samples.inputs) <= inputs, "samples belong to input populations")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from neurocomp.cli.command import Command, network_file, target
+from neurocomp.cli.command import Command, compilation, network_file, target
 from neurocomp.cli.failures import colored
 from neurocomp.cli.output import Output, has_color
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError
@@ -19,11 +20,13 @@ from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, Unsuppor
     examples=(
         ("neurocomp check net.yaml --target loihi", "exit code 0: compiles; 4: unsupported; 5: does not fit"),
         ("neurocomp check net.yaml --target ./my_chip.yaml --json", ""),
+        ("neurocomp check net.yaml --target loihi --ticks-per-step 2", "options are those of compile"),
     ),
 )
 @network_file
 @target
-def command(path: Path, target: str, output: Output) -> int:
+@compilation
+def command(path: Path, target: str, options: Mapping[str, Any], output: Output) -> int:
     """List every reason why a network does not run on a chip.
 
     All violations of the first stage that has some are listed; nothing is written.
@@ -33,13 +36,15 @@ def command(path: Path, target: str, output: Output) -> int:
     found: list[Diagnostic] = []
     documents: list[dict[str, Any]] = []
     failure: NeurocompError | None = None
+    extensions: tuple[str, ...] = ()
     with output.busy(f"checking {path.name} for {target}"):
         network = api.load(path)
         if isinstance(network, api.Compiled):
             hint = "give the network file"
             raise UsageError(Diagnostic("NC0801", f"'{path}' is an artifact, already compiled", hint=hint))
         try:
-            violations = api.check(network, target)
+            checked = api.check_stages(network, target, **options)
+            violations, extensions = checked.violations, checked.lowered.extensions if checked.lowered else ()
             found = [violation.diagnostic() for violation in violations]
             documents = [violation.as_json() for violation in violations]
             failure = pipeline.violation_error(violations) if violations else None
@@ -54,9 +59,12 @@ def command(path: Path, target: str, output: Output) -> int:
                 "outputs": {p.name: p.shape for p in network.outputs},
                 "ok": not found,
                 "violations": documents,
+                "not_on_this_chip": extensions,
             }
         )
-    elif not output.quiet:
+        return failure.exit_code if failure else 0
+    output.not_on_this_chip(extensions)
+    if not output.quiet:
         for diagnostic in found:
             click.echo(colored(diagnostic.render(), has_color(sys.stdout)) + "\n")
         count = "1 violation" if len(found) == 1 else f"{len(found)} violations"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -88,6 +89,31 @@ def target(function: Function) -> Function:
     """Add ``--target``."""
     what = "Name of a chip ('neurocomp targets' lists them), or of a file that describes one, ./my_chip.yaml."
     return click.option("--target", "-t", required=True, metavar="T", help=what, shell_complete=_complete_target)(function)
+
+
+def compilation(function: Function) -> Function:
+    """Add the options of a compilation, which arrive as a mapping ``options`` of those that are given."""
+    extension = "Allow what the chip does not do and simulations of it can (its spec lists the names); every output says so."
+    steps = "Ticks of the chip per tick of the network, for cycles with fewer delay ticks than hops; parameters are re-derived."
+    compare = (
+        "What becomes of '>=' where no threshold of '>' gives the same spikes: 'exact' refuses it, 'gt' takes '>' instead."
+    )
+
+    @functools.wraps(function)
+    def call(*args: Any, allow_extension: tuple[str, ...], **kwargs: Any) -> Any:
+        given = {"extensions": allow_extension or None, **{name: kwargs.pop(name) for name in ("ticks_per_step", "compare")}}
+        options = {name: value for name, value in given.items() if value is not None}
+        return function(*args, options=options, **kwargs)
+
+    for option in (
+        click.option(
+            "--compare", metavar="HOW", shell_complete=completed_by("exact", "gt"), help=f"{compare} [default: exact]"
+        ),
+        click.option("--ticks-per-step", type=click.IntRange(min=1), metavar="K", help=f"{steps} [default: 1]"),
+        click.option("--allow-extension", multiple=True, metavar="NAME", help=f"{extension} Repeatable."),
+    ):
+        call = option(call)
+    return cast("Function", call)
 
 
 def samples(function: Function) -> Function:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocomp.cli.command import Command, FileName, completed_by, network_file, target
+from neurocomp.cli.command import Command, FileName, compilation, completed_by, network_file, target
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError, did_you_mean
 
@@ -24,10 +25,13 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
         ("neurocomp compile net.yaml --target loihi", "writes net.ncz here and prints what it needs"),
         ("neurocomp compile net.yaml -t loihi -o out/net.ncz --json", ""),
         ("neurocomp compile net.yaml -t loihi --emit quantized", "shows what each number became"),
+        ("neurocomp compile net.yaml -t loihi --ticks-per-step 2", "gives a cycle of two hops and a delay of 1 its time"),
+        ("neurocomp compile net.yaml -t loihi --allow-extension graded", "simulates spikes with values, which Loihi 1 lacks"),
     ),
 )
 @network_file
 @target
+@compilation
 @click.option(
     "--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: NET's name with .ncz, here."
 )
@@ -38,14 +42,16 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
     shell_complete=completed_by(*STAGES),
     help=f"Print stages as text: {', '.join(STAGES)}; the summary then goes to stderr.",
 )
-def command(path: Path, target: str, out: Path | None, emit: tuple[str, ...], output: Output) -> None:
+def command(
+    path: Path, target: str, out: Path | None, emit: tuple[str, ...], options: Mapping[str, Any], output: Output
+) -> None:
     """Compile a network for a chip into one file (.ncz)."""
     stages = _stages(emit)
     from neurocomp import api
     from neurocomp.report.headroom import first_to_run_out
 
     with output.busy(f"compiling {path.name} for {target}"):
-        compiled = api.compile(path, target)
+        compiled = api.compile(path, target, **options)
         out = out or Path(path.stem + ".ncz")
         digest = compiled.save(out)
         utilization = compiled.utilization()
@@ -54,6 +60,7 @@ def command(path: Path, target: str, out: Path | None, emit: tuple[str, ...], ou
     if output.as_json:
         output.json(_document(compiled, out, digest, headroom, texts))
         return
+    output.not_on_this_chip(compiled.extensions, messages=bool(texts))
     for stage, text in texts.items():
         click.echo(f"--- {stage}\n{text}", nl=False)
     if not output.quiet:
@@ -70,6 +77,7 @@ def command(path: Path, target: str, out: Path | None, emit: tuple[str, ...], ou
             utilization=utilization,
             headroom=headroom,
             written=written,
+            ticks_per_step=compiled.ticks_per_step,
         )
         output.summary(summary, messages=bool(texts))
         output.suggest(f"neurocomp verify {out}")
@@ -106,7 +114,9 @@ def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, te
         "inputs": {p.name: p.shape for p in network.inputs},
         "outputs": {p.name: p.shape for p in network.outputs},
         "ticks": network.ticks,
-        "chip_ticks": network.ticks + artifact.lowered.largest_lag,
+        "ticks_per_step": compiled.ticks_per_step,
+        "chip_ticks": network.ticks * compiled.ticks_per_step + artifact.lowered.largest_lag,
+        "not_on_this_chip": compiled.extensions,
         "digest": digest,
         "folded": [name for name in network.populations if name not in artifact.lowered.map],
         "lags": dict(artifact.lowered.lag),

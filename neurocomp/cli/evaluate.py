@@ -32,6 +32,7 @@ def command(path: Path, samples: int | None, data: Mapping[str, str], labels: st
     from neurocomp import api
 
     loaded = api.load(path)
+    extensions: tuple[str, ...] | None = loaded.extensions if isinstance(loaded, api.Compiled) else None
     with output.busy(f"evaluating {path.name}"):
         if isinstance(loaded, api.Compiled):
             given = loaded.samples(data, labels) if data or labels else None
@@ -39,8 +40,9 @@ def command(path: Path, samples: int | None, data: Mapping[str, str], labels: st
         else:
             given = api.samples_of(loaded, data, labels, loaded.data.samples)
             result = api.evaluate_network(loaded, given, samples)
+    output.not_on_this_chip(extensions or ())
     if output.as_json:
-        output.json(result.as_json())
+        output.json(result.as_json() | ({} if extensions is None else {"not_on_this_chip": extensions}))
     else:
         _print(result, path, output)
 

@@ -36,8 +36,11 @@ def command(path: Path, form: str, out: Path, stage: str, output: Output) -> Non
     compiled = load_artifact(path, "export")
     with output.busy(f"exporting {path.name}"):
         arrays = compiled.export_integers(out, stage)
+    output.not_on_this_chip(compiled.extensions)
     if output.as_json:
         document = {key: {"shape": array.shape, "dtype": str(array.dtype)} for key, array in arrays.items()}
-        output.json({"format": form, "stage": stage, "output": str(out), "arrays": document})
+        output.json(
+            {"format": form, "stage": stage, "output": str(out), "arrays": document, "not_on_this_chip": compiled.extensions}
+        )
     elif not output.quiet:
         click.echo(f"{out}: {len(arrays)} arrays of the {stage} network")

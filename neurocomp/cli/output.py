@@ -87,6 +87,13 @@ class Output:
         if not self.quiet:
             self.show(*parts, messages=messages)
 
+    def not_on_this_chip(self, extensions: Sequence[str], *, messages: bool = False) -> None:
+        """Print what was computed with and the chip cannot do: also with ``--quiet``, before any other text."""
+        if extensions and not self.as_json:
+            line = f"not on this chip: {', '.join(extensions)}"
+            stream = sys.stderr if messages else sys.stdout
+            stream.write(f"\x1b[1;31m{line}\x1b[0m\n" if has_color(stream) else f"{line}\n")
+
     def warn(self, message: str) -> None:
         """Print a warning to stderr."""
         if not self.quiet:

@@ -51,8 +51,9 @@ def command(
         given = compiled.samples(data, labels) if data or labels else None
         result = compiled.report(samples=given, count=samples, costs=costs, inputs=inputs)
     if output.as_json or form == "json":
-        output.json(result.as_json())
+        output.json({**result.as_json(), "not_on_this_chip": compiled.extensions})
         return
     from neurocomp.report import terminal
 
+    output.not_on_this_chip(compiled.extensions)
     output.show(terminal.report(result))

@@ -87,6 +87,7 @@ def command(
 
     loaded = api.load(path)
     is_compiled = isinstance(loaded, api.Compiled)
+    extensions: tuple[str, ...] | None = loaded.extensions if isinstance(loaded, api.Compiled) else None
     engine = engine or ("reference" if is_compiled else "float")
     with output.busy(f"running {path.name} on {engine}"):
         if isinstance(loaded, api.Compiled):
@@ -104,6 +105,7 @@ def command(
             result.save(out)
     for event in result.events:
         output.warn(event_text(event))
+    output.not_on_this_chip(extensions or ())
     if output.as_json:
         n_samples, n_ticks = next(iter(result.arrays.values())).shape[:2]
         output.json(
@@ -114,6 +116,7 @@ def command(
                 "output": str(out) if out else None,
                 "arrays": {key: {"shape": a.shape, "dtype": str(a.dtype)} for key, a in result.arrays.items()},
                 "events": events_as_json(result.events),
+                **({} if extensions is None else {"not_on_this_chip": extensions}),
             }
         )
     elif not output.quiet:

@@ -54,10 +54,18 @@ def _document(spec: HardwareSpec) -> dict[str, Any]:
         "cores_per_chip": limit("cores_per_chip"),
         "neurons_per_core": limit("neurons"),
         "synapse_memory_bytes_per_core": limit("synapse_words") * 8,
+        "extensions": list(spec.extensions),
         "engines": {name: {"available": reason is None, "reason": reason} for name, reason in engines.items()},
         "costs": list(spec.costs),
         "default_costs": spec.default_costs,
     }
+
+
+def _extensions(names: list[str]) -> str:
+    """Return what simulations of a chip can do beyond it."""
+    from neurocomp.hardware import EXTENSIONS
+
+    return ", ".join(f"{name} ({EXTENSIONS[name][2]})" for name in names) + "; --allow-extension NAME"
 
 
 def _print(found: list[dict[str, Any]], output: Output) -> None:
@@ -69,7 +77,6 @@ def _print(found: list[dict[str, Any]], output: Output) -> None:
         memory = f"{entry['synapse_memory_bytes_per_core'] // 1024:,} KiB of synapse memory"
         available = [name for name, engine in entry["engines"].items() if engine["available"]]
         missing = [(f"without {name}", engine["reason"]) for name, engine in entry["engines"].items() if engine["reason"]]
-        costs = ", ".join(f"{name} (default)" if name == entry["default_costs"] else name for name in entry["costs"])
         output.show(
             *([Text()] if index else []),
             Text(entry["name"], "bold"),
@@ -80,7 +87,12 @@ def _print(found: list[dict[str, Any]], output: Output) -> None:
                     ("  per core", f"{entry['neurons_per_core']:,} neurons, {memory}"),
                     ("  engines", ", ".join(available)),
                     *((f"  {label}", reason) for label, reason in missing),
-                    ("  costs", costs or "none"),
+                    *([("  extensions", _extensions(entry["extensions"]))] if entry["extensions"] else []),
+                    (
+                        "  costs",
+                        ", ".join(f"{n} (default)" if n == entry["default_costs"] else n for n in entry["costs"])
+                        or "none is published",
+                    ),
                 ]
             ),
         )

@@ -79,8 +79,9 @@ def command(
         report = compiled.verify(engines, inputs=inputs, samples=given, count=samples, inject=inject)
     for event in report.events:
         output.warn(event_text(event))
+    output.not_on_this_chip(compiled.extensions)
     if output.as_json:
-        output.json(report.as_json())
+        output.json({**report.as_json(), "not_on_this_chip": compiled.extensions})
     elif not output.quiet:
         _print(report, path, output)
     failure = _failure(report)
@@ -118,13 +119,20 @@ def _print(report: VerifyReport, path: Path, output: Output) -> None:
         output.show(Text(f"skipped: {engine} ({reason})", "yellow"))
     if report.injection is not None:
         output.show(Text(f"injected: {report.injection}", "yellow"))
+    for extension in report.not_on_this_chip:
+        output.show(Text(f"not on this chip: {extension}", "yellow"))
     rows = []
     for name, witness in report.witnesses.items():
         loss = report.lossy.get(name)
-        rows.append(
-            (name, witness, "exact" if loss is None else f"{loss['spikes_moved_or_lost']:,} spikes moved: {loss['reason']}")
-        )
-    output.show(terminal.table(("population", "witnesses", "lowering"), rows, left=3))
+        lowering = "exact" if loss is None else f"{loss['spikes_moved_or_lost']:,} spikes moved: {loss['reason']}"
+        models = [f"{engine} {of[name]}" for engine, of in report.witness_models.items() if name in of]
+        rows.append((name, witness, lowering, ", ".join(models)) if report.witness_models else (name, witness, lowering))
+    columns = ("population", "witnesses", "lowering", *(("models",) if report.witness_models else ()))
+    output.show(terminal.table(columns, rows, left=len(columns)))
+    for engine, models_of in report.witness_models.items():
+        own = ", ".join(name for name, model in models_of.items() if model == "own")
+        if own:
+            output.show(Text(f"witness: own for {own} ({engine} has no such neurons; models of neurocomp ran inside it)"))
     if report.bit_exact:
         compared = f"{report.spikes_compared:,} spikes, {report.values_compared:,} values compared over {samples}"
         output.show(Text(f"BIT-EXACT: {compared}", "bold green"))

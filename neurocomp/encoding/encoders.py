@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.encoding import philox
-from neurocomp.errors import Diagnostic, NetworkError
+from neurocomp.errors import Diagnostic, Location, NetworkError
 from neurocomp.ir.network import Encoder
 from neurocomp.models.registration import Table
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
 Spikes = NDArray[np.int8]
+Encoded = NDArray[Any]
+"""Spikes int8, or a current float64, (samples, ticks, n)."""
 
 _SAMPLES_AT_A_TIME = 64
 
@@ -56,15 +59,17 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class EncoderScheme:
-    """A way to turn data into spikes."""
+    """A way to turn data into spikes, or into a current."""
 
     name: str
     doc: str
     options: Mapping[str, Option]
-    spikes: Callable[[Array, Settings], Spikes]
+    stimulus: Callable[[Array, Settings], Encoded]
     """(data, settings) -> (samples, ticks, n); data (samples, n), or (samples, ticks of the data, n) where ``timed``."""
     timed: bool = False
     """The data carry ticks."""
+    analog: bool = False
+    """It makes a current: float64, the same in every tick of a sample; weights multiply it as it is."""
     clips_to: tuple[float, float] | None = field(default=None)
     """Scaled values outside are clipped."""
     refuses_negative: bool = False
@@ -72,10 +77,10 @@ class EncoderScheme:
 
 def encode(
     encoder: Encoder, data: Array, *, scale: float, ticks: int, size: int, first_sample: int = 0, population: str
-) -> Spikes:
-    """Turn the data of one input population into spikes.
+) -> Encoded:
+    """Turn the data of one input population into spikes, or into a current where the scheme is ``analog``.
 
-    A sample's spikes depend on nothing but its own data and its index, so a data set may be split at will.
+    What a sample becomes depends on nothing but its own data and its index, so a data set may be split at will.
 
     Args:
         encoder: The scheme and its options.
@@ -87,12 +92,13 @@ def encode(
         population: Its name, for messages and to tell the random numbers of several populations apart.
 
     Returns:
-        0 or 1, int8 of shape (samples, ticks, size), neurons in C order of the population's shape.
+        Shape (samples, ticks, size), neurons in C order of the population's shape. Spikes: 0 or 1, int8. A current: float64,
+        a read-only array that holds each sample once, however many ticks it has.
 
     Raises:
-        NetworkError: The shape does not fit the population, or direct spikes last longer than ``ticks`` (NC0210); values
-            are not finite (NC0204), negative where rates are needed or not 0 or 1 where spikes are needed (NC0209), or no
-            numbers (NC0207).
+        NetworkError: The shape does not fit the population, or direct spikes last longer than ``ticks`` (NC0210); the data of
+            a current change in time (NC0214); values are not finite (NC0204), negative where rates are needed or not 0 or 1
+            where spikes are needed (NC0209), or no numbers (NC0207).
     """
     scheme = ENCODERS[encoder.scheme]
     axes = 2 if scheme.timed else 1
@@ -101,7 +107,9 @@ def encode(
     def error(code: str, message: str, hint: str | None = None) -> NetworkError:
         return NetworkError(Diagnostic(code, f"encoder of '{population}': {message}", encoder.origin, hint=hint))
 
-    if len(lead) < axes or int(np.prod(rest, dtype=np.int64)) != size:
+    if len(lead) < axes or math.prod(rest) != size:
+        if scheme.analog and changes_in_time(data.shape, size):
+            raise NetworkError(time_varying(f"encoder of '{population}': data", data.shape, encoder.origin))
         wanted = "(samples, ticks, ...)" if scheme.timed else "(samples, ...)"
         message = f"data have the shape {data.shape}; '{scheme.name}' needs {wanted} with {size} values"
         raise error("NC0210", f"{message} per {'tick' if scheme.timed else 'sample'}")
@@ -110,7 +118,7 @@ def encode(
     if scheme.timed and lead[1] > ticks:
         hint = f"declare 'ticks: {lead[1]}'"
         raise error("NC0210", f"the data have {lead[1]} ticks per sample, the network {ticks}", hint)
-    spikes = np.zeros((lead[0], ticks, size), np.int8)
+    stimulus: Encoded = np.zeros((lead[0], 1 if scheme.analog else ticks, size), np.float64 if scheme.analog else np.int8)
     for start in range(0, lead[0], _SAMPLES_AT_A_TIME):
         block = data[start : start + _SAMPLES_AT_A_TIME]
         block = block.reshape(len(block), *lead[1:], size)
@@ -126,8 +134,22 @@ def encode(
             message = f"sample {first_sample + start + sample} holds {block[sample].min()}; a rate is not negative"
             raise error("NC0209", message)
         settings = Settings(ticks, scale, encoder.options, first_sample + start, population)
-        spikes[start : start + len(block)] = scheme.spikes(block, settings)
-    return spikes
+        stimulus[start : start + len(block)] = scheme.stimulus(block, settings)
+    return np.broadcast_to(stimulus, (lead[0], ticks, size)) if scheme.analog else stimulus
+
+
+def changes_in_time(shape: tuple[int, ...], size: int) -> bool:
+    """Return whether data of a shape are (samples, ticks, ...) for a population of ``size`` neurons."""
+    return len(shape) > 2 and math.prod(shape[2:]) == size != math.prod(shape[1:])
+
+
+def time_varying(what: str, shape: tuple[int, ...], where: Location | None) -> Diagnostic:
+    """Return what is wrong with data (samples, ticks, ...) of a current."""
+    message = f"{what} have the shape {shape}, {shape[1]} values per sample and neuron: a current that changes in time"
+    hint = (
+        "'scheme: current' takes one value per sample and neuron; average over the ticks, or make spikes for 'scheme: direct'"
+    )
+    return Diagnostic("NC0214", message, where, hint=hint)
 
 
 def clipping_warning(encoder: Encoder, data: Array, *, scale: float, population: str) -> Diagnostic | None:
@@ -226,6 +248,11 @@ def _direct(data: Array, settings: Settings) -> Spikes:
     return spikes
 
 
+def _current(data: Array, settings: Settings) -> Encoded:
+    """The data are the current, in every tick."""
+    return settings.scaled(data)[:, np.newaxis]
+
+
 _GAIN = Option("factor on the scaled data", 1.0, minimum=0.0)
 _SEED = Option("seed of the random numbers", 0, integer=True, minimum=0, maximum=2**64 - 1)
 _UNIT = (0.0, 1.0)
@@ -250,5 +277,8 @@ for _scheme in (
     ),
     EncoderScheme("latency", "one spike, the earlier the larger x", {"gain": _GAIN}, _latency, clips_to=_UNIT),
     EncoderScheme("direct", "the data are spikes, 0 or 1 per tick", {}, _direct, timed=True),
+    EncoderScheme(
+        "current", "no spikes: x is a constant current that the weights multiply", {"gain": _GAIN}, _current, analog=True
+    ),
 ):
     ENCODERS.register(_scheme.name, _scheme)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
-from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
-from neurocomp.mapping.synapse_words import members_of, rows_of_core
-from neurocomp.models.patterns import PATTERNS, size_of
+from neurocomp.mapping.synapse_words import members_by_core, nonzero_fan_out, rows_of_core
+from neurocomp.models.patterns import BLOCK_BYTES, PATTERNS, size_of
 
 IntArray = NDArray[np.int64]
 
@@ -26,8 +26,11 @@ PER_CORE = (
     "spikes",
     "packets",
     "host_packets",
+    "resets",
+    "host_writes",
 )
-"""Events counted per core, sample and chip tick. All belong to the tick in which the spike is sent or the neuron updated."""
+"""Events counted per core, sample and chip tick. All belong to the tick in which the spike is sent, the neuron updated, or
+the current first acts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,9 +39,10 @@ class Counts:
 
     ``sops``: a spike at a synapse whose integer weight is not zero. ``synaptic_events``: a spike at a stored synapse, zero
     weights of dense rows included. ``sops_dense``: every synapse of the projections in every tick of the user.
-    ``updates_active``: u or v is not zero after the update, or the neuron spiked. ``packets``: messages from core to core, one
-    per spike and target core; ``host_packets``: the same from the host's encoders. ``hops_x``, ``hops_y``: tile boundaries that
-    packets between cores cross.
+    ``updates``: compartments updated, those that hold what a reset takes off included. ``updates_active``: u or v is not zero
+    after the update, or the neuron spiked. ``packets``: messages from core to core, one per spike (whatever its value) and
+    target core; ``host_packets``: the same from the host's encoders. ``hops_x``, ``hops_y``: tile boundaries that packets
+    between cores cross. ``resets``: neurons that a clock cleared. ``host_writes``: currents written, one per neuron.
     """
 
     samples: int
@@ -81,53 +85,54 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
     """Count events.
 
     Args:
-        trace: Of the lowered network, all chip ticks, with spikes of all populations, u and v.
+        trace: Of the lowered network, all chip ticks, with spikes of all populations but currents, u and v.
         mapped: Where each neuron and axon is.
         spec: Whose synapse memory decides which synapses are stored.
     """
     network = mapped.lowered.network
-    names = mapped.population_names
-    samples, ticks, _ = trace.spikes[names[0]].shape
-    fired = {name: trace.spikes[name] != 0 for name in names}
-    shape = (len(mapped.cores), samples, ticks)
-    per_core: dict[str, IntArray] = {name: np.zeros(shape, np.int64) for name in PER_CORE}
-    hops_x, hops_y, crossings = (np.zeros(samples, np.int64) for _ in range(3))
+    fired = {name: trace.spikes[name] != 0 for name, p in network.populations.items() if p.dynamics != "current"}
     active = {
         name: fired[name] | (trace.u[name] != 0) | (trace.v[name] != 0)
         for name, p in network.populations.items()
         if not p.is_input
     }
-    for name, placement in mapped.placements.items():
-        for index in np.unique(placement.core):
-            here = placement.core == index
-            per_core["updates"][index] += int(here.sum())
-            per_core["updates_active"][index] += active[name][:, :, here].sum(axis=2)
-            per_core["spikes"][index] += fired[name][:, :, here].sum(axis=2)
-    routes = {(r.source, r.target): r for r in mapped.routes}
-    for index, core in enumerate(mapped.cores):
-        rows = rows_of_core(network, members_of(mapped, index), spec) if spec.stores_rows else None
-        if rows is None:
+    samples, ticks, _ = next(iter(fired.values())).shape
+    shape = (len(mapped.cores), samples, ticks)
+    per_core: dict[str, IntArray] = {name: np.zeros(shape, np.int64) for name in PER_CORE}
+    ways = _ways(mapped)
+    hops_x, hops_y, crossings = (np.zeros(samples, np.int64) for _ in range(3))
+    for name, way in ways.items():
+        spikes = fired[name].sum(axis=1)
+        hops_x += spikes @ way.hops_x
+        hops_y += spikes @ way.hops_y
+        crossings += spikes @ way.chips
+    for index, members in enumerate(members_by_core(mapped)):
+        for name, neurons, _ in members:
+            p = network.populations[name]
+            here = fired[name][:, :, neurons]
+            per_core["updates"][index] += len(neurons) * p.compartments
+            per_core["updates_active"][index] += active[name][:, :, neurons].sum(axis=2)
+            per_core["spikes"][index] += here.sum(axis=2)
+            per_core["packets"][index] += _weighted(here, ways[name].cores[neurons, None])[0]
+            per_core["resets"][index] += len(neurons) * _resets(p, ticks)
+            if p.current is not None:
+                per_core["host_writes"][index][:, mapped.lowered.lag[name]] += len(neurons)
+        core = mapped.cores[index]
+        if spec.stores_rows:
+            rows = rows_of_core(network, members, spec)
+            stored = np.stack([rows.axon_synapses, rows.axon_sops], axis=1)
+        else:
             _count_weights(per_core, mapped, index, fired)
         for population in np.unique(core.axon_population):
-            name = names[population]
-            here = core.axon_population == population
-            neurons = core.axon_neuron[here]
-            spikes = fired[name][:, :, neurons].astype(np.float64)
-            if rows is not None:
-                # Sums of integers far below 2**53: exact in float64.
-                per_core["synaptic_events"][index] += np.rint(spikes @ rows.axon_synapses[here]).astype(np.int64)
-                per_core["sops"][index] += np.rint(spikes @ rows.axon_sops[here]).astype(np.int64)
+            name = mapped.population_names[population]
+            own = core.axon_population == population
+            spikes = fired[name][:, :, core.axon_neuron[own]]
+            if spec.stores_rows:
+                visited, worked = _weighted(spikes, stored[own])
+                per_core["synaptic_events"][index] += visited
+                per_core["sops"][index] += worked
             if network.populations[name].is_input:
-                per_core["host_packets"][index] += spikes.sum(axis=2).astype(np.int64)
-                continue
-            sender = mapped.placements[name].core[neurons]
-            for source in np.unique(sender):
-                sent = spikes[:, :, sender == source].sum(axis=2).astype(np.int64)
-                route = routes[(int(source), index)]
-                per_core["packets"][source] += sent
-                hops_x += route.hops_x * sent.sum(axis=1)
-                hops_y += route.hops_y * sent.sum(axis=1)
-                crossings += route.chips * sent.sum(axis=1)
+                per_core["host_packets"][index] += spikes.sum(axis=2)
     return Counts(
         samples, ticks, per_core, _per_population(mapped, fired, active, ticks), _per_projection(trace, mapped, fired),
         hops_x, hops_y, crossings, mapped.chips,
@@ -145,8 +150,8 @@ def _sent(network: IntegerNetwork, q: IntegerProjection, fired: Mapping[str, NDA
     return np.asarray(found.reshape(*spikes.shape[:2], -1) != 0)
 
 
-def _fan_out(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray | None = None) -> tuple[IntArray, IntArray]:
-    """Return how many synapses, and how many of weight other than 0, each source of the pattern has (onto some neurons)."""
+def _fan_out(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray) -> tuple[IntArray, IntArray]:
+    """Return how many synapses, and how many of weight other than 0, each source of the pattern has onto some neurons."""
     synapses = network.synapses(q, neurons)
     n_source = size_of(network.shapes(q)[0])
     every = np.bincount(synapses.source, minlength=n_source)
@@ -165,18 +170,71 @@ def _count_weights(
             per_core[event][core] += np.rint(sent @ fan_out).astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """What one spike of each neuron of a population causes on its ways to other cores; each (n,)."""
+
+    cores: IntArray
+    hops_x: IntArray
+    hops_y: IntArray
+    chips: IntArray
+
+
+def _ways(mapped: MappedNetwork) -> dict[str, _Way]:
+    """Return the ways of the spikes of every placed population: one message to each core with an axon of the neuron."""
+    names = mapped.population_names
+    ways = {name: _Way(*np.zeros((4, len(place.core)), np.int64)) for name, place in mapped.placements.items()}
+    lengths = np.array([(r.hops_x, r.hops_y, r.chips) for r in mapped.routes], np.int64).reshape(-1, 3)
+    order = np.array([r.source * len(mapped.cores) + r.target for r in mapped.routes], np.int64)
+    by_key = np.argsort(order)
+    for index, core in enumerate(mapped.cores):
+        for population in np.unique(core.axon_population):
+            name = names[population]
+            if name not in ways:
+                continue
+            neurons = core.axon_neuron[core.axon_population == population]
+            route = by_key[np.searchsorted(order[by_key], mapped.placements[name].core[neurons] * len(mapped.cores) + index)]
+            way = ways[name]
+            way.cores[neurons] += 1
+            for column, total in enumerate((way.hops_x, way.hops_y, way.chips)):
+                total[neurons] += lengths[route, column]
+    return ways
+
+
+def _weighted(fired: NDArray[np.bool_], weights: IntArray) -> IntArray:
+    """Return the sums of the weights (n, columns) of the neurons that spiked in ``fired`` (samples, ticks, n).
+
+    The result has the shape (columns, samples, ticks); sums of integers far below 2**53 are exact in float64.
+    """
+    samples, ticks, n = fired.shape
+    result = np.zeros((weights.shape[1], samples, ticks), np.int64)
+    step = max(1, BLOCK_BYTES // max(1, 8 * ticks * n))
+    for start in range(0, samples, step):
+        part = slice(start, start + step)
+        sums = np.rint(fired[part].astype(np.float64) @ weights.astype(np.float64))
+        result[:, part] = np.moveaxis(sums, -1, 0)
+    return result
+
+
+def _resets(p: IntegerPopulation, ticks: int) -> IntArray:
+    """Return in which ticks a clock clears the population: 1 or 0, (ticks,)."""
+    if p.reset_interval is None:
+        return np.zeros(ticks, np.int64)
+    since = np.arange(ticks) - p.reset_offset
+    return np.asarray((since >= 0) & (since % p.reset_interval == 0), np.int64)
+
+
 def _per_population(
     mapped: MappedNetwork, fired: Mapping[str, NDArray[Any]], active: Mapping[str, NDArray[Any]], ticks: int
 ) -> dict[str, dict[str, int]]:
     result: dict[str, dict[str, int]] = {}
+    samples = next(iter(fired.values())).shape[0]
     for name, p in mapped.lowered.network.populations.items():
-        samples = fired[name].shape[0]
-        updates = 0 if p.is_input else samples * ticks * p.size
         result[name] = {
             "neurons": p.size,
             "is_input": int(p.is_input),
-            "spikes": int(fired[name].sum()),
-            "updates": updates,
+            "spikes": int(fired[name].sum()) if name in fired else 0,
+            "updates": 0 if p.is_input else samples * ticks * p.size * p.compartments,
             "updates_active": 0 if p.is_input else int(active[name].sum()),
         }
     return result
@@ -186,11 +244,10 @@ def _per_projection(trace: Trace, mapped: MappedNetwork, fired: Mapping[str, NDA
     network = mapped.lowered.network
     result: dict[str, dict[str, int]] = {}
     for q in network.projections:
-        every, nonzero = _fan_out(network, q)
-        synapses = int(every.sum())
+        synapses = int(network.synapse_counts(q).sum())
         result[q.name] = {
             "synapses": synapses,
-            "sops": int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero),
+            "sops": int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero_fan_out(network, q)),
             "sops_dense": synapses * trace.ticks * fired[q.source].shape[0],
             "source_spikes": int(fired[q.source].sum()),
         }

@@ -12,7 +12,7 @@ from neurocomp.hardware import HardwareSpec, Sourced
 
 BADGE = "SIMULATED COUNTS · ESTIMATED ENERGY · NOT MEASURED"
 
-UNPRICED = "none"
+UNPRICED = "none published"
 """What `Energy.costs` names where a spec states no costs."""
 
 EVENTS: dict[str, tuple[str, str]] = {
@@ -100,13 +100,13 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
         counts: What happened.
         spec: Whose costs are used.
         timestep: Seconds per tick, for static power: the chip is taken to run in real time.
-        costs: One of the spec's cost sources; None: its default.
+        costs: One of the spec's cost sources; None: its default, or none where it states no costs: all is then unpriced.
 
     Raises:
         UsageError: The spec has no such cost source (NC0801).
     """
-    name = costs or spec.default_costs
-    if name and name not in spec.costs:
+    name = costs or spec.default_costs or UNPRICED
+    if name not in spec.costs and (costs is not None or spec.costs):
         message = f"{spec.name} has no cost source '{name}'"
         hint = did_you_mean(name, list(spec.costs)) or f"{spec.file} states no costs"
         raise UsageError(Diagnostic("NC0801", message, hint=hint))
@@ -136,4 +136,4 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
             f"as if in real time ({power.source})"
         )
     parts["host"] = None
-    return Energy(name or UNPRICED, tuple(lines), tuple(unpriced), total, parts, static_note)
+    return Energy(name, tuple(lines), tuple(unpriced), total, parts, static_note)

@@ -72,14 +72,41 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "NC0212": _e("no-data", 3, "The command needs data or labels and the network declares none.", "Declare or pass them."),
     "NC0213": _e("no-neurons", 3, "The network has no population of neurons.", "Add one, and projections into it."),
+    "NC0214": _e(
+        "time-varying-current",
+        3,
+        "The encoder 'current' takes one value per sample and neuron, which holds for all ticks; the data have one per tick.",
+        "Average the data over the ticks, or turn them into spikes and use 'scheme: direct'.",
+    ),
+    "NC0215": _e("model-axis", 3, "A neuron model does not have a semantic axis in this form.", "Use a form that is named."),
+    "NC0216": _e(
+        "weights-of-a-chain",
+        3,
+        "The projection's 'weights' are those of the one pattern of a chain that needs weights and states none of its own.",
+        "Let all other patterns state theirs, such as {scale: {weights: F.npz#s}}.",
+    ),
+    "NC0217": _e(
+        "open-shape",
+        3,
+        "The shape that a pattern within a chain makes does not follow from what it starts from.",
+        "Put it last, where the shape is the target's, or use two projections with a population between them.",
+    ),
     # 03: the target cannot do it
     "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use 'reset: zero' and retrain if need be."),
-    "NC0302": _e("comparison", 4, "The target compares the potential with the threshold in another way.", "Use '>'."),
-    "NC0303": _e("refractory", 4, "Refractory periods are not lowered to this target yet.", "Set it to 0."),
+    "NC0302": _e(
+        "comparison",
+        4,
+        "The target compares the potential with the threshold in another way. '>=' is '>' with the next lower threshold "
+        "where the potential moves in steps of thresholds: without leaks, and with biases and starts that are multiples.",
+        "Use '>', or let --compare gt take it in place of '>='; verify then measures what that changes.",
+    ),
+    "NC0303": _e(
+        "refractory", 4, "The target has no refractory periods, or none that long.", "Shorten it, or lengthen the timestep."
+    ),
     "NC0304": _e("update-order", 4, "The target applies threshold and reset in another order.", "Use the order it has."),
     "NC0305": _e("many-spikes", 4, "The target sends at most one spike per neuron and tick.", "Use 'spikes_per_tick: one'."),
     "NC0306": _e("potential-floor", 4, "The target has no such floor of the potential.", "Remove 'v_floor'."),
-    "NC0307": _e("reset-schedule", 4, "Periodic resets are not lowered to this target yet.", "Reset per sample."),
+    "NC0307": _e("reset-schedule", 4, "The target has no periodic resets.", "Reset per sample."),
     "NC0308": _e("pattern", 4, "A synapse pattern is not lowered to this target yet.", "Write it as dense or sparse."),
     "NC0309": _e("delay-limit", 4, "A delay, with the lag that the chip adds, exceeds what a synapse stores.", "Shorten it."),
     "NC0310": _e(
@@ -102,7 +129,8 @@ CATALOGUE: dict[str, Entry] = {
         "cycle-too-short",
         4,
         "Every hop between neurons takes a tick on the chip; a cycle with fewer delay ticks than hops cannot keep its timing.",
-        "Raise the delays along the cycle, and train with them.",
+        "Raise the delays along the cycle and train with them, or compile with --ticks-per-step K: the chip then takes K ticks "
+        "for each of the network's.",
     ),
     "NC0316": _e(
         "max-pool",
@@ -116,7 +144,26 @@ CATALOGUE: dict[str, Entry] = {
         "A chain of patterns folds into one pattern neither exactly nor within the size that is written out.",
         "Put a population of neurons between its parts.",
     ),
+    "NC0318": _e(
+        "not-on-this-chip",
+        4,
+        "The network needs something that the chip does not do and simulations of it can.",
+        "Use a target that does it, or allow it by --allow-extension; every output then says that it is not on this chip.",
+    ),
+    "NC0319": _e(
+        "current",
+        4,
+        "A direct current is written by the host once per sample, beside the bias: it cannot change within a sample, nor flow "
+        "into a synaptic current.",
+        "Encode what changes as spikes, and give the population a model without synaptic current.",
+    ),
     "NC0320": _e("engine-unavailable", 4, "A simulation engine is not there.", "Install it as said, or use another one."),
+    "NC0321": _e(
+        "ticks-per-step",
+        4,
+        "A network's parameters cannot be re-derived for several ticks of the chip per tick of the network.",
+        "Do what the message says, or raise the delays along the cycle instead.",
+    ),
     # 04: it does not fit
     "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),
     "NC0402": _e(
@@ -125,8 +172,34 @@ CATALOGUE: dict[str, Entry] = {
         "The synapses of one neuron alone exceed the synaptic memory of a core.",
         "Lower the fan-in or the weight bits.",
     ),
+    "NC0403": _e("compartments", 5, "One neuron alone takes more compartments than a core has.", "Use 'reset: zero'."),
     "NC0405": _e("output-axons", 5, "A neuron sends to more places than a core's output table holds.", "Lower the fan-out."),
-    "NC0406": _e("profiles", 5, "A neuron population needs more parameter profiles than a core has.", "Share parameters."),
+    "NC0406": _e(
+        "profiles",
+        5,
+        "One neuron alone needs more parameter profiles than a core has: a reset by subtraction takes a decay profile of its own. "
+        "Populations with many profiles are spread over cores.",
+        "Use another reset, or a target with more profiles.",
+    ),
+    "NC0407": _e(
+        "compartments",
+        5,
+        "One neuron needs more compartments than a core has: a reset by subtraction takes a second one.",
+        "Use another reset, or a target with larger cores.",
+    ),
+    "NC0408": _e(
+        "synapse-formats",
+        5,
+        "The projections into one neuron need more synapse formats (sign, exponent, weight bits, delay bits, layout) than a core "
+        "has.",
+        "Let projections share them, or use fewer projections into the population.",
+    ),
+    "NC0409": _e(
+        "delay-address",
+        5,
+        "Long delays leave a synapse too few bits to address the compartments of one neuron.",
+        "Shorten the delays.",
+    ),
     "NC0412": _e(
         "fan-in",
         5,

@@ -15,18 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.data import Reference, is_reference, load_samples
-from neurocomp.encoding import DECODERS, ENCODERS, Option
+from neurocomp.data import Reference, is_reference, load_array, load_samples
+from neurocomp.encoding import DECODERS, ENCODERS, Option, changes_in_time, time_varying
 from neurocomp.errors import Diagnostic, Location, NetworkError, UnsupportedError, did_you_mean
-from neurocomp.frontends.reader import Reader, described
+from neurocomp.frontends.chain import Chain, ChainReader, per_neuron
+from neurocomp.frontends.reader import described
 from neurocomp.frontends.vocabulary import (
     DATA_KEYS,
     FORMATS,
     INPUT_KEYS,
-    LATER_PATTERNS,
     MAX_COUNT,
     MEMBRANE_AXES,
-    NATIVE_PARAMETERS,
     NATIVE_PROJECTION_KEYS,
     NETWORK_KEYS,
     NETWORK_NEEDS,
@@ -57,7 +56,6 @@ from neurocomp.ir.network import (
 from neurocomp.located import Path as Place
 from neurocomp.located import parse
 from neurocomp.models.neurons import NEURON_MODELS, NeuronModel, Parameter, Semantics
-from neurocomp.models.patterns import PATTERNS, Pattern
 
 Array = NDArray[Any]
 
@@ -99,7 +97,7 @@ def loads(text: str, folder: Path, file: str = "net.yaml") -> Network:
 
     Raises:
         NetworkError: With every problem of the file's form and arrays; if there is none, every problem of the network.
-        UnsupportedError: The file is right but uses what is not there yet: a pattern (NC0308), learning or groups (NC0311).
+        UnsupportedError: The file is right but uses what is not there yet: learning or groups (NC0311).
     """
     return _NetworkReader(parse(text, file), folder).network().verify()
 
@@ -108,7 +106,7 @@ def _timed(encoders: Mapping[str, Encoder]) -> list[str]:
     return [name for name, encoder in encoders.items() if ENCODERS[encoder.scheme].timed]
 
 
-class _NetworkReader(Reader):
+class _NetworkReader(ChainReader):
     """Reads one network file."""
 
     timestep: Fraction | None = None
@@ -142,7 +140,7 @@ class _NetworkReader(Reader):
         }
         data = self._data(root["data"], encoders) if "data" in root else Data()
         if self.problems:
-            unsupported = all(problem.code in ("NC0308", "NC0311") for problem in self.problems)
+            unsupported = all(problem.code == "NC0311" for problem in self.problems)
             raise (UnsupportedError if unsupported else NetworkError)(self.problems)
         assert name is not None
         assert ticks is not None
@@ -226,14 +224,15 @@ class _NetworkReader(Reader):
 
     def _neuron_keys(self, place: Place, what: str, table: Mapping[str, Any], model: NeuronModel, native: bool) -> None:
         axes = [axis for axis in (*WORD_AXES, *OTHER_AXES) if not (native and axis in MEMBRANE_AXES)]
-        known = ["model", "format", *axes, *(NATIVE_PARAMETERS if native else model.parameters)]
-        others = (*model.parameters, *MEMBRANE_AXES) if native else NATIVE_PARAMETERS
+        integers = tuple(native_defaults(model))
+        known = ["model", "format", *axes, *(integers if native else model.parameters)]
+        others = (*model.parameters, *MEMBRANE_AXES) if native else integers
         for key in table:
             if key in known:
                 continue
             hint = did_you_mean(key, known)
             if native and key in others:
-                hint = f"with 'format: {table['format']}' a neuron states {', '.join(NATIVE_PARAMETERS)}"
+                hint = f"with 'format: {table['format']}' a neuron states {', '.join(integers)}"
             elif key in others:
                 hint = "integers of a chip need 'format: loihi'"
             self.unknown_key((*place, key), f"{what}: neuron", hint)
@@ -322,7 +321,7 @@ class _NetworkReader(Reader):
             if array.dtype.kind == "b":
                 self.bad("NC0207", place, f"{what} has the dtype bool; numbers are needed")
                 return None
-            return frozen(_per_neuron(array, shape), np.float64)
+            return frozen(per_neuron(array, shape), np.float64)
         if isinstance(value, list):
             numbers = [scalar((*place, index), item) for index, item in enumerate(value)]
             return None if None in numbers else frozen(numbers, np.float64)
@@ -351,7 +350,7 @@ class _NetworkReader(Reader):
                     number = self.integer((*place, key), value, f"{what}: {key}", -(2**31), 2**31 - 1)
                     array = np.array(number, np.int64) if number is not None else None
                 if array is not None:
-                    parameters[key] = frozen(_per_neuron(array, shape), np.int64)
+                    parameters[key] = frozen(per_neuron(array, shape), np.int64)
             elif default is None:
                 self.bad("NC0105", place, f"{what}: model '{model.name}' in a chip's integers needs '{key}'")
             else:
@@ -399,26 +398,20 @@ class _NetworkReader(Reader):
         if "name" in table:
             name = self.identifier((*place, "name"), table["name"], f"{what}: name") or name
         source, target = (self.populations.get(end) if isinstance(end, str) else None for end in ends)
-        pattern = self._pattern((*place, "pattern"), what, table.get("pattern", "dense"))
-        transposed = False
-        if "transpose" in table:
-            transposed = self.flag((*place, "transpose"), table["transpose"], f"{what}: transpose") or False
-        weights = self._weights((*place, "weights"), what, table.get("weights"), pattern, source, target, transposed)
-        bias = self._bias((*place, "bias"), what, table["bias"], target) if "bias" in table else None
-        delay = self._delay((*place, "delay"), what, table.get("delay", 0), transposed)
-        native: NativeWeights | None = None
-        if target is not None and target.neuron is not None:
-            if target.neuron.number_format is not None:
-                weights, native = self._native_weights(place, what, table, weights)
-            else:
-                for key in NATIVE_PROJECTION_KEYS:
-                    if key in table:
-                        hint = f"it belongs to integers of a chip; '{target.name}' has no 'format'"
-                        self.unknown_key((*place, key), what, hint)
-        if len(self.problems) > before or pattern is None or weights is None or delay is None:
+        native = target is not None and target.neuron is not None and target.neuron.number_format is not None
+        others = () if target is None or native else NATIVE_PROJECTION_KEYS
+        chain = self.chain(place, what, table, source, target, whole=native)
+        bias = self._bias((*place, "bias"), what, table["bias"], target) if "bias" in table and not native else None
+        delay = self._delay((*place, "delay"), what, table.get("delay", 0), table.get("transpose") is True)
+        integers = self._native_weights(place, what, table, chain) if native else None
+        for key in others:
+            if key in table:
+                self.unknown_key((*place, key), what, f"it belongs to integers of a chip; '{ends[1]}' has no 'format'")
+        if len(self.problems) > before or chain is None or delay is None:
             return None
+        where = self.document.at(place)
         return Projection(
-            name, str(ends[0]), str(ends[1]), pattern, frozen(weights), bias, delay, native, (), self.document.at(place)
+            name, str(ends[0]), str(ends[1]), chain.pattern, chain.weights, bias, delay, integers, chain.before, where
         )
 
     def _name_of_population(self, place: Place, value: Any, what: str) -> None:
@@ -430,83 +423,12 @@ class _NetworkReader(Reader):
             hint = did_you_mean(value, list(self.populations))
             self.bad("NC0201", place, f"{what}: there is no population '{value}'", hint)
 
-    def _pattern(self, place: Place, what: str, value: Any) -> Pattern | None:
-        if isinstance(value, list):
-            if len(value) != 1:
-                message = f"{what}: a chain of {len(value)} patterns is not understood yet"
-                if value:
-                    self.bad("NC0308", place, message, "chains come in a later version; write one pattern")
-                else:
-                    self.bad("NC0104", place, f"{what}: pattern must name one, not an empty list")
-                return None
-            place, value = (*place, 0), value[0]
-        options: Any = {}
-        if isinstance(value, dict):
-            if len(value) != 1:
-                message = f"{what}: pattern must be one name with its arrays, not {len(value)}"
-                self.bad("NC0104", place, message, "write such as {sparse: {sources: F.npz#s, targets: F.npz#t}}")
-                return None
-            ((value, options),) = value.items()
-            place = (*place, value)
-        if isinstance(value, str) and value in LATER_PATTERNS and value not in PATTERNS:
-            hint = "it comes in a later version; write the projection as dense or sparse"
-            self.bad("NC0308", place, f"{what}: the pattern '{value}' is not understood yet", hint)
-            return None
-        kind = self.member(place, value, f"{what}: pattern", "pattern", PATTERNS)
-        if kind is None:
-            return None
-        table = self.mapping(place, options, f"{what}: pattern '{kind}'")
-        if table is None:
-            return None
-        names = PATTERNS[kind].array_names
-        self.fields(place, f"{what}: pattern '{kind}'", table, names, names)
-        arrays: dict[str, Array] = {}
-        for name in names:
-            if name not in table:
-                continue
-            array = self.array((*place, name), table[name], f"{what}: {name}")
-            if array is None:
-                continue
-            if array.dtype.kind not in "iu" and array.size:
-                message = f"{what}: {name} have the dtype {array.dtype}; whole numbers are needed"
-                self.bad("NC0207", (*place, name), message)
-                continue
-            arrays[name] = frozen(array, np.int64)
-        return Pattern(kind, arrays) if len(arrays) == len(names) else None
-
-    def _weights(
-        self,
-        place: Place,
-        what: str,
-        value: Any,
-        pattern: Pattern | None,
-        source: Population | None,
-        target: Population | None,
-        transposed: bool,
-    ) -> Array | None:
-        if place not in self.document.values:
-            return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if pattern is None or source is None or target is None:
-                return None
-            shape = PATTERNS[pattern.kind].weight_shape(pattern, source.shape, target.shape)
-            if len(shape) != 1:
-                message = f"{what}: weights of the pattern '{pattern.kind}' must be an array, not {described(value)}"
-                self.bad("NC0104", place, message, "write 'FILE.npz#key', 'FILE.npy' or a list of rows")
-                return None
-            number = self.number(place, value, f"{what}: weights")
-            return None if number is None else np.full(shape, value)
-        array = self.array(place, value, f"{what}: weights")
-        if array is None or not transposed:
-            return array
-        if array.ndim != 2:
-            self.bad("NC0202", place, f"{what}: 'transpose' turns a matrix, the weights have the shape {array.shape}")
-            return None
-        return np.asarray(array.T)
-
     def _bias(self, place: Place, what: str, value: Any, target: Population | None) -> Array | None:
         array = self.array(place, value, f"{what}: bias")
-        return None if array is None else frozen(_per_neuron(array, target.shape if target else None))
+        if array is None or target is None:
+            return None
+        array = per_neuron(array, target.shape)
+        return frozen(array.reshape(-1) if array.size == target.size else array)
 
     def _delay(self, place: Place, what: str, value: Any, transposed: bool) -> Array | None:
         if isinstance(value, list) or (isinstance(value, str) and is_reference(value)):
@@ -520,9 +442,7 @@ class _NetworkReader(Reader):
         ticks = self.ticks(place, value, f"{what}: delay", self.timestep, MAX_COUNT)
         return None if ticks is None else frozen(ticks, np.int64)
 
-    def _native_weights(
-        self, place: Place, what: str, table: Mapping[str, Any], weights: Array | None
-    ) -> tuple[Array | None, NativeWeights | None]:
+    def _native_weights(self, place: Place, what: str, table: Mapping[str, Any], chain: Chain | None) -> NativeWeights | None:
         if "bias" in table:
             hint = "integers of a chip have their bias in the neuron: bias_mant, bias_exp"
             self.unknown_key((*place, "bias"), what, hint)
@@ -531,13 +451,11 @@ class _NetworkReader(Reader):
         sign: str | None = None
         if "sign" in table:
             sign = self.word((*place, "sign"), table["sign"], f"{what}: sign", SIGNS)
-        if weights is None:
-            return None, None
-        if weights.dtype.kind not in "iu":
-            weights = self.whole((*place, "weights"), weights, f"{what}: weights")
-        if weights is None or exponent is None or bits is None:
-            return None, None
-        return weights, NativeWeights(exponent, bits, sign or _sign_of(weights))
+        if chain is None or exponent is None or bits is None:
+            return None
+        if sign is None and not chain.before:
+            sign = _sign_of(chain.weights)  # what the weights of a chain are is known when it is folded
+        return NativeWeights(exponent, bits, sign)
 
     # encode, decode, data
 
@@ -623,8 +541,23 @@ class _NetworkReader(Reader):
         try:
             return load_samples(references, labels, shapes=shapes, timed=_timed(encoders), folder=self.folder)
         except NetworkError as error:
-            self.problems += error.diagnostics
+            analog = {
+                name: references[name] for name in references if name in encoders and ENCODERS[encoders[name].scheme].analog
+            }
+            for problem in error.diagnostics:
+                self.problems.append(self._time_varying(problem, analog, shapes) or problem)
             return None
+
+    def _time_varying(
+        self, problem: Diagnostic, analog: Mapping[str, Reference], shapes: Mapping[str, tuple[int, ...]]
+    ) -> Diagnostic | None:
+        """Return what is wrong where a shape does not fit because the data of a current have ticks."""
+        for name, reference in analog.items():
+            if problem.code == "NC0210" and problem.location == reference.location:
+                shape = load_array(reference.text, self.folder, reference.location).shape
+                if changes_in_time(shape, math.prod(shapes[name])):
+                    return time_varying(f"data of '{name}'", shape, problem.location)
+        return None
 
     def _data_reference(self, place: Place, value: Any) -> Reference | None:
         if isinstance(value, str) and is_reference(value):
@@ -646,11 +579,6 @@ class _NetworkReader(Reader):
             self.bad("NC0209", place, f"data.scale is {scale:g}; it must be positive")
             return None
         return scale
-
-
-def _per_neuron(array: Array, shape: tuple[int, ...] | None) -> Array:
-    """Return an array of the population's shape as one value per neuron; others stay for `Network.verify` to judge."""
-    return array.reshape(-1) if shape is not None and array.shape == shape else array
 
 
 def _sign_of(weights: Array) -> str:

@@ -29,7 +29,7 @@ from neurocomp.frontends.vocabulary import (
     native_defaults,
 )
 from neurocomp.models.neurons import NEURON_MODELS, NeuronModel, Parameter
-from neurocomp.models.patterns import PATTERNS
+from neurocomp.models.patterns import PATTERNS, PatternOption, PatternType
 
 Schema = dict[str, Any]
 
@@ -79,7 +79,9 @@ def schema() -> Schema:
             "neuron_population": _object({"shape": _ref("shape"), "neuron": _ref("neuron")}, ("shape", "neuron")),
             "neuron": {"oneOf": [form(NEURON_MODELS[name]) for name in NEURON_MODELS for form in (_real, _native)]},
             **_axis_definitions(),
-            "pattern": _pattern(),
+            **_pattern_forms(),
+            "pattern": _pattern(own_weights=False),
+            "weighted_pattern": _pattern(own_weights=True),
             "projection": _projection(),
         },
     }
@@ -109,7 +111,7 @@ def _real(model: NeuronModel) -> Schema:
     parameters = {name: value(parameter) for name, parameter in model.parameters.items()}
     needed = [name for name, parameter in model.parameters.items() if parameter.default is None]
     model_name: Schema = {"const": model.name, "description": model.doc}
-    return _object({"model": model_name, **parameters, **_axes(native=False)}, ("model", *needed))
+    return _object({"model": model_name, **parameters, **_axes(model, native=False)}, ("model", *needed))
 
 
 def _native(model: NeuronModel) -> Schema:
@@ -120,12 +122,12 @@ def _native(model: NeuronModel) -> Schema:
     }
     needed = [name for name, default in defaults.items() if default is None]
     names: Schema = {"model": {"const": model.name}, "format": {"enum": list(FORMATS)}}
-    return _object(names | parameters | _axes(native=True), ("model", "format", *needed))
+    return _object(names | parameters | _axes(model, native=True), ("model", "format", *needed))
 
 
-def _axes(*, native: bool) -> Schema:
+def _axes(model: NeuronModel, *, native: bool) -> Schema:
     axes = [axis for axis in (*WORD_AXES, *OTHER_AXES) if not (native and axis in MEMBRANE_AXES)]
-    return {axis: _ref(axis) for axis in axes}
+    return {axis: {"enum": list(model.axes[axis])} if axis in model.axes else _ref(axis) for axis in axes}
 
 
 def _axis_definitions() -> Schema:
@@ -145,14 +147,49 @@ def _each_or_all(value: Schema) -> Schema:
     return {"anyOf": [value, {"type": "array", "items": value}, _ref("reference")]}
 
 
-def _pattern() -> Schema:
-    plain = {"enum": [name for name in PATTERNS if not PATTERNS[name].array_names]}
-    arrays = [
-        _object({name: _object(dict.fromkeys(PATTERNS[name].array_names, _ref("array")), PATTERNS[name].array_names)}, (name,))
-        for name in PATTERNS
-    ]
-    one: Schema = {"anyOf": [plain, *arrays]}
-    return {"anyOf": [*one["anyOf"], {"type": "array", "items": one, "minItems": 1, "maxItems": 1}]}
+def _needed(kind: PatternType) -> list[str]:
+    """Return the keys that a pattern must state."""
+    return [*kind.array_names, *(key for key, o in kind.options.items() if o.default is None and o.like is None)]
+
+
+def _pattern(*, own_weights: bool) -> Schema:
+    """Return the schema of a pattern or a chain; ``own_weights``: where the projection states none."""
+    kinds = [PATTERNS[name] for name in PATTERNS]
+    bare = [kind.kind for kind in kinds if not _needed(kind) and not (own_weights and kind.weighting == "array")]
+    forms = [_ref(_form(kind, own_weights=own_weights)) for kind in kinds]
+    one: Schema = {"anyOf": [{"enum": bare}, *forms]}
+    return {"anyOf": [*one["anyOf"], {"type": "array", "items": one, "minItems": 1}]}
+
+
+def _form(kind: PatternType, *, own_weights: bool) -> str:
+    """Return the name of the definition of a pattern with its options."""
+    return f"{kind.kind}_weighted" if own_weights and kind.weighting == "array" else kind.kind
+
+
+def _pattern_forms() -> Schema:
+    forms: Schema = {}
+    for kind in (PATTERNS[name] for name in PATTERNS):
+        needed = _needed(kind)
+        keys: Schema = dict.fromkeys(kind.array_names, _ref("array"))
+        keys |= {key: _pattern_option(kind, option) for key, option in kind.options.items()}
+        weights: Schema = {"type": "number"} if kind.weighting == "scalar" else {"anyOf": [_ref("array"), {"type": "number"}]}
+        keys["weights"] = weights | ({"default": 1} if kind.weighting == "scalar" else {})
+        form = _object(keys, needed)
+        if len(needed) == 1 and needed[0] in kind.options:
+            form = {"anyOf": [_pattern_option(kind, kind.options[needed[0]]), form]}
+        forms[kind.kind] = _object({kind.kind: form}, (kind.kind,))
+        if kind.weighting == "array":
+            forms[f"{kind.kind}_weighted"] = _object({kind.kind: _object(keys, [*needed, "weights"])}, (kind.kind,))
+    return forms
+
+
+def _pattern_option(kind: PatternType, option: PatternOption) -> Schema:
+    number: Schema = {"type": "integer", "minimum": option.minimum, "maximum": MAX_COUNT}
+    count = kind.dims if option.per_axis else 1
+    one: Schema = number
+    if option.per_axis:
+        one = {"anyOf": [number, {"type": "array", "items": number, "minItems": count, "maxItems": count}]}
+    return one | {"description": option.doc} | ({} if option.default is None else {"default": option.default})
 
 
 def _projection() -> Schema:
@@ -164,13 +201,15 @@ def _projection() -> Schema:
         "pattern": _ref("pattern") | {"default": "dense"},
         "weights": {"anyOf": [_ref("array"), {"type": "number"}]},
         "transpose": {"type": "boolean", "default": False},
-        "bias": _ref("array"),
+        "bias": _ref("array") | {"description": "one per channel or per neuron"},
         "delay": {"anyOf": [_ref("ticks"), _ref("array")], "default": 0},
         "weight_exp": {"type": "integer", "minimum": -64, "maximum": 64, "default": 0},
         "weight_bits": {"type": "integer", "minimum": low, "maximum": high, "default": 8},
         "sign": {"enum": list(SIGNS), "description": "default: by the weights"},
     }
-    return _object({key: properties[key] for key in PROJECTION_KEYS}, PROJECTION_NEEDS)
+    weighted: Schema = {"required": ["pattern"], "properties": {"pattern": _ref("weighted_pattern")}}
+    projection = _object({key: properties[key] for key in PROJECTION_KEYS}, PROJECTION_NEEDS)
+    return projection | {"anyOf": [{"required": ["weights"]}, weighted]}
 
 
 def _schemes(table: Any) -> list[Schema]:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork
-from neurocomp.models.patterns import Synapses
+from neurocomp.models.patterns import Shape, Synapses
 
 Array = NDArray[Any]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def from_quantized(quantized: QuantizedNetwork) -> dict[str, Array]:
@@ -69,7 +69,7 @@ def _network(
         "chip_ticks": network.ticks + max(lag.values(), default=0),
         "number_format": asdict(network.number_format),
         "populations": [_population_entry(p, lag[p.name]) for p in network.populations.values()],
-        "projections": [_projection_entry(q) for q in network.projections],
+        "projections": [_projection_entry(q, network.shapes(q)[0]) for q in network.projections],
         "logical": {name: dict(entry) for name, entry in logical.items()},
     }
     arrays: dict[str, Array] = {"meta": np.array(json.dumps(meta))}
@@ -89,12 +89,24 @@ def _population_entry(p: IntegerPopulation, lag: int) -> dict[str, Any]:
         "shape": list(p.shape),
         "dynamics": p.dynamics,
         "lag": lag,
+        "reset": p.reset,
+        "compare": p.compare,
+        "refractory": p.refractory,
         "reset_interval": p.reset_interval,
         "reset_offset": p.reset_offset,
+        "current": p.current,
+        "compartments": p.compartments,
     }
 
 
-def _projection_entry(q: IntegerProjection) -> dict[str, Any]:
+def _projection_entry(q: IntegerProjection, source: Shape) -> dict[str, Any]:
+    pool: dict[str, Any] | None = None
+    if q.pool is not None:
+        pool = {
+            "pattern": q.pool.kind,
+            **{name: list(values) for name, values in q.pool.options.items()},
+            "shape": list(source),
+        }
     return {
         "name": q.name,
         "source": q.source,
@@ -104,6 +116,7 @@ def _projection_entry(q: IntegerProjection) -> dict[str, Any]:
         "sign_mode": q.sign_mode,
         "weight_bits": q.weight_bits,
         "binary": q.binary,
+        "pool": pool,
     }
 
 

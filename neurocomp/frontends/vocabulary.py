@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import get_args, get_type_hints
 
-from neurocomp.ir.quantized import COMPARTMENT
+from neurocomp.ir.quantized import DYNAMICS
 from neurocomp.models.neurons import NeuronModel, Semantics
+from neurocomp.models.patterns import PatternType
 
 SCHEMA_VERSION = 1
 IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_.-]*"
@@ -18,7 +19,9 @@ INPUT_KEYS = ("kind", "shape")
 POPULATION_KEYS = ("shape", "neuron")
 NATIVE_PROJECTION_KEYS = ("weight_exp", "weight_bits", "sign")
 PROJECTION_KEYS = ("name", "from", "to", "pattern", "weights", "transpose", "bias", "delay", *NATIVE_PROJECTION_KEYS)
-PROJECTION_NEEDS = ("from", "to", "weights")
+PROJECTION_NEEDS = ("from", "to")
+TRANSPOSABLE = ("dense",)
+"""Patterns whose weights are a matrix that 'transpose' turns."""
 DATA_KEYS = ("inputs", "labels", "calibration", "scale")
 
 _hints = get_type_hints(Semantics)
@@ -32,18 +35,12 @@ MEMBRANE_AXES = ("integration", "input")
 OTHER_AXES = ("refractory", "v_floor", "reset_every")
 
 FORMATS = ("loihi", "lava-unchecked")
-NATIVE_PARAMETERS = COMPARTMENT
 NO_CURRENT_DU = 4095
 """The current's decay that leaves no memory."""
 HIGHEST_VTH = 131071
 
 WEIGHT_BITS = (1, 8)
 SIGNS = ("mixed", "excitatory", "inhibitory")
-
-LATER_PATTERNS = (
-    "block", "conv1d", "conv2d", "sumpool2d", "avgpool2d", "maxpool2d", "flatten", "scale",
-)  # fmt: skip
-"""Patterns that the language will have; a file that uses one is refused with a code of its own."""
 
 LATER_KEYS = ("groups", "modulators", "modulator", "learning", "learning_rule")
 """Keys that the language will have; a file that uses one is refused with a code of its own."""
@@ -53,13 +50,20 @@ UNITS = {"s": 0, "ms": -3, "us": -6, "µs": -6, "ns": -9}
 
 
 def native_defaults(model: NeuronModel) -> dict[str, int | None]:
-    """Return the integer parameters of a model; None marks those that have no default."""
-    return {
+    """Return the integer parameters of a model's dynamics; None marks those that have no default."""
+    defaults = {
         "du": None if model.has_current else NO_CURRENT_DU,
         "dv": None if "tau_mem" in model.parameters else 0,
         "vth": None if model.fires else HIGHEST_VTH,
+        "vth_low": None,
         **dict.fromkeys(("bias_mant", "bias_exp", "u_init", "v_init"), 0),
     }
+    return {name: defaults[name] for name in DYNAMICS[model.dynamics]}
+
+
+def options_of(kind: PatternType) -> tuple[str, ...]:
+    """Return the keys that a pattern may have in a network file."""
+    return (*kind.array_names, *kind.options, "weights")
 
 
 def axes_of(model: NeuronModel) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.quantized import IntegerPopulation
 
 IntArray = NDArray[np.int64]
 
@@ -35,7 +36,10 @@ class Core:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """Where the neurons of one population are: index into `MappedNetwork.cores` and slot on that core, both (n,)."""
+    """Where the neurons of one population are: index into `MappedNetwork.cores` and slot on that core, both (n,).
+
+    A neuron of ``compartments == 2`` also takes the next slot, for its reset compartment.
+    """
 
     core: IntArray
     slot: IntArray
@@ -80,7 +84,6 @@ class MappedNetwork:
             if not truth:
                 raise broken_invariant("map", what)
 
-        network = self.lowered.network
         places = {(c.chip, c.core) for c in self.cores}
         claim(len(places) == len(self.cores), "no core is used twice")
         claim(
@@ -88,20 +91,7 @@ class MappedNetwork:
             "cores exist",
         )
         claim(all(c.tile == spec.mesh.tile(c.core) for c in self.cores), "a core's tile follows from its number")
-        taken: list[NDArray[Any]] = []
-        for name, population in network.populations.items():
-            if population.is_input:
-                claim(name not in self.placements, f"input '{name}' is on the host")
-                continue
-            placement = self.placements[name]
-            claim(placement.core.shape == placement.slot.shape == (population.size,), f"each neuron of '{name}' is placed once")
-            taken.append(np.stack([placement.core, placement.slot], axis=1))
-        slots = np.concatenate(taken) if taken else np.zeros((0, 2), np.int64)
-        claim(len(np.unique(slots, axis=0)) == len(slots), "no compartment is used twice")
-        for index in range(len(self.cores)):
-            used = np.sort(slots[slots[:, 0] == index][:, 1])
-            claim(np.array_equal(used, np.arange(len(used))), f"the compartments of core {index} are numbered from 0")
-            claim(len(used) <= spec.limit("neurons"), f"core {index} has at most {spec.limit('neurons')} neurons")
+        self._verify_placement(claim, spec)
         self._verify_axons(claim)
         for core in self.cores:
             claim(len(core.axon_neuron) <= spec.limit("input_axons"), f"core {core.core} keeps its input axons")
@@ -112,20 +102,61 @@ class MappedNetwork:
             claim((route.hops_x, route.hops_y) == hops and route.chips == abs(a.chip - b.chip), "hops follow from the tiles")
         return self
 
+    def _verify_placement(self, claim: Any, spec: HardwareSpec) -> None:
+        """Every neuron has its compartments, each compartment and profile of a core is within its limits."""
+        network = self.lowered.network
+        none = np.zeros(0, np.int64)
+        cores, slots, decays, thresholds = [none], [none], [none], [none]
+        for name, p in network.populations.items():
+            if p.is_input:
+                claim(name not in self.placements, f"input '{name}' is on the host")
+                continue
+            place = self.placements[name]
+            claim(place.core.shape == place.slot.shape == (p.size,), f"each neuron of '{name}' is placed once")
+            claim(bool(((place.core >= 0) & (place.core < len(self.cores))).all()), f"the cores of '{name}' exist")
+            own = decay_profiles(p)
+            for behind in range(p.compartments):
+                cores.append(place.core)
+                slots.append(place.slot + behind)
+                decays.append(own if behind == 0 else np.full(p.size, RESET_DECAY_PROFILE, np.int64))
+                thresholds.append(p.values("vth"))
+        core, slot = np.concatenate(cores), np.concatenate(slots)
+        order = np.lexsort((slot, core))
+        core, slot = core[order], slot[order]
+        claim(not ((core[1:] == core[:-1]) & (slot[1:] == slot[:-1])).any(), "no compartment is used twice")
+        used = np.bincount(core, minlength=len(self.cores))
+        gap = core[slot != np.arange(len(slot)) - np.repeat(np.cumsum(used) - used, used)]
+        claim(not len(gap), f"the compartments of core {int(gap[0]) if len(gap) else 0} are numbered from 0")
+        for what, limit, n in (
+            ("neurons", "neurons", used),
+            ("decay profiles", "decay_profiles", self._distinct(core, np.concatenate(decays)[order])),
+            ("threshold profiles", "threshold_profiles", self._distinct(core, np.concatenate(thresholds)[order])),
+        ):
+            worst = int(n.argmax()) if len(n) else 0
+            claim(not len(n) or int(n[worst]) <= spec.limit(limit), f"core {worst} has at most {spec.limit(limit)} {what}")
+
+    def _distinct(self, core: IntArray, values: IntArray) -> IntArray:
+        """Return how many different values each core has, (cores,)."""
+        distinct, number = np.unique(values, return_inverse=True)
+        return np.bincount(np.unique(core * max(len(distinct), 1) + number) // max(len(distinct), 1), minlength=len(self.cores))
+
     def _verify_axons(self, claim: Any) -> None:
         """Every synapse finds its source among the input axons of its target's core, and its message a route."""
         network = self.lowered.network
         names = {name: index for index, name in enumerate(self.population_names)}
-        largest = max((p.size for p in network.populations.values()), default=1)
-        needed: dict[int, list[IntArray]] = {index: [] for index in range(len(self.cores))}
-        pairs: set[tuple[int, int]] = set()
         for q in network.projections:
-            cores = self.placements[q.target].core
-            for index in np.unique(cores):
-                sources = network.sources(q, np.flatnonzero(cores == index))
-                needed[int(index)].append(names[q.source] * largest + sources)
+            routed = network.populations[q.source].dynamics != "current"
+            claim(routed, f"the current '{q.source}' has no synapses")
+        residents = {name: by_core(place.core) for name, place in self.placements.items()}
+        needed: list[list[IntArray]] = [[] for _ in self.cores]
+        pairs: set[tuple[int, int]] = set()
+        largest = max((p.size for p in network.populations.values()), default=1)
+        for q in network.projections:
+            for index, neurons in residents[q.target]:
+                sources = network.sources(q, neurons)
+                needed[index].append(names[q.source] * largest + sources)
                 if not network.populations[q.source].is_input:
-                    pairs |= {(int(c), int(index)) for c in np.unique(self.placements[q.source].core[sources])}
+                    pairs |= {(int(c), index) for c in np.unique(self.placements[q.source].core[sources])}
         for index, core in enumerate(self.cores):
             keys = core.axon_population * largest + core.axon_neuron
             wanted = np.unique(np.concatenate(needed[index])) if needed[index] else np.zeros(0, np.int64)
@@ -134,3 +165,19 @@ class MappedNetwork:
         claim(
             {(r.source, r.target) for r in self.routes} == pairs and len(pairs) == len(self.routes), "every message has a route"
         )
+
+
+def decay_profiles(population: IntegerPopulation) -> IntArray:
+    """Return what the decay profile of each neuron holds, (n,): refractory ticks, du and dv as one number."""
+    return np.asarray((population.refractory << 32) + (population.values("du") << 16) + population.values("dv"))
+
+
+RESET_DECAY_PROFILE = (4095 << 16) + 4095
+"""The decay profile of reset compartments: du = dv = 4095, never refractory."""
+
+
+def by_core(core: IntArray) -> list[tuple[int, IntArray]]:
+    """Return the neurons of each core that holds some, ascending."""
+    order = np.argsort(core, kind="stable")
+    cores, first = np.unique(core[order], return_index=True)
+    return list(zip(cores.tolist(), np.split(order, first[1:]), strict=True)) if len(cores) else []

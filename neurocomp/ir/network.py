@@ -31,8 +31,9 @@ class Neuron:
     """A neuron model with parameters and semantic axes.
 
     ``number_format`` None: ``parameters`` are real numbers in SI units by the model's names. Otherwise they are integers of
-    that chip's format by its names (``du``, ``dv``, ``vth``, ``bias_mant``, ``bias_exp``, ``u_init``, ``v_init``) and pass
-    through quantization unchanged. Each is 0-d or has one value per neuron, in C order of the population's shape.
+    that chip's format by the names of the model's dynamics (`neurocomp.ir.quantized.DYNAMICS`; ``du``, ``dv``, ``vth``,
+    ``bias_mant``, ``bias_exp``, ``u_init``, ``v_init``) and pass through quantization unchanged. Each is 0-d or has one value
+    per neuron, in C order of the population's shape.
     """
 
     model: str
@@ -231,27 +232,25 @@ class Network:
             kind = PATTERNS[pattern.kind]
             where_in = f" (pattern {number + 1} of its chain)" if projection.before else ""
             problem = kind.problem(pattern, shape, after)
+            hint = shape_hint(pattern, weights.shape, shape, source, target if stage is None else None)
             if problem is not None:
-                return [Diagnostic("NC0202", f"projection '{name}'{where_in}: {problem}", where)]
+                return [Diagnostic("NC0202", f"projection '{name}'{where_in}: {problem}", where, hint=hint)]
             expected = kind.weight_shape(pattern, shape, after)
             if weights.shape != expected:
-                hint = None
                 if kind.kind == "dense" and weights.shape == expected[::-1]:
                     hint = "the array looks transposed; 'transpose: true' turns it"
-                message = (
-                    f"projection '{name}'{where_in}: weights have the shape {weights.shape}, "
-                    f"'{source.name}' -> '{target.name}' ({kind.kind}) needs {expected}"
-                )
+                joined = f"'{source.name}' -> '{target.name}' ({kind.kind})"
+                if projection.before:
+                    joined = f"{kind.kind} from {shape} to {after}"
+                message = f"projection '{name}'{where_in}: weights have the shape {weights.shape}, {joined} needs {expected}"
                 problems.append(Diagnostic("NC0202", message, where, hint=hint))
             shape = after
         if projection.bias is not None and projection.bias.shape != (target.size,):
-            problems.append(
-                Diagnostic(
-                    "NC0202",
-                    f"projection '{name}': bias has the shape {projection.bias.shape}, '{target.name}' needs {(target.size,)}",
-                    where,
-                )
-            )
+            needed = f"{(target.size,)}"
+            if len(target.shape) > 1:
+                needed = f"one per neuron, {needed}, or one per channel, {target.shape[:1]}"
+            message = f"projection '{name}': bias has the shape {projection.bias.shape}, '{target.name}' needs {needed}"
+            problems.append(Diagnostic("NC0202", message, where))
         if projection.before and projection.delay.ndim:
             message = f"projection '{name}': a chain of patterns has one delay, not one per synapse"
             problems.append(Diagnostic("NC0202", message, where, hint="write one pattern with its own weights"))
@@ -302,6 +301,35 @@ class Network:
         ]
 
 
+def shape_hint(pattern: Pattern, weights: Shape, shape: Shape, source: Population, target: Population | None) -> str | None:
+    """Return which shape would be right where a pattern does not join two.
+
+    Args:
+        pattern: The pattern, the last one of its chain if ``target`` is given.
+        weights: The shape of its weights.
+        shape: What it starts from: the shape of ``source``, or what the pattern before it makes.
+        source: The population that the projection starts from.
+        target: The population that the pattern reaches.
+    """
+    kind = PATTERNS[pattern.kind]
+    if kind.dims and len(shape) != kind.dims + 1:
+        axes = "[channels, length]" if kind.dims == 1 else "[channels, height, width]"
+        return f"give '{source.name}' the shape {axes}" if shape == source.shape else f"what comes before it must make {axes}"
+    if "groups" in pattern.options and len(weights) == kind.dims + 2 and weights[1]:
+        groups, rest = divmod(shape[0], weights[1])
+        if groups and not rest and weights[0] % groups == 0 and groups != pattern.options["groups"][0]:
+            return f"'groups: {groups}' would fit the weights"
+    made = kind.output_shape(pattern, shape, weights)
+    if made is None or target is None or min(made, default=1) < 1 or made == target.shape:
+        return None
+    if kind.problem(pattern, shape, made) is not None or kind.weight_shape(pattern, shape, made) != weights:
+        return None
+    hint = f"give '{target.name}' the shape {list(made)}"
+    if size_of(made) == target.size and kind.dims:
+        hint += ", or let 'flatten' follow"
+    return hint
+
+
 def _not_finite(array: Array, what: str, where: Location | None) -> list[Diagnostic]:
     """Note NaN and infinities, looking at a block of a large array at a time."""
     first: tuple[int, ...] | None = None
@@ -348,7 +376,14 @@ def _population_problems(population: Population) -> list[Diagnostic]:
             problems.append(Diagnostic("NC0204", f"population '{name}': {key} is NaN", where))
         elif neuron.number_format is None and model.parameters[key].positive and not (value > 0).all():
             problems.append(Diagnostic("NC0209", f"population '{name}': {key} must be positive, it is {np.min(value)}", where))
+        elif neuron.number_format is None and model.parameters[key].negative and not (value < 0).all():
+            problems.append(Diagnostic("NC0209", f"population '{name}': {key} must be negative, it is {np.max(value)}", where))
     semantics = neuron.semantics
+    for axis, words in model.axes.items():
+        word = getattr(semantics, axis)
+        if word not in words:
+            message = f"population '{name}': the model '{model.name}' has no '{axis}: {word}'"
+            problems.append(Diagnostic("NC0215", message, where, hint=f"write '{axis}: {' or '.join(words)}'"))
     if semantics.refractory < 0:
         problems.append(Diagnostic("NC0209", f"population '{name}': refractory {semantics.refractory} is negative", where))
     if semantics.reset_interval is not None and not 0 <= semantics.reset_offset < semantics.reset_interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,20 @@ class InputSymbol:
     neuron: IntArray
     core: IntArray
     axon: IntArray
+    graded: bool = False
+    """Messages carry the value of the stimulus; else each value that is not 0 sends a 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurrentSymbol:
+    """A stimulus of currents, one value per neuron, that the host writes beside the biases of populations of its size.
+
+    A population of lag L takes it in the chip ticks ``L .. L + ticks of the stimulus - 1``, neuron i of it value i.
+    """
+
+    shape: tuple[int, ...]
+    populations: tuple[str, ...]
+    """Keys of `Program.populations`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,12 +65,13 @@ class Program:
 
     backend: str
     format: str
-    """Name and version of the table layout, such as ``loihi-1``."""
+    """Name and version of the table layout, such as ``loihi-2``."""
     cores: tuple[CoreTables, ...]
     populations: Mapping[str, PopulationSymbol]
     inputs: Mapping[str, InputSymbol]
     ticks: int
     """Ticks per sample in the user's time."""
+    currents: Mapping[str, CurrentSymbol] = field(default_factory=dict)
 
     @property
     def largest_lag(self) -> int:
@@ -89,6 +104,13 @@ class Program:
             claim(source.neuron.shape == source.core.shape == source.axon.shape, f"input '{name}' lists triples")
             claim(bool(((source.neuron >= 0) & (source.neuron < size[0])).all()), f"the neurons of input '{name}' exist")
             claim(bool(((source.core >= 0) & (source.core < len(self.cores))).all()), f"the cores of input '{name}' exist")
+        driven = [name for current in self.currents.values() for name in current.populations]
+        claim(len(set(driven)) == len(driven), "no population has two currents")
+        for name, current in self.currents.items():
+            claim(name not in self.inputs and name not in self.populations, f"'{name}' is a current and nothing else")
+            size = (int(np.prod(current.shape, dtype=np.int64)),)
+            fits = all(p in self.populations and self.populations[p].core.shape == size for p in current.populations)
+            claim(fits, f"the current '{name}' has a value for each neuron that it drives")
         return self
 
     def digest(self) -> str:
@@ -96,7 +118,8 @@ class Program:
         digest = hashlib.sha256()
         head: list[Any] = [self.backend, self.format, self.ticks]
         head += [[name, list(s.shape), s.lag] for name, s in self.populations.items()]
-        head += [[name, list(s.shape)] for name, s in self.inputs.items()]
+        head += [[name, list(s.shape), s.graded] for name, s in self.inputs.items()]
+        head += [[name, list(s.shape), list(s.populations)] for name, s in self.currents.items()]
         head += [[core.chip, core.core, list(core.tables)] for core in self.cores]
         digest.update(json.dumps(head).encode())
         arrays: list[NDArray[Any]] = [table for core in self.cores for table in core.tables.values()]

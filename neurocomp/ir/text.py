@@ -176,7 +176,13 @@ def _semantics(semantics: Semantics) -> str:
 
 
 def _projection(q: Projection) -> Lines:
-    yield f"  {q.name}: {q.source} -> {q.target} {_pattern(q.pattern)}, delay {array_text(q.delay)}"
+    if q.before:
+        yield f"  {q.name}: {q.source} -> {q.target}, a chain of {len(q.before) + 1}, delay {array_text(q.delay)}"
+        for stage in q.before:
+            yield f"    {_pattern(stage.pattern)} makes {_shape(stage.shape)}, weights {array_text(stage.weights)}"
+        yield f"    {_pattern(q.pattern)}"
+    else:
+        yield f"  {q.name}: {q.source} -> {q.target} {_pattern(q.pattern)}, delay {array_text(q.delay)}"
     yield f"    weights {array_text(q.weights)}"
     if q.bias is not None:
         yield f"    bias {array_text(q.bias)}"
@@ -244,6 +250,7 @@ def _lowered_lines(lowered: LoweredNetwork) -> Lines:
         rows.append((logical, f"-> {r.population}", f"lag {r.lag}", exact + (f": {r.reason}" if r.reason else "")))
     yield from _section("map", _table(rows))
     yield from _section("lags", _table([(name, str(lag)) for name, lag in lowered.lag.items()]))
+    yield from _section("extensions (not on this chip)", (f"  {extension}" for extension in lowered.extensions))
     yield from _section("notes", (f"  {note}" for note in lowered.notes))
     yield from _integer_body(network)
 
@@ -273,10 +280,23 @@ def _integer_population(population: IntegerPopulation) -> Lines:
         words.append(f"reset every {_counted(population.reset_interval, 'tick')} at {population.reset_offset}")
     yield "  " + " ".join(words)
     yield from _parameters(population.parameters)
+    usual = IntegerPopulation("", (), "", {})
+    others = {
+        "reset": f"reset {population.reset}",
+        "compare": f"compare {population.compare}",
+        "refractory": f"refractory {_counted(population.refractory, 'tick')}",
+        "current": f"current from {population.current}",
+        "compartments": f"{_counted(population.compartments, 'compartment')} per neuron",
+    }
+    unusual = [words for key, words in others.items() if getattr(population, key) != getattr(usual, key)]
+    if unusual:
+        yield f"    {', '.join(unusual)}"
 
 
 def _integer_projection(q: IntegerProjection) -> Lines:
     yield f"  {q.name}: {q.source} -> {q.target} {_pattern(q.pattern)}, delay {array_text(q.delay)}"
+    if q.pool is not None:
+        yield f"    of {_pattern(q.pool)}"
     spikes = "" if q.binary else ", graded spikes"
     yield f"    {q.sign_mode}, {q.weight_bits} bits, shift {q.shift}, exponent {q.exponent}{spikes}"
     yield f"    mantissa {array_text(q.mantissa)}"
@@ -346,5 +366,7 @@ def _program_lines(program: Program) -> Lines:
     for name, source in program.inputs.items():
         cores = ranges_text(np.unique(source.core).tolist())
         digest = _digest(np.stack([source.neuron, source.core, source.axon]))
-        axons = _counted(source.axon.size, "input axon")
+        axons = _counted(source.axon.size, "input axon") + (" with values" if source.graded else "")
         yield f"  {name} {_shape(source.shape)} input to {axons} on cores {cores}, sha256 {digest}"
+    for name, current in program.currents.items():
+        yield f"  {name} {_shape(current.shape)} current of {', '.join(current.populations) or 'no population'}"

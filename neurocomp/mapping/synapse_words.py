@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted, to_field
 from neurocomp.hardware import MOST_DELAY_BITS, SYNAPSE_COSTS, HardwareSpec
-from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.mapped import MappedNetwork, by_core
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, SignMode, weight_shift
-from neurocomp.models.patterns import PATTERNS, Shape, size_of
+from neurocomp.models.patterns import PATTERNS, Conv, Dense, Pattern, Sparse, size_of
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -34,6 +34,8 @@ WEIGHT_BITS = (0, 1, 2, 3, 4, 5, 6, 8)
 INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)
 DELAY_BITS = (0, 3, 4, 5, MOST_DELAY_BITS)
 NENGO_LOIHI_SYNAPSES_PER_ENTRY = 64
+SYNAPSES_AT_ONCE = 1 << 22
+"""Counts over whole projections work through so many synapses at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class CoreRows:
     axon_neuron: IntArray
     axon_row: IntArray
     """Index of the row, (axons,)."""
+    axon_base: IntArray
+    """Compartment that is added to every index of the row, (axons,)."""
     formats: tuple[RowFormat, ...]
     """In order of first use; ids count from 1."""
     row_start: IntArray
@@ -136,7 +140,7 @@ class CoreRows:
     block_start: IntArray
     """First synapse of each block, (blocks + 1,)."""
     index: IntArray
-    """Compartment, (synapses,)."""
+    """Compartment, less the base of the axon, (synapses,)."""
     weight: NDArray[np.uint8]
     """Weight field as stored."""
     delay: NDArray[np.uint8]
@@ -174,31 +178,37 @@ class CoreRows:
 
 
 def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) -> CoreRows:
-    """Return the rows that a core with these neurons stores.
+    """Return the rows that a core with these neurons stores; time and memory grow with the synapses onto these neurons alone.
 
     For each row and projection the cheaper of two layouts is taken, a dense run on ties: a run from the first to the last
-    compartment that the row reaches, or an index per synapse whose weight is not zero.
+    compartment that the row reaches, unless reset compartments lie between, or an index per synapse whose weight is not zero.
+    Indices of a row count from its smallest
+    compartment, the base of its axons; rows that are then equal are stored once.
 
     Args:
         network: A lowered network: every delay is at least 1.
         members: Neurons and compartments of the core; (n,) each.
         spec: Its ``synapse_cost`` decides which layout is cheaper.
     """
-    compartments = 1 + max((int(slots.max()) for _, _, slots in members if len(slots)), default=-1)
+    width = {name: network.populations[name].compartments for name, _, _ in members}
+    compartments = max((int(slots.max()) + width[name] for name, _, slots in members if len(slots)), default=0)
+    no_neuron = np.zeros(compartments, np.int64)
+    for name, _, slots in members:
+        for behind in range(1, width[name]):
+            no_neuron[slots + behind] = 1
+    before = running_sum(no_neuron)
     per_entry = min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS)
     index_bits = index_bits_of(compartments)
     position = {name: index for index, name in enumerate(network.populations)}
+    here = _by_population(members)
     formats: dict[RowFormat, int] = {}
     parts: list[_Blocks] = []
     for order, q in enumerate(network.projections):
-        own = [(neurons, slots) for name, neurons, slots in members if name == q.target]
-        if not own:
-            continue
-        table = _projection_table(q, *network.shapes(q))
-        found = _gather(table, np.concatenate([neurons for neurons, _ in own]), np.concatenate([slots for _, slots in own]))
-        if len(found[0]):
-            place = position[q.source], order
-            parts.append(_blocks(table, found, place, index_bits, formats, spec.synapse_cost, per_entry))
+        if q.target in here:
+            found = _incoming(network, q, *here[q.target])
+            if found.source.size:
+                place = position[q.source], order
+                parts.append(_blocks(q, found, place, index_bits, before, formats, spec.synapse_cost, per_entry))
     return _assemble(parts, tuple(formats), spec.synapse_cost, per_entry, compartments)
 
 
@@ -213,6 +223,17 @@ def members_of(mapped: MappedNetwork, core: int) -> Members:
     return members
 
 
+def members_by_core(mapped: MappedNetwork) -> list[Members]:
+    """Return what `members_of` returns for every core, in one pass over the neurons."""
+    result: list[list[tuple[str, IntArray, IntArray]]] = [[] for _ in mapped.cores]
+    for name in mapped.population_names:
+        if name in mapped.placements:
+            place = mapped.placements[name]
+            for core, neurons in by_core(place.core):
+                result[core].append((name, neurons, place.slot[neurons]))
+    return list(result)
+
+
 def words_by_formula(mapped: MappedNetwork, spec: HardwareSpec) -> dict[str, int]:
     """Return the words of all cores by each published formula; the spec's ``synapse_cost`` says which binds.
 
@@ -220,80 +241,157 @@ def words_by_formula(mapped: MappedNetwork, spec: HardwareSpec) -> dict[str, int
     """
     if not spec.stores_rows:
         return {spec.synapse_cost: sum(core.synapse_words for core in mapped.cores)}
-    network = mapped.lowered.network
-    rows = [rows_of_core(network, members_of(mapped, core), spec) for core in range(len(mapped.cores))]
-    return {formula: sum(r.words_by(formula) for r in rows) for formula in SYNAPSE_COSTS}
+    words = dict.fromkeys(SYNAPSE_COSTS, 0)
+    for members in members_by_core(mapped):
+        rows = rows_of_core(mapped.lowered.network, members, spec)
+        for formula in words:
+            words[formula] += rows.words_by(formula)
+    return words
 
 
-# From a projection to blocks
+def nonzero_fan_out(network: IntegerNetwork, q: IntegerProjection) -> IntArray:
+    """Return how many synapses whose weight is not zero each source of a projection's pattern has, (n_source,)."""
+    result = np.zeros(size_of(network.shapes(q)[0]), np.int64)
+    ends = running_sum(network.synapse_counts(q))
+    start, size = 0, len(ends) - 1
+    while start < size:
+        stop = max(start + 1, int(np.searchsorted(ends, ends[start] + SYNAPSES_AT_ONCE, side="right")) - 1)
+        neurons = np.arange(start, stop)
+        found = _incoming(network, q, neurons, neurons)
+        result[found.source] += found.nonzero
+        start = stop
+    return result
+
+
+# From a projection to the synapses onto a core
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _ProjectionTable:
-    """The synapses of a projection sorted by target, and what they have in common."""
+class _Incoming:
+    """The synapses of a projection onto some neurons of a core: copies of a few rows, of other sources with other weights.
 
+    Row r of copy j belongs to ``source[j, r]`` and reaches the compartments ``slot[start[r] : start[r + 1]]``, ascending. A
+    dense projection has one row, a copy per source; a convolution a copy per input channel.
+    """
+
+    source: IntArray
+    """(copies, rows), each source once."""
     start: IntArray
-    """First synapse of each target, (n_target + 1,)."""
-    source: Array
-    weight: Array
-    """Fields as stored."""
+    """(rows + 1,)"""
+    slot: IntArray
+    """(synapses of a copy,)"""
+    mantissa: Array
+    """(copies, synapses of a copy)"""
     delay: Array
-    """Stored delays, (synapses,) or (1,)."""
-    sign_mode: SignMode
-    weight_bits: int
-    exponent: int
-    delay_bits: int
+    """0-d, or as the mantissa."""
+
+    @property
+    def nonzero(self) -> IntArray:
+        """Synapses whose weight is not zero, (copies, rows); no row is empty."""
+        if self.source.shape[1] == 1:
+            return np.asarray(np.count_nonzero(self.mantissa, axis=1)).reshape(-1, 1)
+        present = (self.mantissa != 0).view(np.uint8)
+        return np.asarray(np.add.reduceat(present, self.start[:-1], axis=1, dtype=np.int64))
 
 
-@lru_cache(maxsize=64)
-def _projection_table(q: IntegerProjection, source: Shape, target: Shape) -> _ProjectionTable:
-    """Return the table of a projection; kept, as a mapper asks for many trial cores of the same network."""
-    weight_bits = field_width(q.weight_bits, WEIGHT_BITS)
-    shift = weight_shift(q.sign_mode, weight_bits)
-    values = q.weights if q.sign_mode != "inhibitory" else -q.weights
-    stored = shifted(values, -shift)
-    fields = to_field(stored, weight_bits)
-    span = 1 << weight_bits
-    low, high = (-(span >> 1), (span >> 1) - 1) if q.sign_mode == "mixed" else (0, span - 1)
-    if q.mantissa.size and not ((stored << shift == values).all() and low <= stored.min() <= stored.max() <= high):
-        raise broken_invariant("map", f"the weights of '{q.name}' are whole numbers of {weight_bits} bits")
-    delay = q.delay - 1
-    largest = int(delay.max(initial=0))
-    if delay.size and not 0 <= int(delay.min()) <= largest < 1 << DELAY_BITS[-1]:
-        raise broken_invariant("map", f"a synapse stores the delays of '{q.name}'")
-
-    n_source, n_target = size_of(source), size_of(target)
-    synapses = PATTERNS[q.pattern.kind].synapses(q.pattern, source, target)
-    by_target = np.argsort(synapses.target, kind="stable")
-    slot = synapses.slot[by_target]
-    count = np.bincount(synapses.target, minlength=n_target)
-    return _ProjectionTable(
-        start=running_sum(count),
-        source=synapses.source[by_target].astype(np.uint16 if n_source <= 1 << 16 else np.int64),  # 16 bits sort fastest
-        weight=fields.ravel()[slot].astype(np.uint8),
-        delay=(delay.ravel()[slot] if delay.shape else delay.reshape(1)).astype(np.uint8),
-        sign_mode=q.sign_mode,
-        weight_bits=weight_bits,
-        exponent=q.exponent,
-        delay_bits=field_width(largest.bit_length(), DELAY_BITS),
-    )
+def _by_population(members: Members) -> dict[str, tuple[IntArray, IntArray]]:
+    """Return population -> its neurons and their compartments, which ascend."""
+    result: dict[str, tuple[IntArray, IntArray]] = {}
+    for name in dict.fromkeys(name for name, neurons, _ in members if len(neurons)):
+        neurons, slots = (np.concatenate([m[part] for m in members if m[0] == name]) for part in (1, 2))
+        if (slots[1:] < slots[:-1]).any():
+            by_slot = np.argsort(slots, kind="stable")
+            neurons, slots = neurons[by_slot], slots[by_slot]
+        result[name] = neurons, slots
+    return result
 
 
-_Found = tuple[IntArray, IntArray, Array, Array]
-"""(source, compartment, weight, delay) of synapses sorted by source, then compartment."""
+def _incoming(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+    """Return the synapses of a projection onto some neurons whose compartments ascend."""
+    read = _READERS.get(type(PATTERNS[q.pattern.kind]), _from_synapses)
+    return read(network, q, neurons, slots)
 
 
-def _gather(table: _ProjectionTable, neurons: IntArray, slots: IntArray) -> _Found:
-    """Return the synapses onto some neurons of a core."""
-    by_slot = np.argsort(slots, kind="stable")
-    neurons, slots = neurons[by_slot], slots[by_slot]
-    count = table.start[neurons + 1] - table.start[neurons]
-    at = np.repeat(table.start[neurons] - running_sum(count)[:-1], count) + np.arange(count.sum())
-    source = table.source[at]
-    order = np.argsort(source, kind="stable")
-    at = at[order]
-    delay = table.delay[at] if table.delay.size != 1 else np.broadcast_to(table.delay, at.shape)
-    return source[order].astype(np.int64), np.repeat(slots, count)[order], table.weight[at], delay
+def _from_dense(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+    run = len(neurons) > 0 and bool((np.diff(neurons) == 1).all())
+    rows = slice(int(neurons[0]), int(neurons[0]) + len(neurons)) if run else neurons
+    source = np.arange(q.mantissa.shape[1])[:, None]
+    delay = q.delay[rows].T if q.delay.shape else q.delay
+    return _Incoming(source, np.array([0, len(slots)]), slots, q.mantissa[rows].T, delay)
+
+
+def _from_convolution(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+    """One copy per input channel of a group: all of them reach the same places."""
+    kind = PATTERNS[q.pattern.kind]
+    assert isinstance(kind, Conv)
+    source, target = network.shapes(q)
+    channels, inner, *kernel = q.mantissa.shape
+    positions, n_place = size_of(tuple(kernel)), size_of(source[1:])
+    channel, place = np.divmod(neurons, size_of(target[1:]))
+    places, which = np.unique(place, return_inverse=True)
+    flat, inside = kind.geometry(q.pattern).inputs(source[1:], np.stack(np.unravel_index(places, target[1:]), axis=1))
+    neuron, position = np.nonzero(inside[which])
+    group = channel * q.pattern.options["groups"][0] // channels
+    key = group[neuron] * n_place + flat[which[neuron], position]
+    order = _stable_order(key)
+    key = key[order]
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))) if len(key) else np.zeros(0, np.int64)
+    at = (channel[neuron] * positions + position)[order]
+
+    def of(values: Array) -> Array:
+        return np.take(np.moveaxis(values.reshape(channels, inner, positions), 1, 0).reshape(inner, -1), at, axis=1)
+
+    group_of, place_of = np.divmod(key[first], n_place)
+    sources = (group_of * inner + np.arange(inner)[:, None]) * n_place + place_of
+    delay = of(q.delay) if q.delay.shape else q.delay
+    return _Incoming(sources, np.append(first, len(key)), slots[neuron[order]], of(q.mantissa), delay)
+
+
+def _from_list(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+    order, start = _by_target(q.pattern, network.populations[q.target].size)
+    count = start[neurons + 1] - start[neurons]
+    at = order[np.repeat(start[neurons] - running_sum(count)[:-1], count) + np.arange(count.sum())]
+    source = q.pattern.arrays["sources"][at]
+    by_source = _stable_order(source)
+    return _rows_by_source(q, source[by_source], np.repeat(slots, count)[by_source], at[by_source])
+
+
+@lru_cache(maxsize=16)
+def _by_target(pattern: Pattern, n_target: int) -> tuple[IntArray, IntArray]:
+    """Return the synapses of a list by target, and where each target begins; kept, as all cores of a network need the same."""
+    targets = pattern.arrays["targets"]
+    return _stable_order(targets), running_sum(np.bincount(targets, minlength=n_target))
+
+
+def _from_synapses(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+    """Any pattern can list its synapses."""
+    found = network.synapses(q, neurons)
+    by_neuron = np.argsort(neurons, kind="stable")
+    slot = slots[by_neuron][np.searchsorted(neurons[by_neuron], found.target)]
+    if (neurons[1:] < neurons[:-1]).any():
+        order = np.lexsort((slot, found.source))
+        return _rows_by_source(q, found.source[order], slot[order], found.slot[order])
+    return _rows_by_source(q, found.source, slot, found.slot)
+
+
+def _rows_by_source(q: IntegerProjection, source: IntArray, slot: IntArray, at: IntArray) -> _Incoming:
+    """Return a single copy of synapses that are sorted by source, then compartment; ``at`` is their place in the weights."""
+    first = np.flatnonzero(np.concatenate(([True], source[1:] != source[:-1]))) if len(source) else np.zeros(0, np.int64)
+    delay = q.delay.reshape(-1)[at][None] if q.delay.shape else q.delay
+    start = np.append(first, len(source))
+    return _Incoming(source[first][None].astype(np.int64), start, slot, q.mantissa.reshape(-1)[at][None], delay)
+
+
+def _stable_order(keys: IntArray) -> IntArray:
+    """Return a stable sorting order of keys >= 0."""
+    small = len(keys) > 0 and int(keys.max()) < 1 << 16
+    return np.argsort(keys.astype(np.uint16) if small else keys, kind="stable")  # 16 bits sort fastest
+
+
+_READERS = {Dense: _from_dense, Conv: _from_convolution, Sparse: _from_list}
+
+
+# From synapses to blocks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,61 +404,103 @@ class _Blocks:
     format: IntArray
     count: IntArray
     index: IntArray
-    weight: Array
-    delay: Array
+    weight: NDArray[np.uint8]
+    delay: NDArray[np.uint8]
+
+
+def _stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> NDArray[np.uint8]:
+    """Return the weight fields of some mantissas of a projection."""
+    shift = q.shift - weight_shift(q.sign_mode, weight_bits)
+    span = 1 << weight_bits
+    low, high = (-(span >> 1), (span >> 1) - 1) if q.sign_mode == "mixed" else (0, span - 1)
+    kind = np.iinfo(mantissa.dtype)
+    if shift == 0 and mantissa.dtype.itemsize == 1 and low <= kind.min and kind.max <= high:
+        return np.ascontiguousarray(mantissa).view(np.uint8)
+    values = mantissa.astype(np.int64)
+    stored = shifted(values, shift)
+    if stored.size and not (
+        low <= int(stored.min()) <= int(stored.max()) <= high and (shifted(stored, -shift) == values).all()
+    ):
+        raise broken_invariant("map", f"the weights of '{q.name}' are whole numbers of {weight_bits} bits")
+    return to_field(stored, weight_bits).astype(np.uint8)
+
+
+def _stored_delays(q: IntegerProjection, delay: Array) -> NDArray[np.uint8]:
+    """Return the delay fields of some delays of a projection."""
+    if delay.size and not 1 <= int(delay.min()) <= int(delay.max()) <= 1 << DELAY_BITS[-1]:
+        raise broken_invariant("map", f"a synapse stores the delays of '{q.name}'")
+    return np.asarray(delay - 1).astype(np.uint8)
 
 
 def _blocks(
-    table: _ProjectionTable,
-    found: _Found,
+    q: IntegerProjection,
+    found: _Incoming,
     place: tuple[int, int],
     index_bits: int,
+    no_neurons: IntArray,
     formats: dict[RowFormat, int],
     formula: str,
     per_entry: int,
 ) -> _Blocks:
     """Choose dense or sparse for each source and lay its synapses out.
 
-    ``place`` is the position of the source's population and of the projection in the network.
+    ``place`` is the position of the source's population and of the projection in the network; ``no_neurons`` how many of the
+    first 0, 1, … compartments are none.
     """
     population, order = place
-    source, slot, weight, delay = found
-    change = source[1:] != source[:-1]
-    first = np.flatnonzero(np.concatenate(([True], change)))
-    last = np.append(first[1:], len(source)) - 1
-    row = running_sum(change)
-    present = weight != 0
-    n_sparse = np.add.reduceat(present.astype(np.int64), first)
-    n_dense = slot[last] - slot[first] + 1
-    repeated = np.append(~change & (slot[1:] == slot[:-1]), False)
-    single = ~np.logical_or.reduceat(repeated, first)
+    copies = len(found.source)
+    weight_bits = field_width(q.weight_bits, WEIGHT_BITS)
+    weight, delay = _stored_weights(q, found.mantissa, weight_bits), _stored_delays(q, found.delay)
+    delay_bits = field_width(int(delay.max(initial=0)).bit_length(), DELAY_BITS)
+    first, last, slot = found.start[:-1], found.start[1:] - 1, found.slot
+    n_stored = np.diff(found.start)
+    n_sparse, n_dense = found.nonzero, slot[last] - slot[first] + 1
+    repeated = np.zeros(len(slot), np.bool_)
+    repeated[1:] = slot[1:] == slot[:-1]
+    repeated[first] = False
+    run = ~np.logical_or.reduceat(repeated, first) & (no_neurons[slot[last]] == no_neurons[slot[first]])
 
-    common = table.sign_mode, table.weight_bits, table.exponent, table.delay_bits, index_bits
+    common = q.sign_mode, weight_bits, q.exponent, delay_bits, index_bits
     layouts = RowFormat(*common, sparse=False), RowFormat(*common, sparse=True)
     costs = []
     for layout, n in zip(layouts, (n_dense, n_sparse), strict=True):
         bits = np.array(layout.synapse_bits), np.array(layout.header_bits)
         costs.append(nxtf_bits(n, *bits, per_entry) if formula == "nxtf" else nengo_loihi_bits(n, *bits))
-    dense = single & (costs[0] <= costs[1])
-
+    dense = run & (costs[0] <= costs[1])
     count = np.where(dense, n_dense, n_sparse)
-    start = running_sum(count)
-    kept = dense[row] | present
-    within = np.where(dense[row], slot - slot[first][row], running_sum(present)[:-1] - running_sum(n_sparse)[row])
-    at = (start[row] + within)[kept]
-    total = int(start[-1])
-    new_index = np.repeat(slot[first] - start[:-1], count) + np.arange(total)  # right for runs; the sparse ones follow
-    new_index[at] = slot[kept]
-    new_weight, new_delay = np.zeros(total, np.uint8), np.zeros(total, np.uint8)
-    new_weight[at], new_delay[at] = weight[kept], delay[kept]
 
+    if (count == n_stored).all():  # runs without gaps, lists without zeros: the arrays are what is stored
+        index, weight = np.tile(slot, copies), weight.reshape(-1)
+        delay = np.broadcast_to(delay, found.mantissa.shape).reshape(-1)
+    else:
+        index, weight, delay = _with_gaps(found, weight, delay, dense.reshape(-1), count.reshape(-1), n_sparse.reshape(-1))
     ids = np.full(2, -1, np.int64)
     for which, used in enumerate(((dense & (count > 0)).any(), (~dense & (count > 0)).any())):
         if used:
             ids[which] = formats.setdefault(layouts[which], len(formats))
-    return _Blocks(
-        (population << 40) + source[first], order, np.where(dense, ids[0], ids[1]), count, new_index, new_weight, new_delay
-    )
+    form = np.where(dense, ids[0], ids[1]).reshape(-1)
+    return _Blocks((population << 40) + found.source.reshape(-1), order, form, count.reshape(-1), index, weight, delay)
+
+
+def _with_gaps(
+    found: _Incoming, weight: Array, delay: Array, dense: NDArray[np.bool_], count: IntArray, n_sparse: IntArray
+) -> tuple[IntArray, NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return index, weight and delay of what is stored: runs with zeros in their gaps, lists without zeros."""
+    copies, rows = found.source.shape
+    row = np.repeat(np.arange(copies * rows), np.tile(np.diff(found.start), copies))
+    slot, first = np.tile(found.slot, copies), np.tile(found.slot[found.start[:-1]], copies)
+    present = weight.reshape(-1) != 0
+    start, in_run = running_sum(count), dense[row]
+    kept = in_run | present
+    within = np.where(in_run, slot - first[row], running_sum(present)[:-1] - running_sum(n_sparse)[row])
+    at = (start[row] + within)[kept]
+    total = int(start[-1])
+    index = np.repeat(first - start[:-1], count) + np.arange(total)  # right for runs; the sparse ones follow
+    index[at] = slot[kept]
+    new_weight, new_delay = np.zeros(total, np.uint8), np.zeros(total, np.uint8)
+    new_weight[at] = weight.reshape(-1)[kept]
+    new_delay[at] = np.broadcast_to(delay, found.mantissa.shape).reshape(-1)[kept] if delay.ndim else delay
+    return index, new_weight, new_delay
 
 
 # From blocks to rows
@@ -369,41 +509,118 @@ def _blocks(
 def _assemble(
     parts: Sequence[_Blocks], formats: tuple[RowFormat, ...], formula: str, per_entry: int, compartments: int
 ) -> CoreRows:
-    """Join the blocks of each source to a row and store identical rows once."""
-    none = np.zeros(0, np.int64)
+    """Join the blocks of each source to a row, count its indices from its base, and store identical rows once."""
+    none, nothing = np.zeros(0, np.int64), np.zeros(0, np.uint8)
     axon = np.concatenate([none, *(p.axon for p in parts)])
     order = np.concatenate([none, *(np.full(len(p.axon), p.order, np.int64) for p in parts)])
     form, count = (np.concatenate([none, *(getattr(p, name) for p in parts)]) for name in ("format", "count"))
     index = np.concatenate([none, *(p.index for p in parts)])
-    weight, delay = (np.concatenate([np.zeros(0, np.uint8), *(getattr(p, n) for p in parts)]) for n in ("weight", "delay"))
+    weight, delay = (np.concatenate([nothing, *(getattr(p, name) for p in parts)]) for name in ("weight", "delay"))
+    keys, owner = np.unique(axon, return_inverse=True)
+    blocks = np.lexsort((order, owner))
+    blocks = blocks[count[blocks] > 0]
     begin = running_sum(count)[:-1]
-    by_axon = np.lexsort((order, axon))
-    keys, first = np.unique(axon[by_axon], return_index=True)
-    bounds = np.append(first, len(axon))
 
-    def content(block: int) -> tuple[int, bytes, bytes, bytes]:
-        own = slice(begin[block], begin[block] + count[block])
-        return int(form[block]), index[own].tobytes(), weight[own].tobytes(), delay[own].tobytes()
+    base = np.full(len(keys), compartments, np.int64)
+    np.minimum.at(base, owner[blocks], index[begin[blocks]])
+    base[base == compartments] = 0  # rows without synapses
+    index = index - np.repeat(base[owner], count)
+    content = (index << 16) | (weight.astype(np.int64) << 8) | delay
 
-    seen: dict[tuple[tuple[int, bytes, bytes, bytes], ...], int] = {}
-    axon_row = np.zeros(len(keys), np.int64)
-    chosen: list[IntArray] = []
-    row_blocks: list[int] = []
-    for number in range(len(keys)):
-        blocks = by_axon[bounds[number] : bounds[number + 1]]
-        blocks = blocks[count[blocks] > 0]
-        row = seen.setdefault(tuple(content(block) for block in blocks), len(seen))
-        axon_row[number] = row
-        if row == len(row_blocks):
-            chosen.append(blocks)
-            row_blocks.append(len(blocks))
-    kept = np.concatenate([none, *chosen])
+    lists = _Lists(
+        running_sum(np.bincount(owner[blocks], minlength=len(keys))), form[blocks], begin[blocks], count[blocks], content
+    )
+    axon_row, chosen = lists.distinct()
+    n_blocks = np.diff(lists.start)[chosen]
+    kept = blocks[_ranges(lists.start[chosen], n_blocks)]
     block_start = running_sum(count[kept])
-    if not np.array_equal(kept, np.arange(len(count))):
-        at = np.repeat(begin[kept] - block_start[:-1], count[kept]) + np.arange(block_start[-1])
+    if int(block_start[-1]) < len(index) or (np.diff(kept) < 0).any():
+        at = _ranges(begin[kept], count[kept])
         index, weight, delay = index[at], weight[at], delay[at]
     return CoreRows(
-        formula, per_entry, compartments, keys >> 40, keys & ((1 << 40) - 1), axon_row, formats,
-        running_sum(np.array(row_blocks, np.int64)), form[kept], block_start,
+        formula, per_entry, compartments, keys >> 40, keys & ((1 << 40) - 1), axon_row, base, formats,
+        running_sum(n_blocks), form[kept], block_start,
         index, weight, delay,
     )  # fmt: skip
+
+
+def _ranges(first: IntArray, count: IntArray) -> IntArray:
+    """Return ``first[i] .. first[i] + count[i] - 1`` of all i, one after the other."""
+    start = running_sum(count)
+    return np.asarray(np.repeat(first - start[:-1], count) + np.arange(start[-1]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lists:
+    """Rows as lists of blocks that are not empty: ``start`` (rows + 1,), the others (blocks,), ``content`` per synapse."""
+
+    start: IntArray
+    format: IntArray
+    begin: IntArray
+    count: IntArray
+    content: IntArray
+
+    def distinct(self) -> tuple[IntArray, IntArray]:
+        """Return the number of each row's content, (rows,), in order of first use, and the first row of each content."""
+        _, first, group = np.unique(self.digests(), return_index=True, return_inverse=True)
+        rank = np.empty(len(first), np.int64)
+        rank[np.argsort(first)] = np.arange(len(first))
+        number, chosen = rank[group], np.sort(first)
+        return (number, chosen) if self.equal(np.arange(len(number)), chosen[number]) else self.distinct_by_content()
+
+    def digests(self) -> NDArray[np.uint64]:
+        """Return a number per row that equal rows share, and others hardly ever."""
+        longest = max(int(self.count.max(initial=0)), int(np.diff(self.start).max(initial=0)))
+        factor = _mixed(np.arange(2, longest + 2, dtype=np.uint64))
+        # In the order of the memory, so that the sums of blocks are sums of neighbours.
+        by_begin = np.argsort(self.begin, kind="stable")
+        count = self.count[by_begin]
+        position = np.arange(count.sum()) - np.repeat(running_sum(count)[:-1], count)
+        terms = (self.content.view(np.uint64) + np.uint64(1)) * factor[position]
+        sums = np.zeros(len(count), np.uint64)
+        if len(count):
+            sums[by_begin] = np.add.reduceat(terms, self.begin[by_begin])
+        sums = _mixed(sums + _mixed((self.format << 32 | self.count).view(np.uint64)))
+        n_blocks = np.diff(self.start)
+        sums *= factor[np.arange(len(sums)) - np.repeat(self.start[:-1], n_blocks)]
+        result = np.zeros(len(n_blocks), np.uint64)
+        if len(sums):
+            result[n_blocks > 0] = np.add.reduceat(sums, self.start[:-1][n_blocks > 0])
+        return result
+
+    def equal(self, rows: IntArray, others: IntArray) -> bool:
+        """Return whether each row holds what the other one of the pair holds."""
+        pairs = rows != others
+        rows, others = rows[pairs], others[pairs]
+        n_blocks = np.diff(self.start)
+        if not np.array_equal(n_blocks[rows], n_blocks[others]):
+            return False
+        a, b = _ranges(self.start[rows], n_blocks[rows]), _ranges(self.start[others], n_blocks[others])
+        if not (np.array_equal(self.format[a], self.format[b]) and np.array_equal(self.count[a], self.count[b])):
+            return False
+        return np.array_equal(
+            self.content[_ranges(self.begin[a], self.count[a])], self.content[_ranges(self.begin[b], self.count[b])]
+        )
+
+    def distinct_by_content(self) -> tuple[IntArray, IntArray]:
+        """Do what `distinct` does, row by row: where two contents share a digest."""
+        seen: dict[tuple[tuple[int, bytes], ...], int] = {}
+        number = np.zeros(len(self.start) - 1, np.int64)
+        chosen: list[int] = []
+        for row in range(len(number)):
+            blocks = range(int(self.start[row]), int(self.start[row + 1]))
+            content = tuple(
+                (int(self.format[b]), self.content[self.begin[b] : self.begin[b] + self.count[b]].tobytes()) for b in blocks
+            )
+            number[row] = seen.setdefault(content, len(seen))
+            if number[row] == len(chosen):
+                chosen.append(row)
+        return number, np.array(chosen, np.int64)
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the finalizer of SplitMix64 (Steele, Lea, Flood 2014): neighbours become unrelated."""
+    z = values * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))

@@ -52,6 +52,7 @@ class Parameter:
     doc: str
     default: float | None = None
     positive: bool = False
+    negative: bool = False
 
 
 State = dict[str, FloatArray]
@@ -85,6 +86,21 @@ class NeuronModel(Protocol):
         """Whether it spikes at all."""
         ...
 
+    @property
+    def signed(self) -> bool:
+        """Whether some spikes are -1: their value multiplies the weights."""
+        ...
+
+    @property
+    def dynamics(self) -> str:
+        """The integer update that it becomes, a key of `neurocomp.ir.quantized.DYNAMICS`."""
+        ...
+
+    @property
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """The only words that a semantic axis may have with it; axes that are not named are free."""
+        ...
+
     def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
         """Return the factors per tick of the current (0: no memory) and of the potential."""
         ...
@@ -116,7 +132,8 @@ class IntegrateAndFire:
     """The family v' = decay_v v + (decay_u u + gain x), with the parameters that each member has.
 
     ``if``: no decay. ``lif``: v decays. ``cuba_lif``: the input first enters a current u that decays. ``li``, ``cuba_li``: the
-    same without threshold, for readouts.
+    same without threshold, for readouts. ``ternary_lif``: a ``cuba_lif`` that also sends -1 below a second threshold (Lava's
+    TernaryLIF).
     """
 
     name: str
@@ -124,9 +141,12 @@ class IntegrateAndFire:
     leaky: bool
     has_current: bool
     fires: bool
+    signed: bool = False
     parameters: Mapping[str, Parameter] = field(init=False)
+    axes: Mapping[str, tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", {"compare": (">",), "spikes_per_tick": ("one",)} if self.signed else {})
         parameters: dict[str, Parameter] = {}
         if self.leaky:
             parameters["tau_mem"] = Parameter("s", "membrane time constant", positive=True)
@@ -134,11 +154,19 @@ class IntegrateAndFire:
         if self.has_current:
             parameters["tau_syn"] = Parameter("s", "synaptic time constant", positive=True)
         if self.fires:
-            parameters["v_threshold"] = Parameter("1", "threshold of the potential", default=1.0)
+            parameters["v_threshold"] = Parameter("1", "threshold of the potential", default=1.0, positive=self.signed)
+        if self.signed:
+            doc = "threshold below which -1 is sent"
+            parameters["v_threshold_low"] = Parameter("1", doc, default=-1.0, negative=True)
         parameters["v_init"] = Parameter("1", "potential at the start of a sample", default=0.0)
         if self.has_current:
             parameters["u_init"] = Parameter("1", "current at the start of a sample", default=0.0)
         object.__setattr__(self, "parameters", parameters)
+
+    @property
+    def dynamics(self) -> str:
+        """See `NeuronModel.dynamics`."""
+        return "ternary" if self.signed else "compartment"
 
     def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
         """See `NeuronModel.decays`."""
@@ -173,44 +201,64 @@ class IntegrateAndFire:
                 values[:] = 0.0
         x = x * self.input_gain(parameters, semantics, dt)
         if self.has_current:
-            state["u"][:] = decay_u * state["u"] + x
+            state["u"] *= decay_u
+            state["u"] += x
             x = state["u"]
+        return self.membrane(state, x, decay_v, parameters, semantics)
+
+    def membrane(
+        self, state: State, x: FloatArray, decay_v: Array, parameters: Mapping[str, Array], semantics: Semantics
+    ) -> FloatArray:
+        """Add ``x`` to the potential, compare, reset; return the spikes. ``parameters`` are the thresholds."""
+        v = state["v"]
         if not self.fires:
-            state["v"][:] = decay_v * state["v"] + x
+            v[:] = decay_v * v + x
             if semantics.v_floor is not None:
-                np.maximum(state["v"], semantics.v_floor, out=state["v"])
+                np.maximum(v, semantics.v_floor, out=v)
             return np.zeros_like(x)
-        threshold = np.asarray(parameters["v_threshold"], np.float64)
         if semantics.reset_when == "next_tick":
-            self._reset(state, state["pending"], threshold, semantics)
-        old = state["v"].copy()
-        awake = state["refractory"] == 0
-        state["v"][:] = np.where(awake, decay_v * state["v"] + x, state["v"])
-        tested = old if semantics.threshold_on == "old" else state["v"]
-        above = tested > threshold if semantics.compare == ">" else tested >= threshold
-        spikes: FloatArray = (above & awake).astype(np.float64)
-        if semantics.spikes_per_tick == "many":
-            spikes *= np.maximum(1.0, np.floor(tested / threshold))
+            self._reset(v, state["pending"], parameters, semantics)
+        tested = v.copy() if semantics.threshold_on == "old" else v
         if semantics.refractory:
-            state["refractory"][:] = np.where(spikes > 0, semantics.refractory, np.maximum(state["refractory"] - 1, 0))
+            awake = state["refractory"] == 0
+            v[:] = np.where(awake, decay_v * v + x, v)
+        else:
+            v *= decay_v
+            v += x
+        spikes = self._spikes(tested, parameters, semantics)
+        if semantics.refractory:
+            spikes *= awake
+            state["refractory"][:] = np.where(spikes != 0, semantics.refractory, np.maximum(state["refractory"] - 1, 0))
         if semantics.reset_when == "same_tick":
-            self._reset(state, spikes, threshold, semantics)
+            self._reset(v, spikes, parameters, semantics)
         else:
             state["pending"][:] = spikes
         if semantics.v_floor is not None:
-            np.maximum(state["v"], semantics.v_floor, out=state["v"])
+            np.maximum(v, semantics.v_floor, out=v)
         return spikes
 
-    @staticmethod
-    def _reset(state: State, spikes: FloatArray, threshold: FloatArray, semantics: Semantics) -> None:
-        v = state["v"]
+    def _spikes(self, v: FloatArray, parameters: Mapping[str, Array], semantics: Semantics) -> FloatArray:
+        """Return the spikes of neurons that are not refractory at the potential v."""
+        threshold = parameters["v_threshold"]
+        above = v > threshold if semantics.compare == ">" else v >= threshold
+        spikes: FloatArray = above.astype(np.float64)
+        if self.signed:
+            spikes -= v < parameters["v_threshold_low"]
+        if semantics.spikes_per_tick == "many":
+            spikes *= np.maximum(1.0, np.floor(v / threshold))
+        return spikes
+
+    def _reset(self, v: FloatArray, spikes: FloatArray, parameters: Mapping[str, Array], semantics: Semantics) -> None:
+        """Reset v, in place, where there are spikes."""
         match semantics.reset:
             case "zero":
-                v[:] = np.where(spikes > 0, 0.0, v)
+                v[spikes != 0] = 0.0
             case "value":
-                v[:] = np.where(spikes > 0, semantics.reset_value, v)
+                v[spikes != 0] = semantics.reset_value
+            case "subtract" if self.signed:
+                v -= np.abs(spikes) * np.where(spikes > 0, parameters["v_threshold"], parameters["v_threshold_low"])
             case "subtract":
-                v[:] = v - spikes * threshold
+                v -= spikes * parameters["v_threshold"]
             case "none":
                 return
 
@@ -223,5 +271,8 @@ for _model in (
     IntegrateAndFire("li", "non-spiking leaky integrator, a readout", leaky=True, has_current=False, fires=False),
     IntegrateAndFire("i", "non-spiking integrator without leak, a readout", leaky=False, has_current=False, fires=False),
     IntegrateAndFire("cuba_li", "non-spiking leaky integrator with an exponential synaptic current", True, True, False),
+    IntegrateAndFire(
+        "ternary_lif", "cuba_lif with two thresholds that sends 1 above and -1 below", True, True, True, signed=True
+    ),
 ):
     NEURON_MODELS.register(_model.name, _model)

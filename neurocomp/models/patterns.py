@@ -430,7 +430,7 @@ class Blocks:
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, source: Shape, target: Shape) -> Array:
         """See `PatternType.forward`."""
         gathered = spikes[:, pattern.arrays["indices"]]
-        return np.asarray(np.einsum("sbk,bmk->sbm", gathered, weights).reshape(len(spikes), -1))
+        return np.asarray(np.einsum("sbk,bmk->sbm", gathered, weights).reshape(len(spikes), size_of(target)))
 
     def synapses(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray | None = None) -> Synapses:
         """See `PatternType.synapses`."""
@@ -482,12 +482,14 @@ class Geometry:
 
     def inputs(self, source: Shape, places: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
         """Return for output places (m, axes) the flat input place of each kernel position, (m, kernel), and which exist."""
-        flat, inside = np.zeros((len(places), 1), np.int64), np.ones((len(places), 1), np.bool_)
+        flat: IntArray = np.zeros((len(places), 1), np.int64)
+        inside: NDArray[np.bool_] = np.ones((len(places), 1), np.bool_)
         for axis, n in enumerate(source):
             offsets = np.arange(self.kernel[axis]) * self.dilation[axis] - self.padding[axis]
             at = places[:, axis, None] * self.stride[axis] + offsets
-            flat = (flat[:, :, None] * n + at[:, None, :]).reshape(len(places), -1)
-            inside = (inside[:, :, None] & ((at >= 0) & (at < n))[:, None, :]).reshape(len(places), -1)
+            shape = len(places), flat.shape[1] * self.kernel[axis]
+            flat = (flat[:, :, None] * n + at[:, None, :]).reshape(shape)
+            inside = (inside[:, :, None] & ((at >= 0) & (at < n))[:, None, :]).reshape(shape)
         return flat, inside
 
     def windows(self, values: Array, fill: float = 0.0) -> Array:
@@ -520,14 +522,16 @@ def _shape_problem(kind: str, dims: int, source: Shape, target: Shape) -> str | 
     for what, shape in (("source", source), ("target", target)):
         if len(shape) != dims + 1:
             axes = "(channels, length)" if dims == 1 else "(channels, height, width)"
-            return f"{kind} joins shapes {axes}; the {what} has the shape {shape}"
+            return f"{kind} joins shapes {axes}; its {what} has the shape {shape}"
     return None
 
 
 def _extent_problem(kind: str, geometry: Geometry, source: Shape, target: Shape) -> str | None:
     extents = geometry.output(source[1:])
     if min(extents) < 1:
-        return f"{kind}: a window of {geometry.kernel} does not fit into {source[1:]} with a padding of {geometry.padding}"
+        wide = "" if set(geometry.dilation) == {1} else f" with a dilation of {geometry.dilation}"
+        padded = "" if not any(geometry.padding) else f" with a padding of {geometry.padding}"
+        return f"{kind}: a window of {geometry.kernel}{wide} does not fit into {source[1:]}{padded}"
     if extents != target[1:]:
         return f"{kind} makes {extents} of {source[1:]}; the target has {target[1:]} behind its channels"
     return None
@@ -554,7 +558,8 @@ class Conv:
         problem = _shape_problem(self.kind, self.dims, source, target)
         groups = pattern.options["groups"][0]
         if problem is None and (source[0] % groups or target[0] % groups):
-            problem = f"{groups} groups do not divide {source[0]} channels of the source and {target[0]} of the target"
+            ends = f"{source[0]} channels of the source and {target[0]} of the target"
+            problem = f"{self.kind}: {groups} groups do not divide both {ends}"
         return problem or _extent_problem(self.kind, self.geometry(pattern), source, target)
 
     def output_shape(self, pattern: Pattern, source: Shape, weights: Shape) -> Shape | None:
@@ -579,12 +584,12 @@ class Conv:
             for g in range(groups):
                 channels = slice(g * weights.shape[1], (g + 1) * weights.shape[1])
                 view = window.windows(part[:, channels])
-                order = (0, *range(2, 2 + self.dims), 1, *range(2 + self.dims, 2 + 2 * self.dims))
-                columns = view.transpose(order).reshape(len(part) * places, terms)
+                order = (0, 1, *range(2 + self.dims, 2 + 2 * self.dims), *range(2, 2 + self.dims))
+                columns = view.transpose(order).reshape(len(part), terms, places)
                 rows = weights[g * per_group : (g + 1) * per_group].reshape(per_group, terms)
-                found = (columns @ rows.T).reshape(len(part), *target[1:], per_group)
-                out[start : start + step, g * per_group : (g + 1) * per_group] = np.moveaxis(found, -1, 1)
-        return out.reshape(len(spikes), -1)
+                found = np.matmul(rows, columns).reshape(len(part), per_group, *target[1:])
+                out[start : start + step, g * per_group : (g + 1) * per_group] = found
+        return out.reshape(len(spikes), size_of(target))
 
     def synapses(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray | None = None) -> Synapses:
         """See `PatternType.synapses`."""
@@ -674,7 +679,7 @@ class Pool:
         problem = _shape_problem(self.kind, self.dims, source, target)
         padding, kernel = pattern.options["padding"], pattern.options["kernel"]
         if problem is None and any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-            problem = f"the padding {padding} is more than half of the kernel {kernel}"
+            problem = f"{self.kind}: the padding {padding} is more than half of the kernel {kernel}"
         if problem is None and source[0] != target[0]:
             problem = f"{self.kind} keeps the {source[0]} channels of the source; the target has {target[0]}"
         return problem or _extent_problem(self.kind, self.geometry(pattern), source, target)
@@ -695,10 +700,17 @@ class Pool:
 
     def forward(self, pattern: Pattern, weights: Array, spikes: Array, source: Shape, target: Shape) -> Array:
         """See `PatternType.forward`; values of a maximum are not negative, so that the padding never wins."""
-        view = self.geometry(pattern).windows(spikes.reshape(-1, *source))
-        axes = tuple(range(2 + self.dims, 2 + 2 * self.dims))
-        pooled = view.max(axis=axes) if self.operation == "max" else view.sum(axis=axes) * self.factor(pattern)
-        return np.asarray(pooled.reshape(len(spikes), -1) * weights)
+        view = self.geometry(pattern).windows(spikes.reshape(len(spikes), *source))
+        # One pass per place of the window: numpy reduces many short axes far slower.
+        front = (slice(None),) * (2 + self.dims)
+        places = (view[front + at] for at in np.ndindex(*pattern.options["kernel"]))
+        pooled = next(places).copy()
+        for values in places:
+            if self.operation == "max":
+                np.maximum(pooled, values, out=pooled)
+            else:
+                pooled += values
+        return np.asarray(pooled.reshape(len(spikes), size_of(target)) * (weights * self.factor(pattern)))
 
     def as_conv(self, pattern: Pattern, weights: Array, channels: int) -> tuple[Pattern, Array]:
         """Return the same sum as a convolution of one group per channel."""
@@ -707,7 +719,9 @@ class Pool:
             "kernel": kernel, "stride": pattern.options["stride"], "padding": pattern.options["padding"],
             "dilation": (1,) * self.dims, "groups": (channels,),
         }  # fmt: skip
-        value = float(weights) * self.factor(pattern)
+        value = np.asarray(weights)
+        if self.operation == "average":
+            value = np.asarray(value, np.float64) * self.factor(pattern)
         return Pattern(f"conv{self.dims}d", {}, options), np.full((channels, 1, *kernel), value)
 
     def _conv(self, pattern: Pattern, source: Shape) -> tuple[Conv, Pattern]:
@@ -748,6 +762,9 @@ class Pool:
 
 def expanded(pattern: Pattern, weights: Array, source: Shape, target: Shape) -> tuple[Pattern, Array]:
     """Return a linear pattern as ``sparse`` with its weights, those of 0 left out."""
+    kind = PATTERNS[pattern.kind]
+    if isinstance(kind, Pool):
+        pattern, weights = kind.as_conv(pattern, weights, source[0])
     found = PATTERNS[pattern.kind].synapses(pattern, source, target)
     values = np.asarray(weights).ravel()[found.slot]
     kept = values != 0

@@ -25,11 +25,13 @@ class Report:
     utilization: Mapping[str, Mapping[str, int]]
     accuracy: float | None = None
     """Of the integers on the same samples, 0..1; None where labels or a single decoder are missing."""
+    ticks_per_step: int = 1
+    """Ticks of the chip per tick of the network."""
 
     @property
     def ticks(self) -> int:
         """Ticks per sample of the stimulus, in the user's time."""
-        return self.counts.ticks - self.mapped.lowered.largest_lag
+        return (self.counts.ticks - self.mapped.lowered.largest_lag) // self.ticks_per_step
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample.
@@ -37,8 +39,8 @@ class Report:
         Joules are null where the target has no costs.
         """
         counts, samples = self.counts, self.counts.samples
-        totals, total = counts.totals(), self.energy.total.as_json() if self.energy.is_priced else None
-        mapped = self.mapped
+        totals = counts.totals()
+        mapped, total = self.mapped, self.energy.total.as_json() if self.energy.is_priced else None
         return {
             "schema": 1,
             "badge": BADGE,

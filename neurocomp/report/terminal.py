@@ -102,6 +102,7 @@ def compilation(
     utilization: Mapping[str, Mapping[str, int]],
     headroom: Headroom,
     written: str,
+    ticks_per_step: int = 1,
 ) -> Group:
     """Return what was compiled in about 12 lines.
 
@@ -114,6 +115,7 @@ def compilation(
         utilization: Resource -> used, worst_core, per_core.
         headroom: Of `neurocomp.report.headroom`.
         written: Where the artifact is, as printed.
+        ticks_per_step: Ticks of the chip per tick of the network.
     """
     warnings = quantized.warnings
     grows = f"{_label(headroom.resource)} run out first, at ×{number(headroom.factor)} the width: {headroom.reason}"
@@ -123,7 +125,7 @@ def compilation(
         ("cores", _cores(mapped, spec)),
         ("fullest core", _bars(utilization)),
         ("room to grow", grows),
-        ("time", _time(network.ticks, network.timestep, mapped.lowered.largest_lag)),
+        ("time", _time(network.ticks, network.timestep, mapped.lowered.largest_lag, ticks_per_step)),
         ("ranges", verdicts(quantized.verdicts)),
     ]
     if network.choices:
@@ -171,8 +173,10 @@ def _cores(mapped: MappedNetwork, spec: HardwareSpec) -> str:
     return f"{len(mapped.cores):,} on {counted(mapped.chips, 'chip')} ({per_chip:,} per chip, up to {counted(chips, 'chip')})"
 
 
-def _time(ticks: int, timestep: float, lag: int) -> str:
-    late = f", {ticks + lag:,} on the chip (largest lag {lag})" if lag else ""
+def _time(ticks: int, timestep: float, lag: int, ticks_per_step: int) -> str:
+    per_step = f"{ticks_per_step} per tick, " if ticks_per_step > 1 else ""
+    on_chip = ticks * ticks_per_step + lag
+    late = f", {on_chip:,} on the chip ({per_step}largest lag {lag})" if on_chip > ticks else ""
     return f"{counted(ticks, 'tick')} of {si(timestep, 's')} per sample{late}"
 
 
@@ -314,7 +318,8 @@ def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
         return tuple(si(value / samples, "J") for value in (interval.low, interval.nominal, interval.high))
 
     if not energy.is_priced:
-        yield Text("unpriced: this target has no costs")
+        yield Text("unpriced: no cost of any event of this chip is published, so that no energy can be stated")
+        yield facts(_apart(energy, samples))
         return
     rows = [(line.event, number(line.count / samples), *joules(line.energy)) for line in energy.lines]
     parts = [(name, "", *joules(part)) for name, part in energy.parts.items() if part is not None and name != "static"]
@@ -328,7 +333,7 @@ def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
 def _apart(energy: Energy, samples: int) -> list[tuple[str, str]]:
     """Return what is not in the total, and why."""
     static = energy.parts["static"]
-    rows = [("not in the total", "")]
+    rows = [("not in the total" if energy.is_priced else "without a cost", "")]
     joules = "" if static is None else f"{si(static.low / samples, 'J')} .. {si(static.high / samples, 'J')} per sample; "
     rows.append(("  static", joules + energy.static_note))
     rows.append(("  host", "unpriced: encoding, input and output on the host"))

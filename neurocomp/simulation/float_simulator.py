@@ -37,16 +37,21 @@ def simulate(network: Network, stimulus: Stimulus, *, record: Collection[str] | 
         v <- v (1 - dv / 4096) + u + bias_mant 2**bias_exp
         spike where v > 64 vth
 
+    and the reset, the comparison, the refractory period and the reset schedule of its semantics; the ternary model also spikes,
+    by -1, where v < 64 vth_low. A spike's value, 1, -1 or the count of a tick with many, multiplies the weights.
+
     Sums are those of the linear algebra library, whose order of additions is its own.
 
     Args:
         network: A verified network.
-        stimulus: One array (samples, ticks, n) per input population; a network without inputs runs one sample.
+        stimulus: One array (samples, ticks, n) per input population: spikes as integers, or a current (`EncoderScheme.analog`)
+            in float64, which the weights multiply as it is; a network without inputs runs one sample.
         record: Populations whose spikes (and state) the trace holds; None: all.
         state: Whether u and v are recorded: v of every population with neurons, u where its model has a current.
 
     Returns:
-        A trace in the user's time: spikes int32, u and v float64, (samples, ticks, n), read after the tick.
+        A trace in the user's time: spikes int32, u and v float64, (samples, ticks, n), read after the tick. An input that is a
+        current has no spikes: its array holds zeros.
     """
     recorded = [name for name in network.populations if record is None or name in record]
     samples, ticks = next((values.shape[:2] for values in stimulus.values()), (1, network.ticks))
@@ -64,7 +69,8 @@ def simulate(network: Network, stimulus: Stimulus, *, record: Collection[str] | 
         for tick in range(ticks):
             run.tick(tick)
             for name in recorded:
-                spikes[name][chunk, tick] = run.spikes[name]
+                if name not in run.currents:
+                    spikes[name][chunk, tick] = run.spikes[name]
             for name in v:
                 v[name][chunk, tick] = run.states[name]["v"]
             for name in u:
@@ -78,6 +84,8 @@ class _Synapses:
     """The synapses of one projection that have one delay, in float64."""
 
     projection: Projection
+    before: tuple[FloatArray, ...]
+    """Weights of the stages before its pattern."""
     weights: FloatArray
     delay: int
 
@@ -86,7 +94,7 @@ class _Synapses:
 class _Neurons:
     """What runs one population: its model and parameters, and the constant part of its input."""
 
-    model: NeuronModel
+    model: NeuronModel | _Compartment
     parameters: Mapping[str, Array]
     semantics: Semantics
     bias: FloatArray
@@ -113,10 +121,11 @@ class _Plan:
                 factor = 2.0 ** (projection.native.weight_exp + LAVA_UNCHECKED.state_shift)
             weights = np.asarray(projection.weights, np.float64)
             weights = weights if factor == 1.0 else weights * factor
+            before = tuple(np.asarray(stage.weights, np.float64) for stage in projection.before)
             arriving = projection.delay < ticks
             for delay in np.unique(projection.delay[arriving]):
                 chosen = np.where(projection.delay == delay, weights, 0.0) if projection.delay.ndim else weights
-                synapses[projection.target].append(_Synapses(projection, chosen, int(delay)))
+                synapses[projection.target].append(_Synapses(projection, before, chosen, int(delay)))
                 memory[projection.source] = max(memory[projection.source], int(delay))
         neurons = {
             population.name: _neurons(network, population, population.neuron)
@@ -132,6 +141,10 @@ class _Run:
     def __init__(self, network: Network, plan: _Plan, stimulus: Mapping[str, Array], samples: int) -> None:
         self.network, self.plan, self.stimulus, self.samples = network, plan, stimulus, samples
         self.spikes: dict[str, FloatArray] = {}
+        """Population -> what it sends in this tick, (samples, n)."""
+        self.currents = {name for name, values in stimulus.items() if values.dtype.kind == "f"}
+        self.steady: dict[str, dict[int, FloatArray]] = {name: {} for name in self.currents if stimulus[name].strides[1] == 0}
+        """Input that is the same in every tick -> what its synapses carry, by their place in the plan."""
         self.states: dict[str, State] = {
             name: neurons.model.start(neurons.parameters, (self.samples, network.populations[name].size))
             for name, neurons in plan.neurons.items()
@@ -162,41 +175,46 @@ class _Run:
             source = synapses.projection.source
             if synapses.delay > tick:
                 continue
-            if synapses.delay:
-                arriving = self.past[source][(tick - synapses.delay) % len(self.past[source])]
+            if source in self.steady:
+                known = self.steady[source]
+                if id(synapses) not in known:
+                    known[id(synapses)] = self._carried(synapses, self.spikes[source])
+                x += known[id(synapses)]
+            elif synapses.delay:
+                x += self._carried(synapses, self.past[source][(tick - synapses.delay) % len(self.past[source])])
             else:
-                arriving = self.spikes[source]
-            q = synapses.projection
-            shape = self.network.populations[source].shape
-            for stage in q.before:
-                weights = np.asarray(stage.weights, np.float64)
-                arriving = PATTERNS[stage.pattern.kind].forward(stage.pattern, weights, arriving, shape, stage.shape)
-                shape = stage.shape
-            target = self.network.populations[name].shape
-            x += PATTERNS[q.pattern.kind].forward(q.pattern, synapses.weights, arriving, shape, target)
+                x += self._carried(synapses, self.spikes[source])
         return x
 
+    def _carried(self, synapses: _Synapses, arriving: FloatArray) -> FloatArray:
+        """Return what synapses make of spikes (samples, n_source), (samples, n_target)."""
+        q, shape = synapses.projection, self.network.populations[synapses.projection.source].shape
+        for stage, weights in zip(q.before, synapses.before, strict=True):
+            arriving = PATTERNS[stage.pattern.kind].forward(stage.pattern, weights, arriving, shape, stage.shape)
+            shape = stage.shape
+        target = self.network.populations[q.target].shape
+        return PATTERNS[q.pattern.kind].forward(q.pattern, synapses.weights, arriving, shape, target)
 
-class _Compartment(IntegrateAndFire):
+
+@dataclass(frozen=True, slots=True)
+class _Compartment:
     """A chip's compartment in real numbers: every one has a current, and the bias enters the potential."""
 
-    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
-        return np.asarray(0.0), parameters["decay_v"]
+    model: IntegrateAndFire
+    """What compares and resets."""
 
     def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
-        state = super().start(parameters, shape)
-        state["u"] = np.broadcast_to(parameters["u_init"], shape).copy()
-        return state
+        return self.model.start(parameters, shape)
 
     def step(
         self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
     ) -> FloatArray:
         if semantics.reset_interval is not None and tick % semantics.reset_interval == semantics.reset_offset:
-            state["u"][:] = 0.0
-        state["u"][:] = parameters["decay_u"] * state["u"] + x
-        membrane = {key: values for key, values in state.items() if key != "u"}
-        x = np.asarray(state["u"] + parameters["bias"])
-        return super().step(membrane, x, parameters, semantics, dt, tick)
+            for values in state.values():
+                values[:] = 0.0
+        state["u"] *= parameters["decay_u"]
+        state["u"] += x
+        return self.model.membrane(state, state["u"] + parameters["bias"], parameters["decay_v"], parameters, semantics)
 
 
 def _neurons(network: Network, population: Population, neuron: Neuron) -> _Neurons:
@@ -217,8 +235,11 @@ def _neurons(network: Network, population: Population, neuron: Neuron) -> _Neuro
         "u_init": real["u_init"],
         "v_init": real["v_init"],
     }
-    compartment = _Compartment(population.name, "a chip's compartment", leaky=True, has_current=False, fires=model.fires)
-    return _Neurons(compartment, parameters, neuron.semantics, bias)
+    if model.signed:
+        parameters["v_threshold_low"] = real["vth_low"] * 2.0**form.state_shift
+    doc = "a chip's compartment"
+    membrane = IntegrateAndFire(population.name, doc, leaky=True, has_current=True, fires=model.fires, signed=model.signed)
+    return _Neurons(_Compartment(membrane), parameters, neuron.semantics, bias)
 
 
 def _order(network: Network) -> list[str]:

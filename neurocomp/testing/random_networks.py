@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from neurocomp.backend import Stimulus
 from neurocomp.hardware import NumberFormat
-from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection, frozen
+from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection, Stage, frozen
 from neurocomp.ir.quantized import SignMode, weight_range, weight_shift
 from neurocomp.models.neurons import NEURON_MODELS, Semantics
 from neurocomp.models.patterns import PATTERNS, Pattern
@@ -81,6 +81,10 @@ class Variety:
     max_delay: int = 20
     per_neuron: bool = True
     """Parameters may differ within a population; each has at most three values there, as cores hold few profiles."""
+    spatial: bool = False
+    """Populations may have channels, joined by convolutions, pools, chains and blocks."""
+    semantics: bool = False
+    """Refractory periods, resets by subtraction, reset schedules."""
     max_inputs: int = 3
     max_populations: int = 4
     max_size: int = 12
@@ -116,11 +120,35 @@ def stimulus(choices: Choices, network: Network) -> dict[str, Array]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Edge:
-    """A projection to be: positions of source and target among all populations."""
+    """A projection to be: positions of source and target among all populations, and what joins them."""
 
     source: int
     target: int
     min_delay: int
+    before: tuple[Stage, ...] = ()
+    pattern: Pattern = dataclasses.field(default_factory=lambda: Pattern("dense"))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Layout:
+    """Populations, inputs first, and who listens to whom."""
+
+    names: Sequence[str]
+    shapes: Sequence[tuple[int, ...]]
+    n_inputs: int
+    silent: Sequence[bool]
+    """Which populations never spike."""
+    edges: Sequence[_Edge]
+
+    def weight_shape(self, edge: _Edge) -> tuple[int, ...]:
+        """Return the shape of an edge's weights."""
+        source = edge.before[-1].shape if edge.before else self.shapes[edge.source]
+        return PATTERNS[edge.pattern.kind].weight_shape(edge.pattern, source, self.shapes[edge.target])
+
+    def fan_in(self, edge: _Edge) -> int:
+        """Return about how many weights reach a neuron."""
+        shape = self.weight_shape(edge)
+        return max(1, math.prod(shape) // (shape[0] * shape[1] if edge.pattern.kind == "block" else max(1, shape[0])))
 
 
 def _edges(choices: Choices, variety: Variety, n_inputs: int, silent: Sequence[bool]) -> list[_Edge]:
@@ -143,26 +171,100 @@ def _edges(choices: Choices, variety: Variety, n_inputs: int, silent: Sequence[b
     return edges
 
 
-def _populations(choices: Choices, variety: Variety) -> tuple[list[tuple[str, tuple[int, ...]]], int, list[bool]]:
-    """Draw names and shapes, inputs first; how many inputs there are; and which populations never spike."""
+def _layout(choices: Choices, variety: Variety, *, averages: bool) -> _Layout:
+    """Draw populations and edges; a population may have the shape that a convolution or a pool makes of its first source."""
     n_inputs, n_populations = choices.integer(1, variety.max_inputs), choices.integer(1, variety.max_populations)
     names = [f"in{i}" for i in range(n_inputs)] + [f"p{i}" for i in range(n_populations)]
-    shapes: list[tuple[int, ...]] = []
-    for _ in names:
-        size = choices.integer(1, variety.max_size)
-        shapes.append((size // 2, 2) if size >= 4 and choices.chance(20) else (size,))
     silent = [i >= n_inputs and variety.readouts and choices.chance(20) for i in range(len(names))]
-    return list(zip(names, shapes, strict=True)), n_inputs, silent
+    edges = _edges(choices, variety, n_inputs, silent)
+    shapes: list[tuple[int, ...]] = []
+    first: dict[int, _Edge] = {}
+    for number in range(len(names)):
+        edge = next((edge for edge in edges if edge.target == number and edge.source < number), None)
+        made = _spatial(choices, shapes[edge.source], averages) if edge and variety.spatial and choices.chance(60) else None
+        if edge is not None and made is not None:
+            before, pattern, shape = made
+            first[edges.index(edge)] = dataclasses.replace(edge, before=before, pattern=pattern)
+        else:
+            shape = _shape(choices, variety)
+        shapes.append(shape)
+    joined = [
+        first.get(index) or _joined(choices, edge, shapes[edge.source], shapes[edge.target], variety)
+        for index, edge in enumerate(edges)
+    ]
+    return _Layout(names, shapes, n_inputs, silent, joined)
 
 
-def _pattern(choices: Choices, n_source: int, n_target: int) -> Pattern:
-    """Draw a pattern: dense, one to one where sizes agree, or sparse, at times with a pair twice or no synapse at all."""
-    kind = choices.one_of(("dense", "dense", "sparse", "one_to_one") if n_source == n_target else ("dense", "dense", "sparse"))
-    if kind != "sparse":
-        return Pattern(kind)
-    count = choices.integer(0 if choices.chance(10) else 1, max(1, n_source * n_target * 2 // 3))
-    sources, targets = (choices.generator.integers(0, n, count) for n in (n_source, n_target))
-    return Pattern(kind, {"sources": frozen(sources), "targets": frozen(targets)})
+def _shape(choices: Choices, variety: Variety) -> tuple[int, ...]:
+    """Draw a shape without or with channels."""
+    if variety.spatial and choices.chance(35):
+        extents = tuple(choices.integer(2, 5) for _ in range(choices.one_of((2, 1))))
+        return (choices.integer(1, 2), *extents)
+    size = choices.integer(1, variety.max_size)
+    return (size // 2, 2) if size >= 4 and choices.chance(20) else (size,)
+
+
+def _spatial(
+    choices: Choices, source: tuple[int, ...], averages: bool
+) -> tuple[tuple[Stage, ...], Pattern, tuple[int, ...]] | None:
+    """Draw a convolution, a pool, or the one behind the other from a shape with channels; None where there are no channels."""
+    dims = len(source) - 1
+    if dims not in (1, 2) or math.prod(source) > 80:
+        return None
+    before: tuple[Stage, ...] = ()
+    if min(source[1:]) >= 2 and choices.chance(35):
+        pool = Pattern(
+            f"{choices.one_of(('sum', 'avg') if averages else ('sum',))}pool{dims}d", {},
+            {"kernel": (2,) * dims, "stride": (2,) * dims, "padding": (0,) * dims},
+        )  # fmt: skip
+        shape = PATTERNS[pool.kind].output_shape(pool, source, ())
+        assert shape is not None
+        if choices.chance(30):
+            return (), pool, shape
+        before, source = (Stage(pool, frozen(np.float64(1.0)), shape),), shape
+    groups = choices.one_of([g for g in (1, 2) if source[0] % g == 0])
+    padding = tuple(choices.integer(0, 1) for _ in range(dims))
+    kernel = tuple(choices.integer(1, min(3, n + 2 * p)) for n, p in zip(source[1:], padding, strict=True))
+    dilation = tuple(
+        choices.integer(1, 2) if k == 2 and n + 2 * p >= 3 else 1 for n, p, k in zip(source[1:], padding, kernel, strict=True)
+    )
+    options = {
+        "kernel": kernel, "stride": tuple(choices.integer(1, 2) for _ in range(dims)), "padding": padding,
+        "dilation": dilation, "groups": (groups,),
+    }  # fmt: skip
+    pattern = Pattern(f"conv{dims}d", {}, options)
+    made = PATTERNS[pattern.kind].output_shape(pattern, source, (groups * choices.integer(1, 2), source[0] // groups, *kernel))
+    assert made is not None
+    return before, pattern, made
+
+
+def _joined(choices: Choices, edge: _Edge, source: tuple[int, ...], target: tuple[int, ...], variety: Variety) -> _Edge:
+    """Draw what joins two shapes: dense, sparse (at times with a pair twice or no synapse at all), one to one, block, conv."""
+    n_source, n_target = math.prod(source), math.prod(target)
+    kinds = ["dense", "dense", "sparse"]
+    kinds += ["one_to_one"] if n_source == n_target else []
+    if variety.spatial:
+        kinds += ["block"] if n_target % 2 == 0 else []
+        kinds += ["same", "same"] if source == target and len(source) in (2, 3) and min(source[1:]) > 1 else []
+    kind = choices.one_of(kinds)
+    pattern = Pattern(kind)
+    if kind == "sparse":
+        count = choices.integer(0 if choices.chance(10) else 1, max(1, n_source * n_target * 2 // 3))
+        sources, targets = (choices.generator.integers(0, n, count) for n in (n_source, n_target))
+        pattern = Pattern(kind, {"sources": frozen(sources), "targets": frozen(targets)})
+    elif kind == "block":
+        indices = choices.generator.integers(0, n_source, (2, choices.integer(1, n_source)))
+        indices = np.stack([choices.generator.permutation(n_source)[: indices.shape[1]] for _ in range(2)])
+        pattern = Pattern(kind, {"indices": frozen(indices)})
+    elif kind == "same":
+        dims = len(source) - 1
+        one = (1,) * dims
+        options = {"kernel": (3,) * dims, "stride": one, "padding": one, "dilation": one, "groups": (1,)}
+        pattern = Pattern(f"conv{dims}d", {}, options)
+    elif kind == "dense" and variety.spatial and choices.chance(30):
+        flat = Stage(Pattern("flatten"), frozen(np.float64(1.0)), (n_source,))
+        return dataclasses.replace(edge, before=(flat,), pattern=pattern)
+    return dataclasses.replace(edge, pattern=pattern)
 
 
 def _delay(choices: Choices, variety: Variety, low: int, shape: tuple[int, ...]) -> Array:
@@ -181,25 +283,30 @@ def _delay(choices: Choices, variety: Variety, low: int, shape: tuple[int, ...])
 
 def native_network(choices: Choices, variety: Variety = DEFAULT) -> Network:
     """Return a network whose populations and weights are integers of the format ``loihi``; see `Variety`."""
-    described, n_inputs, silent = _populations(choices, variety)
+    layout = _layout(choices, variety, averages=False)
     extreme = variety.extremes and choices.chance(12)
-    sizes = [math.prod(shape) for _, shape in described]
     projections: list[Projection] = []
-    drive = [1.0] * len(described)
-    for index, edge in enumerate(_edges(choices, variety, n_inputs, silent)):
-        n_source, n_target = sizes[edge.source], sizes[edge.target]
-        pattern = _pattern(choices, n_source, n_target)
-        shape = PATTERNS[pattern.kind].weight_shape(pattern, described[edge.source][1], described[edge.target][1])
-        weights, native = _native_weights(choices, shape, extreme)
-        fan_in = 1 if pattern.kind == "one_to_one" else n_source
+    drive = [1.0] * len(layout.names)
+    for index, edge in enumerate(layout.edges):
+        shape = layout.weight_shape(edge)
+        if PATTERNS[edge.pattern.kind].weighting == "scalar":
+            weights, native = frozen(np.array(choices.one_of((2, 16, -6)), np.int16)), NativeWeights()
+            fan_in = 4
+        else:
+            weights, native = _native_weights(choices, shape, extreme)
+            fan_in = 1 if edge.pattern.kind == "one_to_one" else layout.fan_in(edge)
         strength = float(np.abs(weights).mean()) * 2.0**native.weight_exp if weights.size else 0.0
         drive[edge.target] = max(drive[edge.target], strength * math.sqrt(fan_in))
-        source, target = described[edge.source][0], described[edge.target][0]
-        delay = _delay(choices, variety, edge.min_delay, shape)
-        projections.append(Projection(f"{source}->{target}#{index}", source, target, pattern, weights, None, delay, native))
+        source, target = layout.names[edge.source], layout.names[edge.target]
+        delay = _delay(choices, variety, edge.min_delay, () if edge.before else shape)
+        projections.append(
+            Projection(f"{source}->{target}#{index}", source, target, edge.pattern, weights, None, delay, native, edge.before)
+        )
     populations: dict[str, Population] = {}
-    for i, (name, shape) in enumerate(described):
-        neuron = None if i < n_inputs else _native_neuron(choices, variety, sizes[i], silent[i], drive[i], extreme)
+    for i, (name, shape) in enumerate(zip(layout.names, layout.shapes, strict=True)):
+        neuron = None
+        if i >= layout.n_inputs:
+            neuron = _native_neuron(choices, variety, math.prod(shape), layout.silent[i], drive[i], extreme)
         populations[name] = Population(name, shape, neuron)
     return Network("random", 1e-3, choices.integer(1, 24), populations, tuple(projections)).verify()
 
@@ -268,7 +375,7 @@ def _native_neuron(choices: Choices, variety: Variety, n: int, silent: bool, dri
         "u_init": spread(-state, state) if state and has_current else zero,
         "v_init": spread(-state, state) if state else zero,
     }
-    return Neuron(model, parameters, Semantics(), LOIHI.name)
+    return Neuron(model, parameters, _semantics(choices, variety, silent), LOIHI.name)
 
 
 # Real numbers
@@ -276,26 +383,25 @@ def _native_neuron(choices: Choices, variety: Variety, n: int, silent: bool, dri
 
 def real_network(choices: Choices, variety: Variety = DEFAULT) -> Network:
     """Return a network of the built-in neuron models with real parameters, weights and biases."""
-    described, n_inputs, silent = _populations(choices, variety)
-    sizes = [math.prod(shape) for _, shape in described]
+    layout = _layout(choices, variety, averages=True)
     populations: dict[str, Population] = {}
-    for i, (name, shape) in enumerate(described):
-        neuron = None if i < n_inputs else _real_neuron(choices, variety, sizes[i], silent[i])
+    for i, (name, shape) in enumerate(zip(layout.names, layout.shapes, strict=True)):
+        neuron = None if i < layout.n_inputs else _real_neuron(choices, variety, math.prod(shape), layout.silent[i])
         populations[name] = Population(name, shape, neuron)
     projections: list[Projection] = []
-    for index, edge in enumerate(_edges(choices, variety, n_inputs, silent)):
-        n_source, n_target = sizes[edge.source], sizes[edge.target]
-        pattern = _pattern(choices, n_source, n_target)
-        shape = PATTERNS[pattern.kind].weight_shape(pattern, described[edge.source][1], described[edge.target][1])
+    for index, edge in enumerate(layout.edges):
+        shape = layout.weight_shape(edge)
+        n_target = math.prod(layout.shapes[edge.target])
         dtype = choices.one_of((np.float32, np.float64))
-        spread = choices.one_of((1.0, 0.3, 3.0)) / math.sqrt(1 if pattern.kind == "one_to_one" else n_source)
+        spread = choices.one_of((1.0, 0.3, 3.0)) / math.sqrt(1 if len(shape) < 2 else layout.fan_in(edge))
         weights = choices.generator.normal(0.3 * spread, spread, shape).astype(dtype)
         bias = choices.generator.normal(0, 0.2, n_target).astype(dtype) if variety.biases and choices.chance(25) else None
-        source, target = described[edge.source][0], described[edge.target][0]
+        source, target = layout.names[edge.source], layout.names[edge.target]
         projections.append(
             Projection(
-                f"{source}->{target}#{index}", source, target, pattern, frozen(weights), None if bias is None else frozen(bias),
-                _delay(choices, variety, edge.min_delay, shape),
+                f"{source}->{target}#{index}", source, target, edge.pattern, frozen(weights),
+                None if bias is None else frozen(bias),
+                _delay(choices, variety, edge.min_delay, () if edge.before else shape), None, edge.before,
             )
         )  # fmt: skip
     return Network("random", 1e-3, choices.integer(1, 24), populations, tuple(projections)).verify()
@@ -323,7 +429,22 @@ def _real_neuron(choices: Choices, variety: Variety, n: int, silent: bool) -> Ne
 
     parameters = {key: value(key, parameter.default) for key, parameter in NEURON_MODELS[name].parameters.items()}
     leaky = "tau_mem" in parameters
-    semantics = Semantics(
-        integration="euler" if choices.chance(25) else "exact", input="current" if leaky and choices.chance(25) else "delta"
+    semantics = dataclasses.replace(
+        _semantics(choices, variety, silent),
+        integration="euler" if choices.chance(25) else "exact",
+        input="current" if leaky and choices.chance(25) else "delta",
     )
     return Neuron(name, parameters, semantics)
+
+
+def _semantics(choices: Choices, variety: Variety, silent: bool) -> Semantics:
+    """Draw what a spike does, how long a neuron rests after it, and when a clock resets it."""
+    if not variety.semantics:
+        return Semantics()
+    interval = choices.integer(1, 9) if choices.chance(15) else None
+    return Semantics(
+        reset="subtract" if choices.chance(25) and not silent else "zero",
+        refractory=choices.integer(1, 5) if choices.chance(25) and not silent else 0,
+        reset_interval=interval,
+        reset_offset=choices.integer(0, interval - 1) if interval else 0,
+    )

@@ -189,39 +189,40 @@ net.yaml:10:31: error[NC0207 wrong-dtype]: 'weights.npz#ab' has the dtype <U1; i
 # --- what the target does not do
 
 
-SUBTRACTS = """\
-net.yaml:7:3: error[NC0301 reset]: population 'b' resets by 'subtract'; loihi natively has 'zero'
-    7 |   b: {shape: [5], neuron: {model: lif, tau_mem: 10 ms, v_threshold: 1.0, refractory: 3 ms, reset: subtract}}
-      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-hint:  write 'reset: zero' and retrain, or use a target that resets in this way
+RESETS = """\
+net.yaml:7:3: error[NC0301 reset]: population 'b' resets by 'none'; loihi natively has 'zero'
+    7 |   b: {shape: [5], neuron: {model: lif, tau_mem: 10 ms, v_threshold: 1.0, refractory: 63 ms, reset: none}}
+      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+hint:  write 'reset: zero' or 'reset: subtract' and retrain, or use a target that resets in this way
 
-net.yaml:7:3: error[NC0303 refractory]: population 'b' is refractory for 3 ticks
-    7 |   b: {shape: [5], neuron: {model: lif, tau_mem: 10 ms, v_threshold: 1.0, refractory: 3 ms, reset: subtract}}
-      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-hint:  remove 'refractory'; this version does not lower it yet
+net.yaml:7:3: error[NC0303 refractory]: population 'b' is refractory for 63 ticks; loihi has at most 62
+    7 |   b: {shape: [5], neuron: {model: lif, tau_mem: 10 ms, v_threshold: 1.0, refractory: 63 ms, reset: none}}
+      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+limit: silent ticks after a spike = 62 (loihi.yaml:61; nengo_loihi, hardware/validate.py: refract delay 1..63)
+hint:  shorten 'refractory' to 62, or lengthen the timestep
 """
 
 
 def test_unsupported(cli: Cli) -> None:
-    edit("net.yaml", ("v_threshold: 1.0, reset: zero", "v_threshold: 1.0, refractory: 3 ms, reset: subtract"))
-    refuses(cli, "compile net.yaml --target loihi", 4, SUBTRACTS)
+    edit("net.yaml", ("v_threshold: 1.0, reset: zero", "v_threshold: 1.0, refractory: 63 ms, reset: none"))
+    refuses(cli, "compile net.yaml --target loihi", 4, RESETS)
     result = cli("check", "net.yaml", "--target", "loihi")
     assert (result.code, result.err) == (4, "")
-    assert result.out == f"{SUBTRACTS}\n'small' has 2 violations on loihi\n"
+    assert result.out == f"{RESETS}\n'small' has 2 violations on loihi\n"
 
 
 FAN_IN = """\
 net.yaml:7:3: error[NC0412 fan-in]: neuron 'b[0]' has 11 sources; mini has 4 input axons per core
     7 |   b: {shape: [5], neuron: {model: lif, tau_mem: 10 ms, v_threshold: 1.0, reset: zero}}
       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-limit: input axons per core = 4 (chip.yaml:37; davies2018, p. 89, constraint 4)
+limit: input axons per core = 4 (chip.yaml:52; davies2018, p. 89, constraint 4)
 also:  4 more neurons of 'b'; the largest is b[0] with 11
 hint:  splitting the population does not lower its fan-in: put a population in between, or prune its inputs
 
 net.yaml:8:3: error[NC0412 fan-in]: neuron 'c[0]' has 5 sources; mini has 4 input axons per core
     8 |   c: {shape: [3], neuron: {model: cuba_lif, tau_syn: 5 ms, tau_mem: 10 ms, v_threshold: 0.5, reset: zero}}
       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-limit: input axons per core = 4 (chip.yaml:37; davies2018, p. 89, constraint 4)
+limit: input axons per core = 4 (chip.yaml:52; davies2018, p. 89, constraint 4)
 also:  2 more neurons of 'c'; the largest is c[0] with 5
 hint:  splitting the population does not lower its fan-in: put a population in between, or prune its inputs
 """
@@ -239,7 +240,7 @@ def test_does_not_fit(cli: Cli) -> None:
         ("NC0412", "c[0]", 5, 4),
     ]
     assert {v["source"] for v in found["violations"]} == {
-        "input axons per core = 4 (chip.yaml:37; davies2018, p. 89, constraint 4)"
+        "input axons per core = 4 (chip.yaml:52; davies2018, p. 89, constraint 4)"
     }
     assert all(v["hint"].startswith("splitting the population") for v in found["violations"])
 
@@ -256,7 +257,7 @@ def test_too_few_cores(cli: Cli) -> None:
         5,
         """\
 error[NC0401 cores]: 'small' needs 2 cores; mini has 1
-limit: cores per chip = 1 (chip.yaml:35; davies2018, p. 86); chips per system = 1 (chip.yaml:34; frady2020, Pohoiki Springs)
+limit: cores per chip = 1 (chip.yaml:50; davies2018, p. 86); chips per system = 1 (chip.yaml:49; frady2020, Pohoiki Springs)
 hint:  use a target with more chips or cores, or a smaller network
 """,
     )
@@ -284,14 +285,14 @@ def test_impossible_spec(cli: Cli) -> None:
         "compile net.yaml --target ./chip.yaml",
         3,
         """\
-chip.yaml:19:16: error[NC0502 invalid-spec]: integers.weight_bits: 80 is impossible; it lies in 1..8
-   19 |   weight_bits: 80
+chip.yaml:21:16: error[NC0502 invalid-spec]: integers.weight_bits: 80 is impossible; it lies in 1..8
+   21 |   weight_bits: 80
       |                ^^
 
-chip.yaml:36:20: error[NC0502 invalid-spec]: limits.neurons.value: -3 is impossible
-   36 |   neurons: {value: -3, source: "davies2018, p. 86", kind: vendor}
+chip.yaml:51:20: error[NC0502 invalid-spec]: limits.neurons.value: -3 is impossible
+   51 |   neurons: {value: -3, source: "davies2018, p. 86", kind: vendor}
       |                    ^^
-hint:  a whole number in 1..2147483647
+hint:  a whole number in 1..4096
 """,
     )
 

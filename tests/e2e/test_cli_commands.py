@@ -74,7 +74,9 @@ def test_compile_json(cli: Cli) -> None:
         "inputs": {"a": [2, 3]},
         "outputs": {"c": [3]},
         "ticks": 10,
+        "ticks_per_step": 1,
         "chip_ticks": 11,
+        "not_on_this_chip": [],
         "digest": digest,
         "folded": [],
         "lags": {"a": 0, "b": 1, "c": 1},
@@ -131,6 +133,7 @@ def test_check(cli: Cli) -> None:
         "outputs": {"c": [3]},
         "ok": True,
         "violations": [],
+        "not_on_this_chip": [],
     }
 
 
@@ -148,6 +151,7 @@ def test_run_writes_the_outputs(cli: Cli) -> None:
         "output": "trace.npz",
         "arrays": {"spikes/c": {"shape": [4, 10, 3], "dtype": result.document["arrays"]["spikes/c"]["dtype"]}},
         "events": [],
+        "not_on_this_chip": [],
     }
     trace = arrays_of("trace.npz")
     assert {key: array.shape for key, array in trace.items()} == {"spikes/c": (4, 10, 3)}
@@ -321,7 +325,7 @@ def test_a_corruption_that_nobody_notices_is_our_bug(cli: Cli, monkeypatch: pyte
 
 def test_evaluate(cli: Cli) -> None:
     found = cli("evaluate", "net.ncz", "--samples", "10", "--json").document
-    assert found.keys() == {"schema", "accuracy", "samples"}
+    assert found.keys() == {"schema", "accuracy", "samples", "not_on_this_chip"}
     assert found["samples"] == 10
     exact, fixed = found["accuracy"]["float"], found["accuracy"]["fixed"]
     result = cli("evaluate", "net.ncz", "--samples", "10")
@@ -463,7 +467,8 @@ def test_the_exported_places(cli: Cli) -> None:
 
 
 def test_targets(cli: Cli) -> None:
-    found = next(entry for entry in cli("targets", "--json").document["targets"] if entry["name"] == "loihi")
+    found = {entry["name"]: entry for entry in cli("targets", "--json").document["targets"]}
+    assert list(found) == ["loihi", "loihi2", "reference"]
     expected = {
         "name": "loihi",
         "title": "Intel Loihi (2018), 14 nm",
@@ -472,12 +477,18 @@ def test_targets(cli: Cli) -> None:
         "cores_per_chip": 128,
         "neurons_per_core": 1024,
         "synapse_memory_bytes_per_core": 131072,
+        "extensions": ["graded", "ternary"],
+        "default_costs": "loihi",
     }
-    assert {key: found[key] for key in expected} == expected
-    assert found["engines"]["chip"] == {"available": True, "reason": None}
+    assert {key: found["loihi"][key] for key in expected} == expected
+    assert found["loihi"]["engines"]["chip"] == {"available": True, "reason": None}
+    assert (found["loihi2"]["extensions"], found["loihi2"]["costs"], found["loihi2"]["default_costs"]) == ([], [], "")
     lines = [" ".join(line.split()) for line in cli("targets").out.splitlines()]
     assert lines[:2] == ["loihi", "chip Intel Loihi (2018), 14 nm"]
     assert "per core 1,024 neurons, 128 KiB of synapse memory" in lines
+    assert "costs none is published" in lines
+    allowed = "extensions graded (spikes that carry a value), ternary (neurons that send +1 and -1); --allow-extension"
+    assert allowed in " ".join(lines)
 
 
 def test_explain(cli: Cli) -> None:

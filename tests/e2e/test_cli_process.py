@@ -91,7 +91,7 @@ def test_completion_knows_commands_options_and_targets(
 
     assert complete("neurocomp com") == ["compile"]
     assert complete("neurocomp compile --ta") == ["--target"]
-    assert complete("neurocomp compile --target lo") == ["loihi"]
+    assert complete("neurocomp compile --target lo") == ["loihi", "loihi2"]
     assert complete("neurocomp run --engine re") == ["reference"]
 
 

@@ -20,7 +20,7 @@ def test_targets_say_that_it_is_no_chip(cli: Cli) -> None:
     }
     assert (found["costs"], found["default_costs"]) == ([], "")
     lines = [" ".join(line.split()) for line in cli("targets").out.splitlines()]
-    assert "costs none" in lines
+    assert "costs none is published" in lines
 
 
 def test_compile_run_evaluate_and_report(cli: Cli) -> None:
@@ -35,7 +35,7 @@ def test_compile_run_evaluate_and_report(cli: Cli) -> None:
     report = cli("report", "ref.ncz", "--json").document
     assert report["energy_j"] is None
     assert report["counts"]["sops"] > 0
-    assert "unpriced: this target has no costs" in cli("report", "ref.ncz").out
+    assert "unpriced: no cost of any event" in cli("report", "ref.ncz").out
 
 
 def test_its_integers_are_those_of_the_chip_without_lags(cli: Cli) -> None:

@@ -29,15 +29,16 @@ class Case:
         self.spec: Spec = {"populations": {}, "connections": []}
         self.arrays: dict[str, Array] = {}
 
-    def neurons(self, name: str, n: int, **parameters: Any) -> Case:
-        """Add LIF neurons, or LIFReset where ``reset_interval`` is given."""
+    def neurons(self, name: str, n: int | tuple[int, int, int], **parameters: Any) -> Case:
+        """Add n or (x, y, channels) LIF neurons: LIFReset where ``reset_interval`` is given, TernaryLIF with ``vth_lo``."""
         values = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in parameters.items()}
         self.spec["populations"][name] = {"n": n, **values}
         return self
 
     def source(self, name: str, values: Array) -> Case:
-        """Add a source that sends column k of ``values`` (n, ticks) in step k + 1."""
-        self.spec["populations"][name] = {"n": len(values), "source": True}
+        """Add a source that sends column k of ``values`` (n, ticks) or (x, y, channels, ticks) in step k + 1."""
+        n = values.shape[:-1]
+        self.spec["populations"][name] = {"n": n if len(n) > 1 else len(values), "source": True}
         self.arrays[f"in/{name}"] = values.astype(np.int32)
         return self
 
@@ -49,7 +50,7 @@ class Case:
     def connect(
         self, process: str, source: str, target: str, weights: Array, delays: Array | None = None, **options: Any
     ) -> Case:
-        """Connect by Dense, Sparse, DelayDense or DelaySparse."""
+        """Connect by Dense, Sparse, DelayDense, DelaySparse or Conv, whose weights are (out, x, y, in / groups)."""
         index = len(self.spec["connections"])
         self.arrays[f"weights/{index}"] = weights.astype(np.int16)
         if delays is not None:
@@ -62,9 +63,9 @@ class Case:
         drawn = self.random.integers(low, high, (n_target, n_source))
         return drawn * (self.random.random((n_target, n_source)) < density)
 
-    def spikes(self, n: int, rate: float = 0.3) -> Array:
+    def spikes(self, *n: int, rate: float = 0.3) -> Array:
         """Draw a stimulus of zeros and ones."""
-        return (self.random.random((n, self.ticks)) < rate).astype(np.int64)
+        return (self.random.random((*n, self.ticks)) < rate).astype(np.int64)
 
     def drive(self, n: int, low: int, high: int) -> Array:
         """Draw a stimulus of integers."""
@@ -195,7 +196,7 @@ def connection_cases() -> Iterator[Case]:
     yield case
 
     case = Case("sparse", 16, 24)
-    case.source("x", case.spikes(12, 0.4))
+    case.source("x", case.spikes(12, rate=0.4))
     for mode, bits in (("MIXED", 8), ("EXCITATORY", 8), ("INHIBITORY", 8), ("MIXED", 4)):
         name = f"{mode}_{bits}".lower()
         case.neurons(name, 6, **READER)
@@ -213,7 +214,7 @@ def connection_cases() -> Iterator[Case]:
     yield case
 
     case = Case("chain", 40, 26)
-    case.source("x", case.spikes(12, 0.25))
+    case.source("x", case.spikes(12, rate=0.25))
     case.neurons("a", 10, du=409, dv=200, vth=90).neurons("b", 8, du=4095, dv=409, vth=60, bias_mant=20)
     case.neurons("c", 6, du=1500, dv=0, vth=80, bias_mant=-3)
     case.connect("Dense", "x", "a", case.weights(10, 12, -80, 128)).connect(
@@ -224,7 +225,7 @@ def connection_cases() -> Iterator[Case]:
     yield case
 
     case = Case("recurrence", 50, 27)
-    case.source("x", case.spikes(6, 0.25)).neurons("n", 10, du=1024, dv=256, vth=100, bias_mant=40).neurons(
+    case.source("x", case.spikes(6, rate=0.25)).neurons("n", 10, du=1024, dv=256, vth=100, bias_mant=40).neurons(
         "m", 4, du=0, dv=300, vth=700
     )
     case.connect("Dense", "x", "n", case.weights(10, 6, -40, 128)).connect("Dense", "n", "n", case.weights(10, 10, -100, 80))
@@ -233,32 +234,89 @@ def connection_cases() -> Iterator[Case]:
     yield case
 
 
+def spiking_cases() -> Iterator[Case]:
+    """Convolutions, spikes of both signs, and reset schedules in networks."""
+    case = Case("conv", 12, 40)
+    case.source("x", case.spikes(7, 6, 4)).source("line", case.spikes(9, 1, 3)).source("graded", case.drive(60, -9, 20).reshape(
+        5, 4, 3, case.ticks
+    ))  # fmt: skip
+    shapes = {
+        "same": (7, 6, 3), "strided": (3, 4, 2), "groups": (3, 5, 6), "depthwise": (3, 3, 4), "long": (4, 1, 2),
+        "values": (4, 4, 2), "deeper": (3, 3, 2),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        case.neurons(name, shape, du=1500, dv=200, vth=250 if name == "values" else 80)
+    # Lava runs what is connected, so every population hangs together with x.
+    geometries: list[tuple[str, str, tuple[int, int, int, int], dict[str, Any]]] = [
+        ("x", "same", (3, 3, 3, 4), {"padding": (1, 1)}),
+        ("x", "strided", (2, 3, 2, 4), {"padding": (1, 0), "stride": (3, 1), "dilation": (1, 2)}),
+        ("x", "groups", (6, 1, 2, 2), {"stride": (3, 1), "groups": 2}),
+        ("x", "depthwise", (4, 2, 2, 1), {"stride": (2, 2), "groups": 4}),
+        ("line", "long", (2, 3, 1, 3), {"padding": (1, 0), "dilation": (2, 1), "stride": (2, 1)}),
+        ("x", "long", (2, 4, 6, 4), {}),
+        ("graded", "values", (2, 2, 3, 3), {"padding": (0, 1), "num_message_bits": 8}),
+        ("x", "values", (2, 4, 3, 4), {}),
+        ("same", "deeper", (2, 3, 2, 3), {"stride": (2, 2)}),
+    ]
+    for source, name, kernel, options in geometries:
+        drawn = case.random.integers(-90, 140, kernel)
+        case.connect("Conv", source, name, drawn, input_shape=case.spec["populations"][source]["n"], **options)
+    yield case
+
+    case = Case("ternary", 24, 41)
+    case.source("x", case.spikes(6))
+    case.neurons("t", 8, du=2000, dv=200, vth_hi=70, vth_lo=-50, bias_mant=np.array([0, 0, 40, -40, 9, -9, 0, 5]), bias_exp=4)
+    case.neurons("own_sign", 8, du=4095, dv=0, vth_hi=130, vth_lo=-130, u=900, v=np.array([0, 1, -1, 8383, -8383, 640, -64, 7]))
+    case.connect("Dense", "x", "t", case.weights(8, 6, -128, 128)).connect("Dense", "x", "own_sign", case.weights(8, 6))
+    for name, source, bits in (("signed", "t", 8), ("counted", "t", 0), ("signed2", "own_sign", 8)):
+        case.neurons(name, 4, **READER)
+        case.connect("Dense", source, name, case.weights(4, 8, -128, 160), sign_mode="MIXED", num_message_bits=bits)
+    case.neurons("back", 4, du=1000, dv=300, vth_hi=60, vth_lo=-60)
+    case.connect(
+        "DelayDense", "t", "back", case.weights(4, 8, -128, 128), case.random.integers(0, 4, (4, 8)), num_message_bits=8
+    )
+    case.connect("Dense", "back", "t", case.weights(8, 4, -128, 128), num_message_bits=8)
+    yield case
+
+    case = Case("lifreset_layers", 40, 42)
+    case.source("x", case.spikes(8, rate=0.35))
+    for layer, (name, source, n) in enumerate([("a", "x", 7), ("b", "a", 6), ("c", "b", 5)]):
+        case.neurons(name, n, du=400, dv=30, vth=150, bias_mant=12, bias_exp=3, reset_interval=8, reset_offset=layer + 2)
+        case.connect("Dense", source, name, case.weights(n, 8 - layer, -60, 128))
+    case.neurons("d", 5, du=0, dv=0, vth=700, reset_interval=12, reset_offset=0)
+    case.connect("Dense", "c", "d", case.weights(5, 5, -60, 100)).connect("Dense", "d", "a", case.weights(7, 5, -128, 128))
+    yield case
+
+
 def run_lava(case: Case) -> dict[str, Array]:
     """Run a case and return ``s/<population>``, ``u/<population>`` and ``v/<population>``, (n, ticks)."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi1SimCfg
+    from lava.proc.conv.process import Conv
     from lava.proc.dense.process import DelayDense, Dense
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Source
-    from lava.proc.lif.process import LIF, LIFReset
+    from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
     from lava.proc.sparse.process import DelaySparse, Sparse
     from lava.utils.weightutils import SignMode
     from scipy.sparse import csr_matrix
 
-    processes = {"Dense": Dense, "Sparse": Sparse, "DelayDense": DelayDense, "DelaySparse": DelaySparse}
+    processes = {"Dense": Dense, "Sparse": Sparse, "DelayDense": DelayDense, "DelaySparse": DelaySparse, "Conv": Conv}
     outputs: dict[str, Any] = {}
     neurons: dict[str, Any] = {}
     sinks: dict[str, Any] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, description in case.spec["populations"].items():
         options = {key: np.array(value) if isinstance(value, list) else value for key, value in description.items()}
         n = options.pop("n")
+        shapes[name] = (n,) if isinstance(n, int) else tuple(n)
         if options.pop("source", False):
             outputs[name] = Source(data=case.arrays[f"in/{name}"]).s_out
             continue
-        process = LIFReset if "reset_interval" in options else LIF
-        neurons[name] = process(shape=(n,), **options)
+        process = LIFReset if "reset_interval" in options else TernaryLIF if "vth_lo" in options else LIF
+        neurons[name] = process(shape=shapes[name], **options)
         outputs[name] = neurons[name].s_out
-        sinks[name] = Sink(shape=(n,), buffer=case.ticks)
+        sinks[name] = Sink(shape=shapes[name], buffer=case.ticks)
         outputs[name].connect(sinks[name].a_in)
     for index, connection in enumerate(case.spec["connections"]):
         options = dict(connection)
@@ -267,7 +325,7 @@ def run_lava(case: Case) -> dict[str, Array]:
             outputs[source].connect(neurons[target].a_in)
             continue
         store = csr_matrix if "Sparse" in kind else np.asarray
-        options["weights"] = store(case.arrays[f"weights/{index}"].astype(np.int32))
+        options["weight" if kind == "Conv" else "weights"] = store(case.arrays[f"weights/{index}"].astype(np.int32))
         if f"delays/{index}" in case.arrays:
             options["delays"] = store(case.arrays[f"delays/{index}"].astype(int))
         if options.get("sign_mode"):
@@ -279,14 +337,14 @@ def run_lava(case: Case) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name in neurons:
         for register in "uv":
-            found[f"{register}/{name}"] = np.zeros((case.spec["populations"][name]["n"], case.ticks), np.int32)
+            found[f"{register}/{name}"] = np.zeros((*shapes[name], case.ticks), np.int32)
     first = next(iter(neurons.values()))
     configuration = Loihi1SimCfg(select_tag="fixed_pt")
     for tick in range(case.ticks):
         first.run(condition=RunSteps(num_steps=1), run_cfg=configuration)
         for name, process in neurons.items():
-            found[f"u/{name}"][:, tick] = process.u.get()
-            found[f"v/{name}"][:, tick] = process.v.get()
+            found[f"u/{name}"][..., tick] = process.u.get()
+            found[f"v/{name}"][..., tick] = process.v.get()
     for name, sink in sinks.items():
         found[f"s/{name}"] = sink.data.get().astype(np.int8)
     first.stop()
@@ -299,14 +357,14 @@ def main() -> None:
 
     lava_shim.install()
     FOLDER.mkdir(exist_ok=True)
-    for case in (*lif_cases(), *connection_cases()):
+    for case in (*lif_cases(), *connection_cases(), *spiking_cases()):
         if sys.argv[1:] and case.name not in sys.argv[1:]:
             continue
         found = run_lava(case)
         content: dict[str, Any] = {"spec": np.array(json.dumps(case.spec)), **case.arrays, **found}
         np.savez_compressed(FOLDER / f"{case.name}.npz", **content)
-        spikes = sum(int(values.sum()) for key, values in found.items() if key.startswith("s/"))
-        print(f"{case.name}: {spikes} spikes")
+        spikes = {key[2:]: np.count_nonzero(values) for key, values in found.items() if key.startswith("s/")}
+        print(f"{case.name}: {sum(spikes.values())} spikes; silent: {[name for name, n in spikes.items() if not n]}")
 
 
 if __name__ == "__main__":

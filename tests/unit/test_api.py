@@ -327,7 +327,7 @@ def test_unknown_target(network: Network) -> None:
 
 
 def test_what_the_target_cannot_do(folder: Path, tmp_path: Path) -> None:
-    path = edited(folder, tmp_path, "v_threshold: 0.6, reset: zero", "v_threshold: 0.6, reset: subtract")
+    path = edited(folder, tmp_path, "v_threshold: 0.6, reset: zero", "v_threshold: 0.6, reset: none")
     with pytest.raises(UnsupportedError, match="NC0301"):
         neurocomp.compile(path)
     assert [v.code for v in api.check(path)] == ["NC0301"]

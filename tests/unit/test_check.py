@@ -12,11 +12,12 @@ import pytest
 import neurocomp_hwspecs
 from neurocomp.errors import Location, UnsupportedError
 from neurocomp.hardware import LAVA_UNCHECKED, read_spec
-from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection, frozen
+from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection, Stage, frozen
 from neurocomp.models.neurons import NEURON_MODELS, Semantics
 from neurocomp.models.patterns import Pattern
 from neurocomp.pipeline import violation_error
 from neurocomp_loihi.check import check_network
+from neurocomp_loihi.lower import LoihiOptions
 
 SPEC = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
 PLACE = Location("net.yaml", 7, 3)
@@ -56,27 +57,22 @@ def printed(net: Network) -> list[str]:
     [
         (
             "reset",
-            "subtract",
-            "error[NC0301 reset]: population 'a' resets by 'subtract'; loihi natively has 'zero'\n"
-            "hint:  write 'reset: zero' and retrain, or use a target that resets in this way",
+            "none",
+            "error[NC0301 reset]: population 'a' resets by 'none'; loihi natively has 'zero'\n"
+            "hint:  write 'reset: zero' or 'reset: subtract' and retrain, or use a target that resets in this way",
         ),
         (
             "reset",
-            "none",
-            "error[NC0301 reset]: population 'a' resets by 'none'; loihi natively has 'zero'\n"
-            "hint:  write 'reset: zero' and retrain, or use a target that resets in this way",
-        ),
-        (
-            "compare",
-            ">=",
-            "error[NC0302 comparison]: population 'a' compares with '>='; loihi natively has '>'\n"
-            "hint:  write 'compare: \">\"'; the next threshold below gives the same spikes where potentials are whole numbers",
+            "value",
+            "error[NC0301 reset]: population 'a' resets by 'value'; loihi natively has 'zero'\n"
+            "hint:  write 'reset: zero' or 'reset: subtract' and retrain, or use a target that resets in this way",
         ),
         (
             "refractory",
-            2,
-            "error[NC0303 refractory]: population 'a' is refractory for 2 ticks\n"
-            "hint:  remove 'refractory'; this version does not lower it yet",
+            63,
+            "error[NC0303 refractory]: population 'a' is refractory for 63 ticks; loihi has at most 62\n"
+            f"limit: {SPEC.limit_text('refractory')}\n"
+            "hint:  shorten 'refractory' to 62, or lengthen the timestep",
         ),
         (
             "threshold_on",
@@ -102,12 +98,6 @@ def printed(net: Network) -> list[str]:
             0.0,
             "error[NC0306 potential-floor]: population 'a' has the floor 0.0 of its potential\nhint:  remove 'v_floor'",
         ),
-        (
-            "reset_interval",
-            4,
-            "error[NC0307 reset-schedule]: population 'a' is reset every 4 ticks\n"
-            "hint:  remove 'reset_every': the state is reset at the start of every sample anyway",
-        ),
     ],
 )
 def test_each_axis(axis: str, value: Any, message: str) -> None:
@@ -127,16 +117,50 @@ def test_axes_of_the_spike_do_not_matter_to_readouts() -> None:
     assert printed(network(replace(real("li"), semantics=semantics))) == []
 
 
+@pytest.mark.parametrize(
+    "semantics",
+    [
+        Semantics(reset="subtract"),
+        Semantics(compare=">="),
+        Semantics(refractory=62),
+        Semantics(reset_interval=4, reset_offset=1),
+    ],
+)
+def test_what_is_lowered_or_native_passes(semantics: Semantics) -> None:
+    assert printed(network(replace(real(), semantics=semantics))) == []
+
+
+def test_a_chip_without_refractory_periods_or_periodic_resets() -> None:
+    native = {axis: words for axis, words in SPEC.native.items() if axis not in ("refractory", "periodic_reset")}
+    semantics = Semantics(refractory=2, reset_interval=4)
+    found = check_network(network(replace(real(), semantics=semantics)), replace(SPEC, native=native))
+    assert [v.diagnostic().render() for v in found] == [
+        "net.yaml:7:3: error[NC0303 refractory]: population 'a' is refractory for 2 ticks; loihi has no such periods\n"
+        "hint:  remove 'refractory'",
+        "net.yaml:7:3: error[NC0307 reset-schedule]: population 'a' is reset every 4 ticks; loihi has no periodic resets\n"
+        "hint:  remove 'reset_every': the state is reset at the start of every sample anyway",
+    ]
+
+
+def test_refractory_periods_in_ticks_of_the_chip() -> None:
+    net = network(replace(real(), semantics=Semantics(refractory=64)))
+    (violation,) = check_network(net, SPEC, LoihiOptions(ticks_per_step=2))
+    assert (violation.message, violation.hint) == (
+        "population 'a' is refractory for 64 ticks of the chip, 2 of which are one of the network; loihi has at most 62",
+        "lower --ticks-per-step",
+    )
+
+
 def test_a_violation_carries_its_numbers() -> None:
-    (violation,) = check_network(network(replace(real(), semantics=Semantics(refractory=2))), SPEC)
+    (violation,) = check_network(network(replace(real(), semantics=Semantics(refractory=63))), SPEC)
     assert violation.as_json() == {
         "code": "NC0303",
         "subject": "a",
-        "message": "population 'a' is refractory for 2 ticks",
-        "actual": 2,
-        "limit": "0",
-        "source": None,
-        "hint": "remove 'refractory'; this version does not lower it yet",
+        "message": "population 'a' is refractory for 63 ticks; loihi has at most 62",
+        "actual": 63,
+        "limit": 62,
+        "source": SPEC.limit_text("refractory"),
+        "hint": "shorten 'refractory' to 62, or lengthen the timestep",
         "also": None,
         "location": "net.yaml:7:3",
     }
@@ -145,16 +169,28 @@ def test_a_violation_carries_its_numbers() -> None:
 def test_all_at_once() -> None:
     """Every rule of every population and projection, in one error."""
     bad = Semantics(
-        threshold_on="old", compare=">=", spikes_per_tick="many", reset="subtract", reset_when="next_tick",
-        refractory=1, v_floor=-1.0, reset_interval=3,
+        threshold_on="old", spikes_per_tick="many", reset="none", reset_when="next_tick", refractory=63, v_floor=-1.0,
     )  # fmt: skip
     net = network(replace(real(), semantics=bad))
-    net = replace(net, populations={**net.populations, "b": Population("b", (1,), native(vth=-1))})
+    before = (Stage(Pattern("maxpool1d", {}, {"kernel": (1,), "stride": (1,), "padding": (0,)}), frozen(np.float64(1)), (2,)),)
+    projections = (replace(net.projections[0], before=before, pattern=Pattern("scale")),)
+    net = replace(net, populations={**net.populations, "b": Population("b", (1,), native(vth=-1))}, projections=projections)
     codes = [v.code for v in check_network(net, SPEC)]
-    assert codes == ["NC0304", "NC0302", "NC0305", "NC0301", "NC0304", "NC0303", "NC0306", "NC0307", "NC0310"]
+    assert codes == ["NC0304", "NC0305", "NC0301", "NC0304", "NC0303", "NC0306", "NC0310", "NC0316", "NC0308"]
     error = violation_error(check_network(net, SPEC))
     assert isinstance(error, UnsupportedError)
     assert (error.exit_code, len(error.diagnostics)) == (4, 9)
+
+
+def test_a_maximum_of_spikes() -> None:
+    pool = Pattern("maxpool2d", {}, {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)})
+    net = network(real())
+    q = replace(net.projections[0], before=(Stage(pool, frozen(np.float64(1.0)), (1, 1, 2)),))
+    assert printed(replace(net, projections=(q,))) == [
+        "net.yaml:9:5: error[NC0316 max-pool]: projection 'x->a' takes a maximum of spikes (maxpool2d); "
+        "loihi only adds weighted spikes up\n"
+        "hint:  use average or sum pooling in its place, and retrain"
+    ]
 
 
 def test_a_chip_without_a_model_or_pattern() -> None:
@@ -221,6 +257,7 @@ RANGES = {
     "u_init": (-8388607, 8388607),
     "v_init": (-8388607, 8388607),
 }
+BOUNDS = {"vth": "threshold_bits", "bias_mant": "bias_bits", "bias_exp": "bias_exp_max", "u_init": "u_bits", "v_init": "v_bits"}
 GOOD = NativeWeights()
 BEYOND = "\nhint:  bring it into the range, or drop 'format' so that real values are quantized"
 
@@ -235,6 +272,7 @@ def test_native_ranges(key: str) -> None:
         net = network(native(**{key: outside}), weights, numbers=GOOD)
         assert printed(net) == [
             f"net.yaml:7:3: error[NC0310 native-integers]: population 'a': {key} is {outside}; loihi holds {low}..{high}"
+            + f"\nlimit: {SPEC.format_text(BOUNDS.get(key, 'decay_bits'))}"
             + BEYOND
         ]
         assert (check_network(net, SPEC)[0].actual, check_network(net, SPEC)[0].limit) == (outside, limit)
@@ -243,8 +281,8 @@ def test_native_ranges(key: str) -> None:
 def test_native_ranges_say_how_many_neurons() -> None:
     net = network(native(vth=[10, 200000, -3]), [[2, -4]] * 3, n=3, numbers=GOOD)
     assert printed(net) == [
-        "net.yaml:7:3: error[NC0310 native-integers]: population 'a': vth is 200000; loihi holds 0..131071\nalso:  1 more"
-        + BEYOND
+        "net.yaml:7:3: error[NC0310 native-integers]: population 'a': vth is 200000; loihi holds 0..131071\n"
+        f"limit: {SPEC.format_text('threshold_bits')}\nalso:  1 more" + BEYOND
     ]
 
 
@@ -277,9 +315,9 @@ LOST = "\nhint:  emulators round such weights in different ways; write weights t
         ([[4, -8]], NativeWeights(weight_bits=6), f"weight 4 is no multiple of 8, which 6 bits of mixed sign store{ODD}"),
         ([[4, -8]], NativeWeights(-2), None),
         ([[8, 6]], NativeWeights(-2), f"weight 6 loses bits by weight_exp -2{LOST}"),
-        ([[2, -4]], NativeWeights(8), "weight_exp 8 lies outside -8..7"),
-        ([[0, 0]], NativeWeights(-9), "weight_exp -9 lies outside -8..7"),
-        ([[2, -4]], NativeWeights(weight_bits=9), "weight_bits 9; loihi has 8"),
+        ([[2, -4]], NativeWeights(8), f"weight_exp 8 lies outside -8..7\nlimit: {SPEC.format_text('weight_exp_max')}"),
+        ([[0, 0]], NativeWeights(-9), f"weight_exp -9 lies outside -8..7\nlimit: {SPEC.format_text('weight_exp_min')}"),
+        ([[2, -4]], NativeWeights(weight_bits=9), f"weight_bits 9; loihi has 8\nlimit: {SPEC.format_text('weight_bits')}"),
     ],
 )  # fmt: skip
 def test_native_weights(weights: Any, numbers: NativeWeights, message: str | None) -> None:

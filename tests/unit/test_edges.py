@@ -54,18 +54,19 @@ def compiled(net: Network, spec: HardwareSpec, tmp_path: Path) -> Compiled:
 @pytest.mark.parametrize(
     ("more", "code"),
     [
-        (", reset: subtract", "NC0301"),
-        (', compare: ">="', "NC0302"),
-        (", refractory: 3", "NC0303"),
+        (", reset: {value: 0.5}", "NC0301"),
+        (", threshold_on: old", "NC0304"),
+        (", reset_when: next_tick", "NC0304"),
+        (", spikes_per_tick: many", "NC0305"),
         (", v_floor: 0", "NC0306"),
-        (", reset_every: {interval: 3, offset: 0}", "NC0307"),
     ],
 )
 def test_a_spec_cannot_promise_what_the_backend_does_not_lower(tmp_path: Path, more: str, code: str) -> None:
     """Words under `native` that the backend does not know are not compiled into something else."""
-    promises = 'compare: [">", ">="]\n  refractory: ["yes"]\n  v_floor: ["yes"]\n  periodic_reset: ["yes"]'
-    spec = changed('compare: [">"]', promises)
-    spec = load_spec(spec.text.replace("  reset: [zero]", "  reset: [zero, subtract]"), "my.yaml")
+    spec = changed("reset: [zero]", 'reset: [zero, value]\n  v_floor: ["yes"]')
+    for old, new in (("[new]", "[new, old]"), ("[one]", "[one, many]"), ("[same_tick]", "[same_tick, next_tick]")):
+        assert old in spec.text
+        spec = load_spec(spec.text.replace(old, new), "my.yaml")
     with pytest.raises(UnsupportedError) as caught:
         compiled(network(tmp_path, more=more), spec, tmp_path)
     assert [d.code for d in caught.value.diagnostics] == [code]

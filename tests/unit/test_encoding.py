@@ -90,7 +90,7 @@ def test_bernoulli_is_the_threshold_on_the_documented_draw() -> None:
     assert spikes[0, :, 2].all()
 
 
-@pytest.mark.parametrize("scheme", ["rate", "bernoulli", "poisson", "latency"])
+@pytest.mark.parametrize("scheme", ["rate", "bernoulli", "poisson", "latency", "current"])
 def test_batches_change_nothing(scheme: str) -> None:
     data = np.random.default_rng(0).random((150, 3, 4))
     whole = run(scheme, data, ticks=9, size=12)
@@ -127,6 +127,24 @@ def test_latency() -> None:
     assert [list(np.flatnonzero(column)) for column in spikes[0].T] == [[0], [2], [], [4], [0]]
 
 
+def test_a_current_is_the_scaled_data_in_every_tick() -> None:
+    data = np.random.default_rng(0).integers(-255, 256, (150, 2, 3))
+
+    current = run("current", data, ticks=5, size=6, scale=1 / 255, gain=3.0)
+
+    assert current.dtype == np.float64
+    assert current.shape == (150, 5, 6)
+    for tick in range(5):
+        np.testing.assert_array_equal(current[:, tick], (data * (1 / 255) * 3.0).reshape(150, 6))
+    assert current.strides[1] == 0
+    assert clipping_warning(Encoder("current", {"gain": 3.0}), data, scale=1.0, population="in") is None
+
+
+def test_a_current_of_one_tick_is_a_current() -> None:
+    """(samples, 1, n) has one value per sample and neuron."""
+    np.testing.assert_array_equal(run("current", [[[1, 2]]], ticks=2, size=2), [[[1.0, 2.0]] * 2])
+
+
 def test_direct_is_filled_with_silence() -> None:
     data = np.array([[[1, 0], [0, 1]]], bool)
 
@@ -157,6 +175,20 @@ def test_direct_is_filled_with_silence() -> None:
             "NC0210 data-mismatch]: encoder of 'in': the data have 5 ticks per sample, the network 4\n"
             "hint:  declare 'ticks: 5'",
         ),
+        (
+            "current",
+            [[[0.5, 0.25]] * 3],
+            "NC0214 time-varying-current]: encoder of 'in': data have the shape (1, 3, 2), 3 values per sample and neuron: "
+            "a current that changes in time\nhint:  'scheme: current' takes one value per sample and neuron; "
+            "average over the ticks, or make spikes for 'scheme: direct'",
+        ),
+        (
+            "current",
+            [[0.5, 0.25, 1.0]],
+            "NC0210 data-mismatch]: encoder of 'in': data have the shape (1, 3); "
+            "'current' needs (samples, ...) with 2 values per sample",
+        ),
+        ("current", [[0.5, np.inf]], "NC0204 not-finite]: encoder of 'in': sample 3 holds inf"),
         ("rate", [["a", "b"]], "NC0207 wrong-dtype]: encoder of 'in': data have the dtype <U1; numbers are needed"),
     ],
 )

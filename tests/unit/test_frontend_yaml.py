@@ -11,7 +11,8 @@ import pytest
 
 from neurocomp.errors import NetworkError, NeurocompError, UnsupportedError
 from neurocomp.frontends.from_yaml import load, loads
-from neurocomp.ir.network import Choice, Network
+from neurocomp.ir.network import Choice, Network, Projection
+from neurocomp.models.patterns import Pattern
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +50,18 @@ def folder(tmp_path: Path) -> Path:
         text=np.array([["a"]]),
         whole=np.array([[-3, 4, 5], [6, 7, 8]], np.int8),
         taus=np.array([0.01, 0.02, 0.03]),
+    )
+    np.savez(
+        tmp_path / "p.npz",
+        k=np.arange(216.0).reshape(6, 4, 3, 3),
+        grouped=np.ones((6, 2, 3, 3)),
+        out=np.ones((5, 54)),
+        flat=np.ones((6, 36)),
+        empty=np.ones((6, 0, 3, 3)),
+        six=np.arange(6.0),
+        image=np.arange(216.0).reshape(6, 6, 6),
+        half=np.float64(0.5),
+        delays=np.arange(216).reshape(6, 4, 3, 3) % 3,
     )
     np.savez(tmp_path / "d.npz", x=np.arange(20, dtype=np.uint8).reshape(5, 4), y=np.arange(5) % 2, nan=np.full((5, 4), np.nan))
     (tmp_path / "net.yaml").write_text(NET)
@@ -278,12 +291,12 @@ def test_native_integers_and_real_numbers_do_not_mix(folder: Path) -> None:
             "with 'format: loihi' a neuron states du, dv, vth, bias_mant, bias_exp, u_init, v_init",
         ),
         ("NC0104", "population 'digits': dv must be a whole number, not the number 1.5", None),
+        ("NC0207", "projection 'hidden->digits': weights[0, 0] is 0.5; whole numbers are needed", None),
         (
             "NC0103",
             "projection 'hidden->digits': unknown key 'bias'",
             "integers of a chip have their bias in the neuron: bias_mant, bias_exp",
         ),
-        ("NC0207", "projection 'hidden->digits': weights[0, 0] is 0.5; whole numbers are needed", None),
     ]
 
 
@@ -404,19 +417,299 @@ def test_bad_values(folder: Path, old: str, new: str, problem: str) -> None:
     assert summary(changed(old, new), folder) == [problem]
 
 
+WINDOWS = """\
+neurocomp: 1
+name: windows
+timestep: 1 ms
+ticks: 4
+populations:
+  a: {kind: input, shape: [4, 8, 8]}
+  v: {kind: input, shape: [256]}
+  b: {shape: [6, 6, 6], neuron: {model: if}}
+  s: {shape: [6, 3, 3], neuron: {model: if}}
+  c: {shape: [4, 4, 4], neuron: {model: if}}
+  o: {shape: [5], neuron: {model: if}}
+projections:
+"""
+
+
+def windows(projection: str, folder: Path) -> Projection:
+    (found,) = loads(f"{WINDOWS}  - {{{projection}}}\n", folder).projections
+    return found
+
+
+def options(pattern: Pattern) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(values) for key, values in pattern.options.items()}
+
+
+def test_convolutions(folder: Path) -> None:
+    plain = windows("from: a, to: b, pattern: conv2d, weights: p.npz#k, bias: p.npz#six, delay: p.npz#delays", folder)
+    strided = windows("from: a, to: s, pattern: {conv2d: {stride: 2, padding: [0, 0], kernel: 3}}, weights: p.npz#k", folder)
+    grouped = windows("from: a, to: b, pattern: {conv2d: {groups: 2}}, weights: p.npz#grouped, bias: p.npz#image", folder)
+
+    assert options(plain.pattern) == {
+        "kernel": (3, 3), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": (1,),
+    }  # fmt: skip
+    assert plain.bias is not None
+    assert grouped.bias is not None
+    np.testing.assert_array_equal(plain.bias, np.repeat(np.arange(6.0), 36))
+    np.testing.assert_array_equal(grouped.bias, np.arange(216))
+    assert plain.delay.shape == plain.weights.shape == (6, 4, 3, 3)
+    assert options(strided.pattern)["stride"] == (2, 2)
+    assert options(grouped.pattern)["groups"] == (2,)
+
+
 @pytest.mark.parametrize(
-    ("pattern", "problem"),
+    ("pattern", "expected"),
     [
-        (
-            "[{avgpool2d: 2}, {conv2d: {}}]",
-            "projection 'hidden->digits': a chain of 2 patterns is not understood yet | chains come in a later version; write one pattern",
-        ),
+        ("{avgpool2d: 2}", {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)}),
+        ("{sumpool2d: [2, 2]}", {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)}),
+        ("{maxpool2d: {kernel: 3, stride: [2, 2], padding: 1}}", {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1)}),
     ],
 )
-def test_patterns_of_later_versions(folder: Path, pattern: str, problem: str) -> None:
-    (found,) = summary(changed("delay: 0", f"pattern: {pattern}"), folder, UnsupportedError)
+def test_pools(folder: Path, pattern: str, expected: dict[str, tuple[int, ...]]) -> None:
+    pool = windows(f"from: a, to: c, pattern: {pattern}", folder)
+    half = [windows(f"from: a, to: c, pattern: {pattern}, weights: {weights}", folder) for weights in ("0.5", "p.npz#half")]
 
-    assert found.split(" ", 1)[1] == f"NC0308 {problem}"
+    assert options(pool.pattern) == expected
+    assert (pool.weights.shape, float(pool.weights)) == ((), 1.0)
+    assert [float(q.weights) for q in half] == [0.5, 0.5]
+
+
+def test_a_chain(folder: Path) -> None:
+    q = windows(
+        "from: a, to: o, pattern: [{scale: {weights: [1, 2, 3, 4]}}, {conv2d: {weights: p.npz#k}}, {sumpool2d: {kernel: 2, "
+        "weights: 2}}, flatten, dense], weights: p.npz#out, delay: 2",
+        folder,
+    )
+
+    assert [(s.pattern.kind, s.shape, s.weights.shape) for s in q.before] == [
+        ("scale", (4, 8, 8), (256,)),
+        ("conv2d", (6, 6, 6), (6, 4, 3, 3)),
+        ("sumpool2d", (6, 3, 3), ()),
+        ("flatten", (54,), ()),
+    ]
+    np.testing.assert_array_equal(q.before[0].weights, np.repeat([1, 2, 3, 4], 64))
+    assert [float(s.weights) for s in q.before[2:]] == [2.0, 1.0]
+    assert (q.pattern.kind, q.weights.shape, int(q.delay)) == ("dense", (5, 54), 2)
+    assert not any(s.weights.flags.writeable for s in q.before)
+
+
+@pytest.mark.parametrize("weights", ["0.5", "p.npz#six", "p.npz#image"])
+def test_the_weights_of_scale(folder: Path, weights: str) -> None:
+    q = windows(f"from: a, to: b, pattern: [{{conv2d: {{weights: p.npz#k}}}}, scale], weights: {weights}", folder)
+    expected = {"0.5": np.full(216, 0.5), "p.npz#six": np.repeat(np.arange(6.0), 36), "p.npz#image": np.arange(216.0)}
+
+    np.testing.assert_array_equal(q.weights, expected[weights])
+
+
+def test_transpose_turns_the_dense_of_a_chain(folder: Path) -> None:
+    np.save(folder / "turned.npy", np.arange(270.0).reshape(54, 5))
+    chain = "[{conv2d: {weights: p.npz#k}}, {avgpool2d: 2}, dense]"
+
+    q = windows(f"from: a, to: o, pattern: {chain}, weights: turned.npy, transpose: true", folder)
+
+    np.testing.assert_array_equal(q.weights, np.arange(270.0).reshape(54, 5).T)
+
+
+def test_all_patterns_take_a_chips_integers(folder: Path) -> None:
+    text = WINDOWS.replace("b: {shape: [6, 6, 6], neuron: {model: if}}", "b: {shape: [6, 6, 6], neuron: "
+                           "{model: if, format: loihi, vth: 9}}")  # fmt: skip
+    text += "  - {from: a, to: b, pattern: conv2d, weights: p.npz#k}\n"
+    text += "  - {from: a, to: b, pattern: [{scale: {weights: [1, 2, -3, 4]}}, {conv2d: {weights: p.npz#k}}]}\n"
+    text += "  - {from: c, to: b, pattern: [{sumpool2d: {kernel: 1}}, flatten, {block: {indices: w.npy}}], weights: v.npy}\n"
+    np.save(folder / "w.npy", np.arange(54).reshape(54, 1))
+    np.save(folder / "v.npy", np.full((54, 4, 1), 3.0))
+
+    plain, chain, block = loads(text, folder).projections
+
+    assert plain.native is not None
+    assert chain.native is not None
+    assert (plain.native.sign_mode, chain.native.sign_mode) == ("excitatory", None)
+    assert {w.dtype.kind for q in (plain, chain, block) for w in (*(s.weights for s in q.before), q.weights)} == {"i"}
+    assert summary(text.replace("[1, 2, -3, 4]", "[1, 2, 0.5, 4]"), folder) == [
+        "14:50 NC0207 projection 'a->b' (pattern 1 of its chain): weights[2] is 0.5; whole numbers are needed"
+    ]
+
+
+CHAIN = "(pattern {} of its chain)"
+ROWS = "write 'FILE.npz#key', 'FILE.npy' or a list of rows"
+
+
+@pytest.mark.parametrize(
+    ("projection", "problem"),
+    [
+        ("to: b, pattern: {conv2d: {stride: 2}}, weights: p.npz#k", "13:5 NC0202 projection 'a->b': conv2d makes (3, 3) of (8, 8); "
+         "the target has (6, 6) behind its channels | give 'b' the shape [6, 3, 3]"),
+        ("to: c, pattern: {conv2d: {padding: [0, 0], stride: [2, 1]}}, weights: p.npz#k", "13:5 NC0202 projection 'a->c': conv2d makes "
+         "(3, 6) of (8, 8); the target has (4, 4) behind its channels | give 'c' the shape [6, 3, 6]"),
+        ("to: b, pattern: conv2d, weights: p.npz#grouped", "13:5 NC0202 projection 'a->b': weights have the shape (6, 2, 3, 3), "
+         "'a' -> 'b' (conv2d) needs (6, 4, 3, 3) | 'groups: 2' would fit the weights"),
+        ("to: b, pattern: {conv2d: {groups: 2}}, weights: p.npz#k", "13:5 NC0202 projection 'a->b': weights have the shape (6, 4, 3, 3), "
+         "'a' -> 'b' (conv2d) needs (6, 2, 3, 3) | 'groups: 1' would fit the weights"),
+        ("to: b, pattern: {conv2d: {groups: 3}}, weights: p.npz#k", "13:5 NC0202 projection 'a->b': conv2d: 3 groups do not divide both "
+         "4 channels of the source and 6 of the target | 'groups: 1' would fit the weights"),
+        ("to: b, pattern: {conv2d: {dilation: 5}}, weights: p.npz#k", "13:5 NC0202 projection 'a->b': conv2d: a window of (3, 3) with "
+         "a dilation of (5, 5) does not fit into (8, 8)"),
+        ("to: o, pattern: conv2d, weights: p.npz#k", "13:5 NC0202 projection 'a->o': conv2d joins shapes (channels, height, width); "
+         "its target has the shape (5,) | give 'o' the shape [6, 6, 6]"),
+        ("to: b, pattern: {conv2d: {kernel: 5}}, weights: p.npz#k", "13:49 NC0202 projection 'a->b': kernel (5, 5) and the weights, of "
+         "the shape (6, 4, 3, 3), do not agree | leave 'kernel' out; it follows from the weights"),
+        ("to: b, pattern: conv2d, weights: p.npz#flat", "13:48 NC0202 projection 'a->b': weights have the shape (6, 36); conv2d needs "
+         "(channels out, channels in / groups, height, width)"),
+        ("to: b, pattern: conv2d, weights: p.npz#empty", "13:48 NC0202 projection 'a->b': weights have the shape (6, 0, 3, 3); conv2d "
+         "needs (channels out, channels in / groups, height, width)"),
+        ("to: b, pattern: conv1d, weights: p.npz#k", "13:48 NC0202 projection 'a->b': weights have the shape (6, 4, 3, 3); conv1d needs "
+         "(channels out, channels in / groups, length)"),
+        ("to: b, pattern: conv2d, weights: 0.5", "13:48 NC0104 projection 'a->b': weights of the pattern 'conv2d' must be an array, "
+         f"not the number 0.5 | {ROWS}"),
+        ("to: b, pattern: conv2d", "13:5 NC0105 projection 'a->b': the key 'weights' is missing"),
+        ("to: b, pattern: {conv2d: 2}, weights: p.npz#k", "13:40 NC0104 projection 'a->b': pattern 'conv2d' must be a mapping, not the "
+         "number 2"),
+        ("to: b, pattern: {conv2d: {strid: 2}}, weights: p.npz#k", "13:41 NC0103 projection 'a->b': pattern 'conv2d': unknown key "
+         "'strid' | did you mean 'stride'?"),
+        ("to: b, pattern: {conv2d: {stride: 0}}, weights: p.npz#k", "13:49 NC0209 projection 'a->b': pattern 'conv2d': stride is 0; it "
+         "must lie in 1..2147483647"),
+        ("to: b, pattern: {conv2d: {stride: [1, 2, 3]}}, weights: p.npz#k", "13:49 NC0104 projection 'a->b': pattern 'conv2d': stride "
+         "must be one whole number or a list of 2, not a list of 3"),
+        ("to: b, pattern: {conv2d: {stride: 1.5}}, weights: p.npz#k", "13:49 NC0104 projection 'a->b': pattern 'conv2d': stride must be "
+         "a whole number or a list of 2, one per axis, not the number 1.5"),
+        ("to: b, pattern: {conv2d: {groups: [2]}}, weights: p.npz#k", "13:49 NC0104 projection 'a->b': pattern 'conv2d': groups must be "
+         "one whole number, not a list of 1"),
+        ("to: b, pattern: conv2d, weights: p.npz#k, transpose: true", "13:68 NC0104 projection 'a->b': 'transpose' turns the matrix of "
+         "dense; 'conv2d' has none"),
+        ("to: b, pattern: conv2d, weights: p.npz#k, bias: [1, 2]", "13:5 NC0202 projection 'a->b': bias has the shape (2,), 'b' needs "
+         "one per neuron, (216,), or one per channel, (6,)"),
+        ("to: b, pattern: conv2d, weights: p.npz#k, delay: [1, 2]", "13:5 NC0202 projection 'a->b': delays have the shape (2,), the "
+         "weights (6, 4, 3, 3)"),
+        ("to: c, pattern: avgpool2d", "13:31 NC0105 projection 'a->c': pattern 'avgpool2d': the key 'kernel' is missing"
+         " | write {avgpool2d: 2}"),
+        ("to: c, pattern: {avgpool2d: two}", "13:43 NC0104 projection 'a->c': pattern 'avgpool2d': kernel must be a whole number or a "
+         "list of 2, one per axis, not 'two'"),
+        ("to: c, pattern: {avgpool2d: {kernel: 2, padding: 2}}", "13:5 NC0202 projection 'a->c': avgpool2d: the padding (2, 2) is more "
+         "than half of the kernel (2, 2)"),
+        ("to: b, pattern: {avgpool2d: 2}", "13:5 NC0202 projection 'a->b': avgpool2d keeps the 4 channels of the source; the target "
+         "has 6 | give 'b' the shape [4, 4, 4]"),
+        ("to: c, pattern: {avgpool2d: 2}, weights: p.npz#six", "13:56 NC0202 projection 'a->c': the weights of 'avgpool2d' are one "
+         "number, not an array of the shape (6,) | put 'scale' into the chain for one per channel or per neuron"),
+        ("to: b, pattern: [{avgpool2d: 2}, flatten]", f"13:5 NC0202 projection 'a->b' {CHAIN.format(2)}: flatten joins populations of "
+         "one size, not 64 and 216 neurons | give 'b' the shape [64]"),
+        ("to: o, pattern: [conv2d, {avgpool2d: 2}], weights: p.npz#k", f"13:5 NC0202 projection 'a->o' {CHAIN.format(2)}: avgpool2d joins "
+         "shapes (channels, height, width); its target has the shape (5,) | give 'o' the shape [6, 3, 3]"),
+        ("to: o, pattern: [flatten, {conv2d: {weights: p.npz#k}}, dense], weights: p.npz#out", "13:50 NC0202 projection 'a->o' "
+         f"{CHAIN.format(2)}: conv2d joins shapes (channels, height, width); its source has the shape (256,) | what comes before it "
+         "must make [channels, height, width]"),
+        ("to: o, pattern: [conv2d, dense], weights: p.npz#k", "13:31 NC0216 projection 'a->o': 'conv2d', 'dense' have no weights of their "
+         "own; the projection's 'weights' are for one pattern | state the others' with them, such as "
+         "{conv2d: {weights: F.npz#w}}"),
+        ("to: o, pattern: [{dense: {weights: p.npz#out}}], weights: p.npz#out", "13:73 NC0216 projection 'a->o': 'weights' belong to no "
+         "pattern; those that need some state their own | remove one of them"),
+        ("to: o, pattern: [{conv2d: {weights: p.npz#k}}, {avgpool2d: 9}, dense], weights: p.npz#out", "13:74 NC0202 projection 'a->o' "
+         f"{CHAIN.format(2)}: avgpool2d: a window of (9, 9) does not fit into (6, 6)"),
+        ("to: o, pattern: [{conv2d: {weights: p.npz#k}}, {avgpool2d: 2}, dense], weights: p.npz#flat", "13:5 NC0202 projection 'a->o' "
+         f"{CHAIN.format(3)}: weights have the shape (6, 36), dense from (6, 3, 3) to (5,) needs (5, 54)"),
+        ("to: b, pattern: [{scale: {weights: [1, 2, 3]}}, conv2d], weights: p.npz#k", "13:5 NC0202 projection 'a->b' "
+         f"{CHAIN.format(1)}: weights have the shape (3,), scale from (4, 8, 8) to (4, 8, 8) needs (256,)"),
+        ("to: b, pattern: [{scale: {weights: 2}}, conv2d], weights: p.npz#k, delay: p.npz#delays", "13:5 NC0202 projection 'a->b': a chain "
+         "of patterns has one delay, not one per synapse | write one pattern with its own weights"),
+        ("to: o, pattern: [{sparse: {sources: [0], targets: [0], weights: [1]}}, dense], weights: p.npz#out", "13:41 NC0217 projection "
+         f"'a->o' {CHAIN.format(1)}: the shape that 'sparse' makes of (4, 8, 8) does not follow | put it last, where the target's shape "
+         "is taken, or put a population of neurons behind it"),
+        ("to: o, pattern: [{conv2d: {padding: 99999, weights: p.npz#k}}, dense], weights: p.npz#out", "13:41 NC0209 projection 'a->o' "
+         f"{CHAIN.format(1)}: 'conv2d' makes (6, 200004, 200004), 240009600096 values; 1 to 2147483647 are possible"),
+        ("to: o, pattern: [dense, []], weights: p.npz#out", "13:39 NC0104 projection 'a->o': pattern must be the name of one, not a list "
+         "| known: avgpool1d, avgpool2d, block, conv1d, conv2d, dense, flatten, maxpool1d, maxpool2d, one_to_one, scale, sparse, "
+         "sumpool1d, sumpool2d"),
+        ("to: o, pattern: {dense: {}, flatten: {}}, weights: p.npz#out", "13:31 NC0104 projection 'a->o': pattern must be one name with "
+         "its options, not 2 | write such as {conv2d: {stride: 2}}; a chain is a list of such"),
+        ("to: o, pattern: {dense: {stride: 2}}, weights: p.npz#out", "13:40 NC0103 projection 'a->o': pattern 'dense': unknown key "
+         "'stride' | known: weights"),
+    ],
+)  # fmt: skip
+def test_bad_patterns(folder: Path, projection: str, problem: str) -> None:
+    found = summary(f"{WINDOWS}  - {{from: a, {projection}}}\n", folder)
+
+    assert found == [problem]
+
+
+def test_a_window_needs_channels(folder: Path) -> None:
+    text = f"{WINDOWS}  - {{from: v, to: b, pattern: conv2d, weights: p.npz#k}}\n"
+
+    assert summary(text, folder) == [
+        "13:5 NC0202 projection 'v->b': conv2d joins shapes (channels, height, width); its source has the shape (256,)"
+        " | give 'v' the shape [channels, height, width]"
+    ]
+
+
+def test_a_shape_that_flatten_would_mend(folder: Path) -> None:
+    text = WINDOWS.replace("o: {shape: [5]", "o: {shape: [54]") + "  - {from: b, to: o, pattern: {sumpool2d: 2}}\n"
+
+    (found,) = summary(text, folder)
+
+    assert found.endswith(" | give 'o' the shape [6, 3, 3], or let 'flatten' follow")
+
+
+def test_ternary_neurons(folder: Path) -> None:
+    found = (
+        neuron("model: ternary_lif, tau_mem: 20 ms, tau_syn: 5 ms, v_threshold_low: -0.5", folder).populations["hidden"].neuron
+    )
+    assert found is not None
+    assert list(found.parameters) == ["tau_mem", "r", "tau_syn", "v_threshold", "v_threshold_low", "v_init", "u_init"]
+    assert float(found.parameters["v_threshold_low"]) == -0.5
+
+    whole = native("model: ternary_lif, format: loihi, du: 0, dv: 0, vth: 9, vth_low: [-9, 0]", "weights: w.npz#whole", folder)
+    integers = whole.populations["digits"].neuron
+    assert integers is not None
+    assert integers.parameters["vth_low"].tolist() == [-9, 0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ('compare: ">="', "7:3 NC0215 population 'hidden': the model 'ternary_lif' has no 'compare: >=' | write 'compare: >'"),
+        (
+            "spikes_per_tick: many",
+            "7:3 NC0215 population 'hidden': the model 'ternary_lif' has no 'spikes_per_tick: many' | write 'spikes_per_tick: one'",
+        ),
+        ("v_threshold_low: 0", "7:3 NC0209 population 'hidden': v_threshold_low must be negative, it is 0.0"),
+        ("v_threshold: -1", "7:3 NC0209 population 'hidden': v_threshold must be positive, it is -1.0"),
+    ],
+)
+def test_what_ternary_neurons_do_not_have(folder: Path, keys: str, problem: str) -> None:
+    old = "{model: lif, tau_mem: 20 ms, reset: zero}"
+    text = changed(old, f"{{model: ternary_lif, tau_mem: 20 ms, tau_syn: 5 ms, {keys}}}")
+
+    assert summary(text, folder) == [problem]
+
+
+def test_the_lower_threshold_of_integers_is_needed(folder: Path) -> None:
+    with pytest.raises(NetworkError) as caught:
+        native("model: ternary_lif, format: loihi, du: 0, dv: 0, vth: 9", "weights: w.npz#whole", folder)
+
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.message) == (
+        "NC0105",
+        "population 'digits': model 'ternary_lif' in a chip's integers needs 'vth_low'",
+    )
+
+
+def test_currents_are_constant(folder: Path) -> None:
+    np.save(folder / "films.npy", np.zeros((5, 3, 4)))
+    text = changed("{scheme: bernoulli, gain: 0.5, seed: 7}", "{scheme: current, gain: 2}")
+    network = loads(text, folder)
+
+    assert network.encoders["pixels"].options == {"gain": 2.0}
+    assert message(changed("d.npz#x", "films.npy", text), folder) == (
+        "net.yaml:14:25: error[NC0214 time-varying-current]: data of 'pixels' have the shape (5, 3, 4), 3 values per sample and "
+        "neuron: a current that changes in time\n"
+        "   14 | data: {inputs: {pixels: films.npy}, labels: d.npz#y, scale: 1/255}\n"
+        "      |                         ^^^^^^^^^\n"
+        "hint:  'scheme: current' takes one value per sample and neuron; average over the ticks, or make spikes for "
+        "'scheme: direct'"
+    )
+    assert summary(changed("d.npz#x", "d.npz#y", text), folder) == [
+        "14:25 NC0210 data of 'pixels' have the shape (5,); (samples, 4) is needed"
+    ]
 
 
 def test_all_problems_come_together(folder: Path) -> None:

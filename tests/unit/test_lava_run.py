@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from neurocomp_loihi import lava_shim
+from neurocomp_loihi.lava_run import Job, stock_reset
 
 Array = npt.NDArray[np.int64]
 Registers = dict[str, tuple[Array, Array, Array]]
@@ -57,12 +58,13 @@ class JobFolder:
 
     def cuba(self, name: str, n: int, lag: int, **parameters: Any) -> None:
         defaults = {"du": 0, "dv": 0, "vth": 100, "bias_mant": 0, "bias_exp": 0, "u0": 0, "v0": 0}
-        self.populations.append({"name": name, "n": n, "kind": "cuba", "lag": lag, **defaults, **parameters})
+        plain = {"model": "stock", "reset": "zero", "refractory": 0, "reset_interval": None, "reset_offset": 0, "current": None}
+        self.populations.append({"name": name, "n": n, "kind": "cuba", "lag": lag, **plain, **defaults, **parameters})
 
     def connect(
         self, source: str, target: str, weights: Array, *, sparse: bool = False, delay: Any = 1, **options: Any
     ) -> None:
-        defaults = {"weight_exp": 0, "weight_bits": 8, "sign_mode": "mixed"}
+        defaults = {"weight_exp": 0, "weight_bits": 8, "sign_mode": "mixed", "binary": True}
         entry = {"name": f"{source}_{target}", "source": source, "target": target, **defaults, **options}
         self.projections.append({**entry, "kind": "sparse" if sparse else "dense", "weights": weights, "delay": delay})
 
@@ -283,6 +285,32 @@ def test_lags_may_exceed_the_window(tmp_path: Path) -> None:
         job.connect(source, target, matrix(rng, 8, 8, -60, 256))
     job.connect("input", "c", matrix(rng, 8, 8), delay=3)
     compare(job)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("lag", [0, 2])
+def test_a_stock_schedule_clears_when_it_must_and_never_else(batched: bool, samples: int, lag: int) -> None:
+    """LIFReset's rule, ``step % interval == offset`` with steps from 1, over all samples; and each sample's own schedule."""
+    ticks, chip_ticks = 12, 14
+    job = Job(Path(), ticks, chip_ticks, samples, batched, [], [], {})
+    stock = 0
+    for interval, first in [(None, 0), *((i, f) for i in range(1, 16) for f in range(16))]:
+        found = stock_reset(job, {"reset_interval": interval, "reset_offset": first, "lag": lag})
+        period, begin = (ticks, lag) if batched else (chip_ticks, 0)
+        wanted = set()
+        for sample in range(samples):
+            due = [t for t in range(begin, begin + period) if interval and t >= first and (t - first) % interval == 0]
+            if batched:
+                due.append(lag)  # where the sample begins, u and v are zeroed in any case
+            wanted |= {sample * period + t for t in due}
+        if found is None:
+            continue
+        stock += 1
+        steps = range(begin, samples * period + begin)
+        cleared = {t for t in steps if (t + 1) % found["reset_interval"] == found["reset_offset"]}
+        assert cleared == wanted, (interval, first)
+    assert stock >= 5
 
 
 @needs_lava

@@ -119,6 +119,8 @@ def test_counters_by_hand() -> None:
         "packets_received": [[1, 2, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]],
         "host_packets": [[1, 2, 0, 0, 0, 0], [0] * 6],
         "dropped": [[0] * 6, [0] * 6],
+        "resets": [[0] * 6, [0] * 6],
+        "host_writes": [[0] * 6, [0] * 6],
     }
 
 

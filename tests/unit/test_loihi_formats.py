@@ -110,30 +110,46 @@ def test_weights_of_every_sign_mode() -> None:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("header", 12), ("compartments", 16), ("decay_profiles", 4), ("threshold_profiles", 4), ("input_axons", 8),
-     ("synapse_formats", 4), ("synapse_words", 8), ("output_lists", 8), ("output_axons", 8)],
+    [("header", 12), ("compartments", 20), ("decay_profiles", 8), ("threshold_profiles", 4), ("input_axons", 12),
+     ("synapse_formats", 4), ("synapse_words", 8), ("output_lists", 8), ("output_axons", 8), ("resets", 12)],
 )  # fmt: skip
 def test_record_sizes(name: str, size: int) -> None:
     assert fm.RECORDS[name].itemsize == size
 
 
+HEADER = {
+    "compartments": 2, "cost_formula": fm.NXTF, "synapses_per_entry": 60, "decay_bits": 12, "current_decay_offset": 1,
+    "state_shift": 6, "u_bits": 24, "u_overflow": fm.FOLD, "v_bits": 24, "accumulator_bits": 16, "payload": fm.ONE,
+}  # fmt: skip
+
+
+def header(**changed: int) -> Any:
+    table = np.zeros(1, fm.HEADER)
+    for name, value in (HEADER | changed).items():
+        table[name] = value
+    return table
+
+
+def compartments(**changed: Any) -> Any:
+    table = np.zeros(2, fm.COMPARTMENT)
+    for name, values in ({"threshold_profile": [0, 1], "bias_mantissa": [-3, 4]} | changed).items():
+        table[name] = values
+    return table
+
+
 def tables(**changed: Any) -> CoreTables:
     """A core of two compartments and one axon with the words of `test_words_to_the_bit`, with some records changed."""
-    header = np.zeros(1, fm.HEADER)
-    header["compartments"], header["cost_formula"], header["synapses_per_entry"] = 2, fm.NXTF, 60
-    compartments = np.zeros(2, fm.COMPARTMENT)
-    compartments["threshold_profile"] = [0, 1]
-    compartments["bias_mantissa"] = [-3, 4]
     records = {
-        "header": header,
-        "compartments": compartments,
-        "decay_profiles": np.array([(4095, 100)], fm.DECAY_PROFILE),
+        "header": header(),
+        "compartments": compartments(),
+        "decay_profiles": np.array([(4095, 100, 5, 0)], fm.DECAY_PROFILE),
         "threshold_profiles": np.array([(64,), (131071,)], fm.THRESHOLD_PROFILE),
-        "input_axons": np.array([(0, 1)], fm.INPUT_AXON),
+        "input_axons": np.array([(0, 1, 0, 0), (0, 1, 7, 0)], fm.INPUT_AXON),
         "synapse_formats": fm.encode_formats(FORMATS),
         "synapse_words": np.array([1 | 1 << 4 | 0 << 10 | 9 << 20 | 254 << 28], "<u8"),
         "output_lists": np.array([(0, 2), (2, 1)], fm.OUTPUT_LIST),
         "output_axons": np.array([(0, 1, 7, 0), (0, 2, 8, 0), (3, 127, 4095, 0)], fm.OUTPUT_AXON),
+        "resets": np.array([(0, 2, 9, 4)], fm.RESET),
     }
     return CoreTables(2, 5, {name: fm.to_bytes(changed.get(name, records[name])) for name in records})
 
@@ -144,7 +160,13 @@ def test_a_core_comes_back() -> None:
     assert core.header["compartments"] == 2
     assert core.compartments["threshold"].tolist() == [64, 131071]
     assert core.compartments["du"].tolist() == [4095, 4095]
+    assert core.compartments["refractory"].tolist() == [5, 5]
     assert core.compartments["bias_mantissa"].tolist() == [-3, 4]
+    assert core.integrates.tolist() == [True, True]
+    assert (core.axon_row.tolist(), core.axon_base.tolist()) == ([0, 0], [0, 7])  # one row, decoded once
+    assert {name: values.tolist() for name, values in core.resets.items()} == {
+        "first": [0], "count": [2], "interval": [9], "tick": [4],
+    }  # fmt: skip
     assert core.rows.index.tolist() == [0, 1]
     assert core.formats.weights(core.rows.item_format, core.rows.weight).tolist() == [18, -4]
     assert core.output_source.tolist() == [0, 0, 1]
@@ -155,17 +177,42 @@ def test_a_core_comes_back() -> None:
     ]
 
 
+PAIRS = "neurons that subtract the next compartment and reset compartments do not form pairs"
+
+
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
         ({"header": np.zeros(0, fm.HEADER)}, "there is not one header"),
         ({"header": np.zeros(1, fm.HEADER)}, "the header promises 0 compartments, the table has 2"),
+        ({"header": header(payload=2)}, "the header's payload is 2, not 0 to 1"),
+        ({"header": header(u_bits=0)}, "the header's u_bits is 0, not 2 to 30"),
+        ({"header": header(cost_formula=3)}, "the header's cost_formula is 3, not 1 to 2"),
+        ({"header": header(decay_bits=255)}, "the header's decay_bits is 255, not 1 to 16"),
+        ({"compartments": compartments(reset=[0, 4])}, "a compartment has a reset or a role that does not exist"),
+        ({"compartments": compartments(role=[3, 0])}, "a compartment has a reset or a role that does not exist"),
+        *(
+            ({"compartments": compartments(reset=reset, role=role)}, PAIRS)
+            for reset, role in [
+                ([2, 0], [0, 0]),  # the next compartment is a neuron
+                ([0, 2], [0, 0]),  # there is no next compartment
+                ([0, 0], [0, 2]),  # the neuron before does not subtract it
+                ([0, 0], [2, 0]),  # there is no neuron before
+                ([2, 2], [2, 2]),  # neither is a neuron
+            ]
+        ),
+        ({"compartments": compartments(reset=[2, 0], role=[0, 2])}, "a reset compartment has an output list"),
+        ({"synapse_formats": np.array([7], "<u4")}, "a synapse format has no meaning"),
+        ({"synapse_formats": np.array([7 | 1 << 3 | 1 << 15], "<u4")}, "a synapse format has no meaning"),
+        ({"resets": np.array([(1, 2, 9, 4)], fm.RESET)}, "the reset schedule names compartments that do not exist"),
+        ({"resets": np.array([(0, 2, 0, 4)], fm.RESET)}, "the reset schedule has an interval of 0 ticks"),
+        ({"resets": np.zeros(13, np.uint8)}, "the table 'resets' does not hold whole records"),
         ({"decay_profiles": np.zeros(0, fm.DECAY_PROFILE)}, "a compartment names a decay profile that does not exist"),
         (
             {"threshold_profiles": np.zeros(1, fm.THRESHOLD_PROFILE)},
             "a compartment names a threshold profile that does not exist",
         ),
-        ({"input_axons": np.array([(0, 2)], fm.INPUT_AXON)}, "an input axon points beyond the synapse memory"),
+        ({"input_axons": np.array([(0, 2, 0, 0)], fm.INPUT_AXON)}, "an input axon points beyond the synapse memory"),
         ({"synapse_words": np.array([9], "<u8")}, "a synapse entry names a format that does not exist"),
         ({"synapse_words": np.array([1 | 59 << 4], "<u8")}, "a synapse entry leaves its row"),
         ({"synapse_words": np.zeros(9, np.uint8)}, "the table 'synapse_words' does not hold whole records"),
@@ -182,9 +229,9 @@ def test_damaged_tables_are_refused(changed: dict[str, Any], what: str) -> None:
 
 def test_another_layout_is_refused() -> None:
     with pytest.raises(ArtifactError) as caught:
-        fm.check_format(Program("loihi", "loihi-0", (), {}, {}, 1))
+        fm.check_format(Program("loihi", "loihi-1", (), {}, {}, 1))
 
     assert str(caught.value) == (
-        "error[NC0603 artifact-version]: the program's format is 'loihi-0'; 'loihi-1' is needed\n"
+        "error[NC0603 artifact-version]: the program's format is 'loihi-1'; 'loihi-2' is needed\n"
         "hint:  compile the network again"
     )

@@ -17,10 +17,11 @@ from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerPro
 from neurocomp.models.patterns import Pattern
 from neurocomp.passes.ranges import verdicts
 from neurocomp_loihi.check import check_quantized
-from neurocomp_loihi.lower import early_start, lag_violations, lags, lower
+from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, early_start, lag_violations, lags, lower
 from neurocomp_reference import ReferenceSimulator
 
 SPEC = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
+LOIHI2 = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi2.yaml")
 FORM = SPEC.number_format
 INPUT = IntegerPopulation("x", (1,), "input", {})
 LIMITS = {"accumulator": (1 << 15) - 1, "u": FORM.u_max - 1, "v": FORM.v_max}
@@ -116,7 +117,8 @@ def test_a_cycle_that_is_too_short() -> None:
     assert [v.diagnostic().render() for v in violations] == [
         "net.yaml:12:5: error[NC0315 cycle-too-short]: the cycle a -> b -> a has 1 delay ticks for 2 hops; "
         "a hop takes 1 tick on loihi\n"
-        "hint:  raise the delays along the cycle by 1 in total, for instance of 'b->a'"
+        "hint:  raise the delays along the cycle by 1 in total, for instance of 'b->a', "
+        "or compile with --ticks-per-step 2"
     ]
     assert (violations[0].subject, violations[0].actual, violations[0].limit) == ("a", 1, 2)
 
@@ -131,7 +133,10 @@ def test_every_cycle_that_is_too_short() -> None:
 def test_the_fastest_of_parallel_projections_is_named() -> None:
     slow, fast = dense("b", "a", 9), replace(dense("b", "a", 1), name="fast")
     (violation,) = lag_violations(network(dense("x", "a"), dense("a", "b"), slow, fast), SPEC)
-    assert violation.hint == "raise the delays along the cycle by 1 in total, for instance of 'fast'"
+    assert (
+        violation.hint
+        == "raise the delays along the cycle by 1 in total, for instance of 'fast', or compile with --ticks-per-step 2"
+    )
 
 
 def test_delays_that_a_synapse_cannot_store() -> None:
@@ -289,3 +294,216 @@ def test_the_threshold_of_a_native_readout_does_not_matter_to_its_start() -> Non
     logical, physical, lowered = run_both(net)
     assert not lowered.map["r"].lossy
     assert np.array_equal(logical.v["r"], physical.v["r"])
+
+
+# Comparisons
+
+
+def at_least(**parameters: Any) -> IntegerPopulation:
+    """Two neurons that compare with ``>=``; their input is not leaky."""
+    return replace(population("a", 2, **({"vth": [40, 60]} | parameters)), compare=">=")
+
+
+def fed(a: IntegerPopulation, exponent: int = 0) -> QuantizedNetwork:
+    return quantized(network(dense("x", "a", 0, [[20], [-20]], exponent), populations=[INPUT, a]))
+
+
+def test_at_least_is_above_the_next_lower_threshold() -> None:
+    """Potentials on the threshold itself decide: 20 << 6 per spike, thresholds 40 << 6 and 20 << 6 with a bias of -20 << 6."""
+    net = fed(at_least(vth=[40, 20], bias_mant=[0, 20], bias_exp=[0, 6]))
+    lowered = lower(net, SPEC).network
+    a = lowered.network.populations["a"]
+    assert (a.compare, a.values("vth").tolist()) == (">", [39, 19])
+    assert (lowered.map["a"].lossy, lowered.map["a"].exact_ticks) == (False, 8)
+    kept = "'>=' becomes '>' with the next lower threshold, exact: its potential moves in steps of thresholds"
+    assert f"'a': {kept}" in lowered.notes
+
+    spikes = np.array([[[1], [1], [0], [1], [1], [0], [1], [1]]], np.int8)
+    trace = ReferenceSimulator().run(lowered.network, {"x": spikes}, lag=lowered.lag).in_user_time()
+    v, expected = np.zeros(2, np.int64), []
+    for x in spikes[0, :, 0]:
+        v = v + 64 * (np.array([20, -20]) * x + [0, 20])
+        fires = v >= 64 * np.array([40, 20])
+        v = np.where(fires, 0, v)
+        expected.append(fires)
+    assert np.array_equal(trace.spikes["a"][0], expected)
+    assert (v == 0).any()  # the potential met the threshold exactly, where the two comparisons differ
+    assert np.array(expected).sum() == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "obstacle"),
+    [
+        ({"vth": [0, 1]}, "a threshold of 0 has none below"),
+        ({"vth": 1}, None),
+        ({"du": 4094}, "its current decays (du 4094)"),
+        ({"du": [4095, 0]}, "its current decays (du 0)"),
+        ({"dv": [0, 1]}, "its potential leaks (dv 1)"),
+        ({"bias_mant": [64, -128]}, None),
+        ({"bias_mant": [64, 96]}, "its bias, 96, is no multiple of 64"),
+        ({"bias_mant": 3, "bias_exp": 6}, None),
+        ({"bias_mant": 3, "bias_exp": 5}, "its bias, 96, is no multiple of 64"),
+        ({"v_init": [-64, 640]}, None),
+        ({"v_init": [64, 1]}, "its start of v, 1, is no multiple of 64"),
+        ({"u_init": 1}, None),  # a current without memory is gone in the first tick
+        ({"reset": "subtract"}, "the threshold is also what its reset takes off"),
+        ({"current": "c"}, "the current 'c' may have any value"),
+        ({"v_init": 8388544}, "its potential is not proved not to clip"),
+    ],
+)
+def test_where_at_least_has_no_counterpart(changes: dict[str, Any], obstacle: str | None) -> None:
+    fields = {key: changes.pop(key) for key in ("reset", "current") if key in changes}
+    a = replace(at_least(**changes), **fields)
+    populations = [INPUT, a, IntegerPopulation("c", (2,), "current", {})]
+    weights = dense("x", "a", 0, [[20], [-20]], 7 if "v_init" in changes and np.max(changes["v_init"]) > 8e6 else 0)
+    net = quantized(network(weights, populations=populations))
+    assert comparison_obstacle(a, net) == obstacle
+    found = check_quantized(net, SPEC)
+    if obstacle is None:
+        assert found == []
+        assert lower(net, SPEC).network.network.populations["a"].compare == ">"
+        return
+    assert [v.diagnostic().render() for v in found] == [
+        "error[NC0302 comparison]: population 'a' compares with '>=', and no threshold of '>' gives the same spikes: "
+        f"{obstacle}\n"
+        "hint:  --compare gt takes '>' in its place and measures what that changes"
+    ]
+    taken = LoihiOptions(compare="gt")
+    assert check_quantized(net, SPEC, taken) == []
+    lowered = lower(net, SPEC, taken).network
+    assert (lowered.map["a"].lossy, lowered.map["a"].reason) == (True, f"'>=' is taken for '>', as {obstacle}")
+    after = lowered.network.populations["a"]
+    assert (after.compare, after.values("vth").tolist()) == (">", a.values("vth").tolist())
+
+
+def test_a_leak_that_clears_the_potential() -> None:
+    """With dv 4095 a potential below 4096 is gone within a tick, so it moves in steps of thresholds after all."""
+    small = replace(population("a", vth=10, dv=4095), compare=">=")
+    assert comparison_obstacle(small, quantized(network(dense("x", "a"), populations=[INPUT, small]))) is None
+    large = quantized(network(dense("x", "a", 0, [[64]]), populations=[INPUT, small]))
+    assert comparison_obstacle(small, large) == "its potential leaks (dv 4095)"
+
+
+def test_a_format_without_shift_has_no_potential_between_thresholds() -> None:
+    form = replace(FORM, state_shift=0)
+    a = replace(population("a", dv=100, du=100, bias_mant=3), compare=">=")
+    net = replace(network(dense("x", "a"), populations=[INPUT, a]), number_format=form)
+    assert comparison_obstacle(a, quantized(net)) is None
+
+
+# Resets, refractory periods, currents, values of spikes
+
+
+def test_subtraction_takes_a_second_compartment() -> None:
+    a = replace(population("a", 3), reset="subtract")
+    net = quantized(network(dense("x", "a", 0, [[20]] * 3), populations=[INPUT, a]))
+    lowering = lower(net, SPEC)
+    assert (lowering.network.network.populations["a"].compartments, lowering.network.map["a"].lossy) == (2, False)
+    price = "'a': reset by subtraction takes a second compartment per neuron, 6 compartments for 3 neurons"
+    assert lowering.notes[1] == price
+    native = lower(net, LOIHI2)
+    assert native.network.network.populations["a"].compartments == 1
+    assert len(native.notes) == 1
+
+
+def test_refractory_periods_pass_through() -> None:
+    a = replace(population("a"), refractory=5)
+    lowered = lower(quantized(network(dense("x", "a"), populations=[INPUT, a])), SPEC).network
+    assert lowered.network.populations["a"].refractory == 5
+
+
+def test_a_periodic_reset_moves_by_the_lag() -> None:
+    b = replace(population("b", bias_mant=700, dv=100, vth=40), reset_interval=5, reset_offset=1)
+    net = network(dense("x", "a"), dense("a", "b"), populations=[INPUT, b])
+    logical, physical, lowered = run_both(net)
+    after = lowered.network.populations["b"]
+    assert (after.reset_interval, after.reset_offset, lowered.lag["b"]) == (5, 3, 2)
+    assert not lowered.map["b"].lossy
+    for register in ("spikes", "u", "v"):
+        assert np.array_equal(getattr(logical, register)["b"], getattr(physical, register)["b"]), register
+
+
+def test_a_reset_in_the_first_tick_forgives_the_start() -> None:
+    """The state before the reset does not matter as long as nothing spikes: no inverse is needed."""
+    strong = {"bias_mant": 4000, "vth": 100, "dv": 1, "v_init": 6000}
+    assert early_start(population("b", **strong), 2, FORM).exact.tolist() == [True]
+    lossy = {"bias_mant": 0, "vth": 100, "dv": 2048, "v_init": 6000}
+    assert early_start(population("b", **lossy), 2, FORM).exact.tolist() == [False]
+    cleared = replace(population("b", **lossy), reset_interval=9, reset_offset=2)
+    start = early_start(cleared, 2, FORM)
+    assert start.exact.tolist() == [True]
+    _, _, spikes, overflow = forward(replace(cleared, reset_interval=None), start.u, start.v, 2)
+    assert not spikes.any()
+    assert not overflow
+
+
+def test_a_current_needs_no_lag() -> None:
+    """Chip ticks lag .. lag + ticks - 1 are the user's, so a population that only a current drives begins at once."""
+    current = IntegerPopulation("c", (1,), "current", {})
+    a = replace(population("a"), current="c")
+    net = network(dense("a", "b"), populations=[current, a])
+    lowered = lower(quantized(net), SPEC).network
+    assert dict(lowered.lag) == {"c": 0, "a": 0, "b": 1}
+    assert lowered.network.populations["c"] is current
+    assert lowered.network.populations["a"].current == "c"
+
+
+def test_a_current_that_the_chip_cannot_take() -> None:
+    current = IntegerPopulation("c", (1,), "current", {})
+    a = replace(population("a"), current="c", has_current=True)
+    net = quantized(network(dense("a", "b"), populations=[current, a]))
+    (violation,) = check_quantized(net, SPEC)
+    assert violation.diagnostic().render() == (
+        "error[NC0319 current]: population 'a' has a synaptic current of its own, into which 'c' cannot flow\n"
+        "hint:  give it a model without synaptic current, such as lif; the host writes such currents beside the bias"
+    )
+    codes = [v.code for v in check_quantized(net, SPEC, LoihiOptions(ticks_per_step=2))]
+    assert codes == ["NC0321", "NC0319"]
+
+
+def ternary() -> QuantizedNetwork:
+    a = population("a")
+    a = replace(a, dynamics="ternary", parameters={**a.parameters, "vth_low": np.asarray(-100, np.int64)})
+    sent = replace(dense("a", "b"), binary=False)
+    return quantized(network(dense("x", "a"), sent, replace(dense("y", "b"), binary=False), populations=[INPUT, a]))
+
+
+def test_extensions_are_refused_until_they_are_allowed() -> None:
+    net = ternary()
+    assert [v.diagnostic().render() for v in check_quantized(net, SPEC)] == [
+        "error[NC0318 not-on-this-chip]: 'a' has spikes of -1; loihi has no neurons that send +1 and -1\n"
+        "hint:  --allow-extension ternary simulates it; every result is then marked as not on this chip",
+        "net.yaml:12:5: error[NC0318 not-on-this-chip]: the spikes of 'y->b' carry a value; "
+        "loihi has no spikes that carry a value\n"
+        "hint:  --allow-extension graded simulates it; every result is then marked as not on this chip",
+    ]
+    allowed = LoihiOptions(extensions=("graded", "ternary"))
+    assert check_quantized(net, SPEC, allowed) == []
+    lowered = lower(net, SPEC, allowed).network
+    assert lowered.extensions == ("graded", "ternary")
+    assert lowered.notes[-2:] == (
+        "not on loihi: graded, spikes that carry a value",
+        "not on loihi: ternary, neurons that send +1 and -1",
+    )
+    assert check_quantized(net, LOIHI2) == []
+    assert lower(net, LOIHI2).network.extensions == ()
+    none = replace(SPEC, extensions=())
+    assert {v.hint for v in check_quantized(net, none)} == {"use a target that has them ('neurocomp targets')"}
+
+
+def test_an_allowed_extension_that_is_not_used_is_not_named() -> None:
+    allowed = LoihiOptions(extensions=("graded", "ternary"))
+    assert lower(quantized(network(dense("x", "a"))), SPEC, allowed).network.extensions == ()
+
+
+def test_a_ternary_start_must_not_send_minus_one() -> None:
+    a = population("a", bias_mant=0, dv=2048, v_init=-90 << 6)
+    below = replace(a, dynamics="ternary", parameters={**a.parameters, "vth_low": np.asarray(-100, np.int64)})
+    assert early_start(a, 2, FORM).exact.tolist() == [True]
+    assert early_start(below, 2, FORM).exact.tolist() == [False]
+
+
+def test_everything_that_timing_and_comparison_refuse_comes_together() -> None:
+    a = replace(population("a", dv=3), compare=">=")
+    net = network(dense("x", "a"), dense("a", "b"), replace(dense("b", "a", 1), binary=False), populations=[INPUT, a])
+    assert [v.code for v in check_quantized(quantized(net), SPEC)] == ["NC0315", "NC0302", "NC0318"]

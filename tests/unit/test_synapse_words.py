@@ -115,7 +115,8 @@ def test_a_mostly_empty_row_is_sparse_and_stores_no_zeros() -> None:
 
     assert r.formats == (RowFormat("mixed", 8, 0, 0, 7, sparse=False), RowFormat("mixed", 8, 0, 0, 7, sparse=True))
     assert r.block_format.tolist() == [1, 0]
-    assert (r.index[:2].tolist(), r.weight[:2].tolist()) == ([3, 90], [5, 256 - 7])
+    assert (r.index[:2].tolist(), r.weight[:2].tolist()) == ([0, 87], [5, 256 - 7])
+    assert r.axon_base.tolist() == [3, 0]
     assert (r.axon_synapses.tolist(), r.axon_sops.tolist()) == ([2, 100], [2, 100])
     assert r.row_words("nxtf").tolist() == [1, 14]
 
@@ -124,7 +125,7 @@ def test_gaps_of_a_run_are_stored_as_zeros() -> None:
     r = rows(sparse([0, 0, 0], [2, 3, 5], [1, 2, 3]), n_source=1, n_target=64)
 
     assert not r.formats[0].sparse
-    assert (r.index.tolist(), r.weight.tolist()) == ([2, 3, 4, 5], [1, 2, 0, 3])
+    assert (r.index.tolist(), r.weight.tolist(), r.axon_base.tolist()) == ([0, 1, 2, 3], [1, 2, 0, 3], [2])
     assert (r.axon_synapses.tolist(), r.axon_sops.tolist()) == ([4], [3])
 
 

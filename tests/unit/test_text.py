@@ -12,8 +12,9 @@ from neurocomp.artifact import Artifact
 from neurocomp.ir import text
 from neurocomp.ir.lowered import Representative
 from neurocomp.ir.mapped import Route
-from neurocomp.ir.network import Data, NativeWeights, Samples
-from neurocomp.ir.quantized import Verdict
+from neurocomp.ir.network import Data, NativeWeights, Samples, Stage, frozen
+from neurocomp.ir.quantized import IntegerPopulation, Verdict
+from neurocomp.models.patterns import Pattern
 
 INTEGERS = """\
 number format loihi
@@ -228,3 +229,54 @@ def test_data_without_labels(tiny: Artifact) -> None:
     assert "\ndata\n  scale 1.0\n  samples pixels uint8 [2, 3] 0 0 0 0 0 0\nchoices" in text.network_text(
         replace(tiny.network, data=data)
     )
+
+
+def test_a_chain_is_written_pattern_by_pattern(tiny: Artifact) -> None:
+    window = {"kernel": (2, 3), "stride": (1, 1), "padding": (0, 0)}
+    stages = (Stage(Pattern("avgpool2d", {}, window), frozen(np.float64(1.0)), (1, 2, 2)),)
+    q = replace(tiny.network.projections[1], before=stages, delay=frozen(np.int64(1)))
+    lines = text.network_text(replace(tiny.network, projections=(q,))).splitlines()
+    start = lines.index("projections")
+    assert lines[start + 1 : start + 5] == [
+        "  p1: hidden -> digits, a chain of 2, delay 1",
+        "    avgpool2d (kernel 2x3; stride 1x1; padding 0x0) makes [1, 2, 2], weights 1.0",
+        "    sparse (sources int64 [3] 0 1 3; targets int64 [3] 1 0 1)",
+        "    weights float64 [3] 0.5 -0.25 1.0",
+    ]
+
+
+def test_unusual_integer_populations_and_projections(tiny: Artifact) -> None:
+    network = tiny.lowered.network
+    hidden = replace(
+        network.populations["hidden"], reset="subtract", refractory=1, reset_interval=5, reset_offset=6, current="drive",
+        compartments=2,
+    )  # fmt: skip
+    digits = replace(network.populations["digits"], compare=">=")
+    drive = IntegerPopulation("drive", (2, 2), "current", {})
+    pool = Pattern("maxpool1d", {}, {"kernel": (2,), "stride": (2,), "padding": (0,)})
+    changed = replace(
+        network,
+        populations={"drive": drive, "hidden": hidden, "digits": digits},
+        projections=(replace(network.projections[0], pool=pool, binary=False),),
+    )
+    lowered = replace(tiny.lowered, network=changed, extensions=("ternary spikes",))
+    lines = text.lowered_text(lowered).splitlines()
+
+    at = lines.index("extensions (not on this chip)")
+    assert lines[at : at + 3] == ["extensions (not on this chip)", "  ternary spikes", "notes"]
+    at = lines.index("populations")
+    assert lines[at + 1 :] == [
+        "  drive [2, 2] current",
+        "  hidden [2, 2] compartment reset every 5 ticks at 6",
+        "    du 0, dv 200, bias_mant 0, bias_exp 0, u_init 0, v_init 0",
+        "    vth int64 [4] 100 150 200 10",
+        "    reset subtract, refractory 1 tick, current from drive, 2 compartments per neuron",
+        "  digits [2] compartment silent",
+        "    du 0, dv 1, vth 0, bias_mant 0, bias_exp 0, u_init 0, v_init 0",
+        "    compare >=",
+        "projections",
+        "  p0: pixels -> hidden dense, delay 1",
+        "    of maxpool1d (kernel 2; stride 2; padding 0)",
+        "    mixed, 8 bits, shift 1, exponent 0, graded spikes",
+        "    mantissa int8 [4, 3] -60 -50 -40 -30 -20 -10 0 10 20 30 40 50",
+    ]

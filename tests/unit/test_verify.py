@@ -17,6 +17,7 @@ from neurocomp.backend import Options, Stimulus
 from neurocomp.errors import InternalError
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection
+from neurocomp.ir.quantized import IntegerPopulation
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import Pattern
 from neurocomp.verify import Divergence, VerifyReport, verify
@@ -58,11 +59,16 @@ class FakeWitness:
 
     name = "fake"
 
-    def __init__(self, *faults: tuple[str, str, int, int, int, int], windowed: bool = False, leaves_out: str = "") -> None:
+    def __init__(
+        self, *faults: tuple[str, str, int, int, int, int], windowed: bool = False, leaves_out: tuple[str, str] | None = None
+    ) -> None:
         self.faults, self.windowed, self.leaves_out = faults, windowed, leaves_out
 
     def unavailable(self, lowered: LoweredNetwork | None = None) -> str | None:
         return None
+
+    def models(self, lowered: LoweredNetwork) -> dict[str, str]:
+        return {p.name: "own" if p.name == "b" else "stock" for p in lowered.network.populations.values() if not p.is_input}
 
     def run(
         self, lowered: LoweredNetwork, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True
@@ -74,8 +80,9 @@ class FakeWitness:
             values = tables[register][population].copy()
             values[sample, tick, neuron] += value
             tables[register][population] = values
-        if self.leaves_out:
-            del tables["v"][self.leaves_out]
+        if self.leaves_out is not None:
+            register, population = self.leaves_out
+            del tables[register][population]
         found = replace(trace, engine="fake", spikes=tables["spikes"], u=tables["u"], v=tables["v"])
         return replace(found.in_user_time(), windowed=True) if self.windowed else found
 
@@ -103,6 +110,8 @@ def test_agreement(artifact: Artifact) -> None:
     assert report.values_compared == 2 * chip_values + logical_values
     assert report.witnesses == {"x": "independent", "a": "independent", "b": "independent"}
     assert (dict(report.lossy), report.first_divergence, report.injection, report.events) == ({}, None, None, ())
+    assert report.witness_models == {"fake": {"a": "stock", "b": "own"}}
+    assert report.not_on_this_chip == ()
 
 
 def test_windowed_agreement(artifact: Artifact) -> None:
@@ -118,6 +127,7 @@ def test_nobody_to_compare_with(artifact: Artifact) -> None:
     assert not report.bit_exact
     assert report.first_divergence is None
     assert set(report.witnesses.values()) == {"none"}
+    assert report.witness_models == {}
 
 
 def test_a_stimulus_of_any_length(artifact: Artifact) -> None:
@@ -192,7 +202,22 @@ def test_one_of_two_witnesses_differs(artifact: Artifact) -> None:
 
 def test_a_register_that_an_engine_leaves_out_is_no_agreement(artifact: Artifact) -> None:
     with pytest.raises(InternalError, match="verify broke an invariant: 'fake' returns v of 'b'"):
-        compared(artifact, FakeWitness(leaves_out="b"))
+        compared(artifact, FakeWitness(leaves_out=("v", "b")))
+
+
+@pytest.mark.parametrize("register", ["spikes", "u", "v"])
+def test_a_register_that_the_reference_leaves_out_is_no_agreement(artifact: Artifact, register: str) -> None:
+    """A population with neurons is compared in everything, or verification ends: it is never passed over in silence."""
+
+    class Forgetful(ReferenceSimulator):
+        def run(self, *arguments: Any, **options: Any) -> Trace:
+            trace = super().run(*arguments, **options)
+            tables: dict[str, Any] = {register: dict(getattr(trace, register))}
+            del tables[register]["a"]
+            return replace(trace, **tables)
+
+    with pytest.raises(InternalError, match=f"'reference' returns {register} of 'a'"):
+        verify(artifact, STIMULUS, backend=registry.backend("loihi"), reference=Forgetful(), witnesses=[FakeWitness()])
 
 
 def test_a_wrong_lowering_shows(artifact: Artifact) -> None:
@@ -262,6 +287,102 @@ def test_distances_of_a_lossy_step(artifact: Artifact) -> None:
     assert report.lossy["a"]["spike_count_difference"] > 0
 
 
+def test_spikes_are_counted_whatever_their_sign(artifact: Artifact) -> None:
+    """Ternary spikes of both signs do not cancel: a lost +1 and a lost -1 are two spikes."""
+
+    class Ternary(ReferenceSimulator):
+        """Turns every second spike of a, as the lowered network has it, into -1; the quantized network has none."""
+
+        def run(self, network: Any, *arguments: Any, **options: Any) -> Trace:
+            trace = super().run(network, *arguments, **options)
+            found = trace.spikes["a"].copy()
+            if network is artifact.quantized.network:
+                found[:] = 0
+            places = np.flatnonzero(found)
+            found.reshape(-1)[places[::2]] = -1
+            return replace(trace, spikes={**trace.spikes, "a": found})
+
+    mapping = {**artifact.lowered.map, "a": Representative("a", 1, True, "planted")}
+    planted = replace(artifact, lowered=replace(artifact.lowered, map=mapping))
+    report = verify(planted, STIMULUS, backend=registry.backend("loihi"), reference=Ternary(), chip=False)
+    spikes = ReferenceSimulator().run(artifact.lowered.network, STIMULUS, lag=artifact.lowered.lag).in_user_time().spikes["a"]
+    lost = int((spikes != 0).sum())
+    assert lost > 3
+    assert report.lossy["a"]["spike_count_difference"] == report.lossy["a"]["spikes_moved_or_lost"] == lost
+
+
+# Currents, extensions, parts of the chip
+
+
+class Silent(ReferenceSimulator):
+    """The reference without the values of the current in its traces."""
+
+    def run(self, *arguments: Any, **options: Any) -> Trace:
+        trace = super().run(*arguments, **options)
+        return replace(trace, spikes={name: values for name, values in trace.spikes.items() if name != "i"})
+
+
+def with_current(artifact: Artifact, witness: FakeWitness, reference: ReferenceSimulator) -> VerifyReport:
+    """Verify the artifact with a current beside its populations, which no population adds to its bias."""
+    populations = {"i": IntegerPopulation("i", (3,), "current", {}), **artifact.lowered.network.populations}
+    quantized, low = artifact.quantized, artifact.lowered
+    low = replace(
+        low,
+        network=replace(low.network, populations=populations),
+        lag={"i": 0, **low.lag},
+        map={"i": Representative("i", 0), **low.map},
+        extensions=("graded_spikes",),
+    )
+    logical = {"i": populations["i"], **quantized.network.populations}
+    quantized = replace(quantized, network=replace(quantized.network, populations=logical))
+    stimulus = {**STIMULUS, "i": np.repeat(np.arange(9).reshape(3, 1, 3), TICKS, axis=1)}
+    return verify(
+        replace(artifact, quantized=quantized, lowered=low), stimulus, backend=registry.backend("loihi"), reference=reference,
+        witnesses=[witness], chip=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_currents_are_compared_where_engines_repeat_them(artifact: Artifact, windowed: bool) -> None:
+    """What an engine lists beyond the ticks of the user, where the host writes nothing, does not matter."""
+    beyond = () if windowed else (("spikes", "i", 0, TICKS, 1, 7),)
+    report = with_current(artifact, FakeWitness(*beyond, windowed=windowed), ReferenceSimulator())
+    assert report.bit_exact
+    bare = compared(artifact, FakeWitness(windowed=windowed), chip=False)
+    assert report.values_compared == bare.values_compared + 2 * 3 * TICKS * 3
+    assert report.spikes_compared == bare.spikes_compared
+    wrong = with_current(artifact, FakeWitness(("spikes", "i", 1, 3, 2, 5), windowed=windowed), ReferenceSimulator())
+    assert wrong.first_divergence == Divergence(("reference", "fake"), "i", 2, 1, 3, "spikes", (5, 10))
+
+
+def test_currents_that_an_engine_does_not_repeat(artifact: Artifact) -> None:
+    bare = compared(artifact, FakeWitness(), chip=False)
+    report = with_current(artifact, FakeWitness(leaves_out=("spikes", "i")), ReferenceSimulator())
+    assert report.bit_exact
+    assert report.values_compared == bare.values_compared + 3 * TICKS * 3  # between quantized and lowered
+    report = with_current(artifact, FakeWitness(), Silent())
+    assert report.bit_exact
+    assert report.values_compared == bare.values_compared
+    with pytest.raises(InternalError, match="'fake' returns spikes of 'x'"):
+        with_current(artifact, FakeWitness(leaves_out=("spikes", "x")), Silent())
+
+
+def test_extensions_are_reported(artifact: Artifact) -> None:
+    report = with_current(artifact, FakeWitness(), ReferenceSimulator())
+    assert report.not_on_this_chip == ("graded_spikes",)
+    assert report.as_json()["not_on_this_chip"] == ["graded_spikes"]
+
+
+def test_models_are_named_by_the_users_populations(artifact: Artifact) -> None:
+    """A population of the chip that represents none of the user's keeps its name, so that no model of ours stays unsaid."""
+    network = artifact.quantized.network
+    mapping = {"x": artifact.lowered.map["x"], "mine": Representative("b", 2, True, "planted")}
+    logical = {"x": network.populations["x"], "mine": replace(network.populations["b"], name="mine")}
+    quantized = replace(artifact.quantized, network=replace(network, populations=logical, projections=()))
+    planted = replace(artifact, quantized=quantized, lowered=replace(artifact.lowered, map=mapping))
+    assert compared(planted, FakeWitness()).witness_models == {"fake": {"mine": "own", "a": "stock"}}
+
+
 # The document
 
 
@@ -269,8 +390,10 @@ def test_json_keys(artifact: Artifact) -> None:
     document = json.loads(json.dumps(compared(artifact, FakeWitness()).as_json()))
     assert set(document) == {
         "schema", "bit_exact", "engines", "skipped", "samples", "ticks", "spikes_compared", "values_compared",
-        "witnesses", "lossy", "first_divergence", "injection", "events",
+        "witnesses", "lossy", "first_divergence", "injection", "events", "witness_models", "not_on_this_chip",
     }  # fmt: skip
+    assert document["witness_models"] == {"fake": {"a": "stock", "b": "own"}}
+    assert document["not_on_this_chip"] == []
     assert (document["schema"], document["bit_exact"], document["first_divergence"]) == (1, True, None)
 
 

@@ -1,8 +1,11 @@
-"""Lava's stock process models, unchanged in their arithmetic, that also record and start samples afresh.
+"""Lava's stock process models, recorded and started afresh with each sample, and own rules for what they cannot do.
 
-Each class does something before or after the stock ``run_spk`` and nothing in between. Recording inside the model is
-what makes Lava fast enough to be a witness: ``Var.get`` sends one element at a time, and a probe costs a process and a
-message per register and step.
+The classes above `OwnRules` do something before or after the stock ``run_spk`` and nothing in between: a population runs on
+Lava's stock models. The classes below it change what a neuron does: such a population is printed as ``witness: own``. Even
+there u and v before the comparison are computed by Lava.
+
+Recording inside the model is what makes Lava fast enough to be a witness: ``Var.get`` sends one element at a time, and a probe
+costs a process and a message per register and step.
 
 ``lava_shim.install`` must have run before this module is imported.
 """
@@ -13,92 +16,131 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from lava.magma.core.model.py.type import LavaPyType
+from lava.proc.conv.models import PyConvModelFixed
 from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
-from lava.proc.lif.models import PyLifModelBitAcc, PyLifResetModelBitAcc
+from lava.proc.lif.models import PyLifModelBitAcc, PyLifResetModelBitAcc, PyTernLifModelFixed
 from lava.proc.sparse.models import PyDelaySparseModelBitAcc, PySparseModelBitAcc
 
 
 @dataclass(frozen=True)
-class Recording:
-    """Where a population's registers go: three ``.npy`` files of shape (samples, ticks, n), and which steps they hold.
+class Course:
+    """What happens to a population from outside, and where its registers go.
 
-    Tick k of sample n is Lava's step ``offset + n * ticks + k + 1``; steps outside the windows are not kept.
+    Tick k of sample n's part of the files is Lava's step ``offset + n * ticks + k + 1``, and chip tick ``offset + k`` of the
+    sample. Steps outside these parts are not kept.
     """
 
     spikes: str
+    """``.npy`` file of shape (samples, ticks, n), as those of u and v."""
     u: str
     v: str
     samples: int
     ticks: int
     offset: int
+    restarts: bool = False
+    """u and v take their initial values at the first tick of each part (LIFReset does it by itself)."""
+    reset_interval: int | None = None
+    """u and v are cleared before the update of chip tick ``reset_offset`` and every interval on; LIFReset by itself again."""
+    reset_offset: int = 0
+    bias: Any = None
+    """The bias of each neuron beside its ``current``, int32."""
+    current: str | None = None
+    """``.npy`` file (samples, user ticks, n) of what is added to the bias from chip tick ``current_offset`` on."""
+    current_offset: int = 0
 
 
-class _Recorder:
-    """Write spikes, u and v of every step after the stock model has run it."""
+class _Neurons:
+    """Write to a stock model what the host writes, let it run its step, record the step."""
 
     proc_params: Any
     time_step: int
     u: Any
     v: Any
+    bias_mant: Any
     _fired: Any
     _files: tuple[Any, Any, Any] | None = None
+    _current: Any = None
+
+    def run_spk(self) -> None:
+        """Run the stock step between what comes before and after it in this tick."""
+        course: Course = self.proc_params["course"]
+        sample, tick = divmod(self.time_step - 1 - course.offset, course.ticks)
+        inside = 0 <= sample < course.samples
+        if inside and tick == 0 and course.restarts:
+            self._start(self.proc_params["u"], self.proc_params["v"])
+        if inside and course.reset_interval is not None:
+            since = tick + course.offset - course.reset_offset
+            if since >= 0 and since % course.reset_interval == 0:
+                self._start(0, 0)
+        if course.current is not None:
+            self.bias_mant[:] = course.bias
+            if self._current is None:
+                self._current = np.load(course.current, mmap_mode="r")
+            since = tick + course.offset - course.current_offset
+            if inside and 0 <= since < self._current.shape[1]:
+                self.bias_mant[:] += self._current[sample, since]
+        super().run_spk()  # type: ignore[misc]
+        if inside:
+            self._record(course, sample, tick)
 
     def reset_voltage(self, spike_vector: Any) -> None:
         """Keep the spikes, which not every stock model does, and let the stock model reset its neurons."""
         self._fired = spike_vector
         super().reset_voltage(spike_vector=spike_vector)  # type: ignore[misc]
 
-    def _record(self) -> None:
-        recording: Recording = self.proc_params["recording"]
+    def _start(self, u: Any, v: Any) -> None:
+        self.u[:] = u
+        self.v[:] = v
+
+    def _record(self, course: Course, sample: int, tick: int) -> None:
         if self._files is None:
             self._files = (
-                np.load(recording.spikes, mmap_mode="r+"),
-                np.load(recording.u, mmap_mode="r+"),
-                np.load(recording.v, mmap_mode="r+"),
+                np.load(course.spikes, mmap_mode="r+"),
+                np.load(course.u, mmap_mode="r+"),
+                np.load(course.v, mmap_mode="r+"),
             )
-        sample, tick = divmod(self.time_step - 1 - recording.offset, recording.ticks)
-        if 0 <= sample < recording.samples:
-            spikes, u, v = self._files
-            spikes[sample, tick] = self._fired
-            u[sample, tick] = self.u
-            v[sample, tick] = self.v
+        spikes, u, v = self._files
+        spikes[sample, tick] = self._fired
+        u[sample, tick] = self.u
+        v[sample, tick] = self.v
 
 
-def _sample_begins(model: Any) -> bool:
-    begins: bool = (model.time_step - 1) % model.proc_params["sample_steps"] == 0
-    return begins
+class Lif(_Neurons, PyLifModelBitAcc):
+    """LIF."""
 
 
-class RecordingLifReset(_Recorder, PyLifResetModelBitAcc):
-    """LIFReset, which zeroes u and v at the start of each sample's window by itself."""
-
-    def run_spk(self) -> None:
-        """Run the stock step, then record it."""
-        super().run_spk()
-        self._record()
+class LifReset(_Neurons, PyLifResetModelBitAcc):
+    """LIFReset."""
 
 
-class RecordingLif(_Recorder, PyLifModelBitAcc):
-    """LIF that goes back to its initial u and v at the first step of each sample."""
+class TernaryLif(_Neurons, PyTernLifModelFixed):
+    """TernaryLIF."""
 
-    def run_spk(self) -> None:
-        """Start the sample afresh if it begins here, run the stock step, record it."""
-        if _sample_begins(self):
-            self.u[:] = self.proc_params["u"]
-            self.v[:] = self.proc_params["v"]
-        super().run_spk()
-        self._record()
+
+class DrivenLif(_Neurons, PyLifModelBitAcc):
+    """LIF whose bias mantissa has 32 bits, for the currents that the host adds to it; its exponent is 0."""
+
+    bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+
+
+class DrivenTernaryLif(_Neurons, PyTernLifModelFixed):
+    """TernaryLIF, likewise."""
+
+    bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
 
 
 class _Emptied:
     """Drop what is under way in a connection at the first step of each sample, before the stock model runs it."""
 
-    a_buff: Any
+    proc_params: Any
+    time_step: int
+    buffer = "a_buff"
 
     def run_spk(self) -> None:
         """Empty the buffer if a sample begins here, then run the stock step."""
-        if _sample_begins(self):
-            self.a_buff = np.zeros_like(self.a_buff)
+        if (self.time_step - 1) % self.proc_params["sample_steps"] == 0:
+            setattr(self, self.buffer, np.zeros_like(getattr(self, self.buffer)))
         super().run_spk()  # type: ignore[misc]
 
 
@@ -116,3 +158,74 @@ class EmptiedDelayDense(_Emptied, PyDelayDenseModelBitAcc):
 
 class EmptiedDelaySparse(_Emptied, PyDelaySparseModelBitAcc):
     """DelaySparse that begins each sample with nothing under way."""
+
+
+class EmptiedConv(_Emptied, PyConvModelFixed):
+    """Conv that begins each sample with nothing under way."""
+
+    buffer = "a_buf"
+
+
+class _OwnRules:
+    """A refractory period, and a reset that subtracts the threshold or does nothing, around Lava's update of u and v.
+
+    Lava has a refractory period in floating point only and resets to zero only.
+    """
+
+    proc_params: Any
+    u: Any
+    v: Any
+    _waiting: Any
+    """Ticks for which each neuron is still refractory."""
+    _held: Any
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)  # type: ignore[call-arg]
+        self._waiting = np.zeros(proc_params["shape"], np.int32)
+
+    def _start(self, u: Any, v: Any) -> None:
+        super()._start(u, v)  # type: ignore[misc]
+        self._waiting[:] = 0
+
+    def subthr_dynamics(self, activation_in: Any) -> None:
+        """Let Lava update u and v, and take back v where a neuron is refractory."""
+        self._held = self._waiting > 0
+        kept = self.v[self._held]
+        super().subthr_dynamics(activation_in=activation_in)  # type: ignore[misc]
+        self.v[self._held] = kept
+
+    def spiking_activation(self) -> Any:
+        """Return the spikes that Lava's comparison gives, without those of refractory neurons."""
+        return super().spiking_activation() * ~self._held  # type: ignore[misc]
+
+    def reset_voltage(self, spike_vector: Any) -> None:
+        """Reset the neurons that spiked by the population's rule, and begin their refractory period."""
+        self._fired = spike_vector
+        rule = self.proc_params["reset"]
+        if rule == "zero":
+            self.v[spike_vector != 0] = 0
+        elif rule == "subtract":
+            self.v[:] -= self._taken_off(spike_vector)
+        self._waiting[:] = np.where(spike_vector != 0, self.proc_params["refractory"], np.maximum(self._waiting - 1, 0))
+
+    def _taken_off(self, spike_vector: Any) -> Any:
+        raise NotImplementedError
+
+
+class OwnLif(_OwnRules, DrivenLif):
+    """LIF with our rules."""
+
+    effective_vth: Any
+
+    def _taken_off(self, spike_vector: Any) -> Any:
+        return np.where(spike_vector, self.effective_vth, 0)
+
+
+class OwnTernaryLif(_OwnRules, DrivenTernaryLif):
+    """TernaryLIF with our rules."""
+
+    effective_vth_hi: Any
+    effective_vth_lo: Any
+
+    def _taken_off(self, spike_vector: Any) -> Any:
+        return np.where(spike_vector > 0, self.effective_vth_hi, np.where(spike_vector < 0, self.effective_vth_lo, 0))
