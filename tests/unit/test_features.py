@@ -116,9 +116,7 @@ def test_taking_above_for_at_least_is_measured(tmp_path: Path) -> None:
     assert report.lossy["a"]["spikes_moved_or_lost"] > 20
 
 
-@pytest.mark.parametrize(
-    ("target", "extensions"), [("loihi", ("graded", "ternary")), ("loihi2", ())]
-)
+@pytest.mark.parametrize(("target", "extensions"), [("loihi", ("graded", "ternary")), ("loihi2", ())])
 def test_ternary_neurons_and_values_of_spikes(target: str, extensions: tuple[str, ...]) -> None:
     """Lowered by name on Loihi 1, natively on Loihi 2: reference and chip agree, and the quantized network with them."""
     spec = registry.find_spec(target)
