@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.errors import Diagnostic, Location, NetworkError
+from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError
 
 Array = NDArray[Any]
 
@@ -23,6 +24,8 @@ _UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError,
 _LOCAL_HEADER = 30
 _CRC_BLOCK = 1 << 24
 _MAX_LISTED = 12
+IN_MEMORY = 32 << 20
+"""Arrays of more bytes that the compiler makes lie in files without a name, not in memory."""
 
 
 class _WrongDtype(Exception):
@@ -150,6 +153,53 @@ def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]]) -> dict[str
     if problems:
         raise NetworkError(problems)
     return arrays
+
+
+class ArrayWriter:
+    """An array made from its first element to its last: in memory, or where it is large in a file without a name."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        size = math.prod(shape)
+        self._filled = 0
+        self._memory: Array | None = None
+        self._file: IO[bytes] | None = None
+        if size * self.dtype.itemsize <= IN_MEMORY:
+            self._memory = np.zeros(size, self.dtype)
+        else:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115, as finish closes it
+
+    def append(self, values: Array) -> None:
+        """Add the next elements, in C order.
+
+        Raises:
+            UsageError: The folder for temporary files is full (NC0801).
+        """
+        flat = np.ascontiguousarray(values, self.dtype).reshape(-1)
+        if self._memory is not None:
+            self._memory[self._filled : self._filled + flat.size] = flat
+        else:
+            assert self._file is not None
+            try:
+                self._file.write(flat.data)
+                self._file.flush()
+            except OSError as problem:
+                size = math.prod(self.shape) * self.dtype.itemsize
+                message = f"a temporary file of {size} bytes cannot be written to '{tempfile.gettempdir()}': {_reason(problem)}"
+                hint = "name a folder with more room in the environment variable TMPDIR"
+                raise UsageError(Diagnostic("NC0801", message, hint=hint)) from None
+        self._filled += flat.size
+
+    def finish(self) -> Array:
+        """Return the array, read-only; a large one is memory-mapped, and its file is gone when it is."""
+        if self._memory is not None:
+            self._memory.flags.writeable = False
+            return self._memory.reshape(self.shape)
+        assert self._file is not None
+        try:
+            return np.asarray(np.memmap(self._file, self.dtype, "r", 0, self.shape))
+        finally:
+            self._file.close()
 
 
 def _open_member(archive: zipfile.ZipFile, key: str, path: Path) -> Array:

@@ -102,6 +102,8 @@ class IntegerProjection:
     """Sources count as 0 or 1 (Loihi 1); False: their value multiplies the weight (graded spikes)."""
     pool: Pattern | None = None
     """A maximum over windows that the spikes of the source pass before the weights, in the same tick; no chip has it."""
+    group_of: str | None = None
+    """For an exponent group: the projection of the user, of which it holds the weights beyond that one's own exponent."""
     origin: Location | None = None
 
     @property
@@ -276,7 +278,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """What became of one population: ``integer = real * scale`` for thresholds, ``* scale << state_shift`` for states."""
+    """What became of one population: ``integer = real * scale`` for thresholds, ``* scale << state_shift`` for states.
+
+    Where rows list ``neuron scales``, weights, threshold, bias and state of a neuron are larger by its own power of two.
+    """
 
     population: str
     scale: float

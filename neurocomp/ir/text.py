@@ -298,7 +298,8 @@ def _integer_projection(q: IntegerProjection) -> Lines:
     if q.pool is not None:
         yield f"    of {_pattern(q.pool)}"
     spikes = "" if q.binary else ", graded spikes"
-    yield f"    {q.sign_mode}, {q.weight_bits} bits, shift {q.shift}, exponent {q.exponent}{spikes}"
+    group = f", exponent group of {q.group_of}" if q.group_of is not None else ""
+    yield f"    {q.sign_mode}, {q.weight_bits} bits, shift {q.shift}, exponent {q.exponent}{spikes}{group}"
     yield f"    mantissa {array_text(q.mantissa)}"
 
 

@@ -7,6 +7,7 @@ Shapes with channels are (channels, length) in one dimension and (channels, heig
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -140,13 +141,27 @@ def size_of(shape: Shape) -> int:
 
 
 def blocks_of(array: Array, row_bytes: int | None = None) -> Iterator[slice]:
-    """Yield slices of the first axis of about `BLOCK_BYTES` each, measured as float64."""
+    """Yield slices of the first axis of about `BLOCK_BYTES` each, measured as float64.
+
+    Of an array in a mapped file no more than a block stays in memory: its pages are given back after each block.
+    """
     if not array.ndim or not array.shape[0]:
         return
     per_row = 8 * max(1, array.size // array.shape[0]) if row_bytes is None else row_bytes
     rows = max(1, BLOCK_BYTES // per_row)
     for start in range(0, array.shape[0], rows):
         yield slice(start, min(start + rows, array.shape[0]))
+        give_back(array)
+
+
+def give_back(array: Array) -> None:
+    """Let go of the pages that an array of a mapped file holds in memory; they are read again when they are needed."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    # Only pages of a file that nobody writes to may go; where the system has no such advice they stay.
+    if isinstance(base, mmap.mmap) and not array.flags.writeable and hasattr(base, "madvise"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def exact_sums(values: Array, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
@@ -456,8 +471,10 @@ class Blocks:
 
     def sums(self, pattern: Pattern, weights: Array, source: Shape, target: Shape) -> tuple[Array, Array]:
         """See `PatternType.sums`."""
-        positive, negative = exact_sums(np.asarray(weights), 2)
-        return positive.reshape(-1), negative.reshape(-1)
+        none = exact_sums(np.zeros((0, 1, 1), weights.dtype), 2)
+        parts = [none, *(exact_sums(np.asarray(weights[block]), 2) for block in blocks_of(weights))]
+        positive, negative = (np.concatenate([part[sign].reshape(-1) for part in parts]) for sign in (0, 1))
+        return positive, negative
 
     def scaled(
         self, pattern: Pattern, weights: Array, factors: Array, source: Shape, target: Shape
@@ -633,7 +650,8 @@ class Conv:
     def sums(self, pattern: Pattern, weights: Array, source: Shape, target: Shape) -> tuple[Array, Array]:
         """See `PatternType.sums`."""
         whole = weights.dtype.kind != "f"
-        per_channel = exact_sums(np.asarray(weights), 1)
+        parts = [exact_sums(np.asarray(weights[block]), 1) for block in blocks_of(weights)]
+        per_channel = [np.concatenate([part[sign] for part in parts]) for sign in (0, 1)]
         places = np.stack(np.unravel_index(np.arange(size_of(target[1:])), target[1:]), axis=1)
         _, inside = self.geometry(pattern).inputs(source[1:], places)
         # (channels out, kernel) times (places, kernel): sums of integers below 2**53 are exact in float64.
