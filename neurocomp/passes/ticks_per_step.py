@@ -29,7 +29,7 @@ def ticks_per_step(network: Network, k: int) -> tuple[Network, tuple[str, ...]]:
     tick added before. A neuron still spikes at most once per step: refractory periods last for the rest of the step too, except
     where nothing can make it spike again.
 
-    In real numbers, a population without synaptic current and bias that resets to zero, and hears only from such populations and
+    In real numbers, a population without synaptic current and bias that resets to zero, and hears only from such ones and
     from inputs, keeps its spikes and, in the first tick of each step, its potential. Others compare with their threshold within
     the step as well, so they may spike early and lose what they would integrate in the rest of the step: that is the price,
     which ``neurocomp evaluate`` measures.

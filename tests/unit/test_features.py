@@ -163,6 +163,21 @@ def test_ternary_neurons_and_values_of_spikes(target: str, extensions: tuple[str
             assert np.array_equal(physical.window(values, name), getattr(logical, register)[name]), (name, register)
 
 
+TERNARY = "model: ternary_lif, tau_syn: 4 ms, tau_mem: 9 ms, v_threshold: 1.0, v_threshold_low: -0.5, reset: zero"
+
+
+def test_ternary_neurons_of_a_file_are_allowed_by_name(tmp_path: Path) -> None:
+    net = network(tmp_path, TERNARY)
+    assert [v.code for v in api.check(net)] == ["NC0318"]
+    for compiled, marked in (
+        (api.compile(net, extensions=("ternary",)), ("ternary",)),
+        (api.compile(net, "loihi2"), ()),
+    ):
+        report = compiled.verify(["reference", "chip"], inputs=stimulus())
+        assert (report.bit_exact, report.lossy, report.not_on_this_chip) == (True, {}, marked)
+        assert compiled.run("chip", stimulus(), probe="all").arrays["spikes/a"].min() == -1
+
+
 @pytest.mark.parametrize("k", [2, 4])
 @pytest.mark.parametrize("first", [LIF + ", reset: zero", CUBA + ", reset: zero", LIF + ", reset: subtract, refractory: 2"])
 def test_several_ticks_per_step(tmp_path: Path, first: str, k: int) -> None:
