@@ -213,7 +213,7 @@ TABLES_HOLD: dict[str, int] = {
     "delay_address_bits": 32,
     "refractory": 62,
 }
-"""The largest values of limits that the published table formats have fields for; docs/loihi-program.md draws them."""
+"""The largest values of a chip's limits: the published table formats have no more bits; docs/loihi-program.md draws them."""
 
 COSTS: tuple[str, ...] = (
     "synaptic_event",
@@ -336,9 +336,11 @@ class _SpecReader:
         for key in ("name", "title", "backend"):
             self.word((key,), root)
         number_format, origins = self.number_format()
-        held = {} if root.get("synapse_cost") == WEIGHTS_ALONE else TABLES_HOLD
+        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
+        hop_ticks = self.hop_ticks(synapse_cost)
+        bounds = TABLES_HOLD if hop_ticks else {}
         limits = {
-            name: self.sourced(("limits", name), most=held.get(name, LARGEST_LIMIT))
+            name: self.sourced(("limits", name), most=bounds.get(name, LARGEST_LIMIT))
             for name in self.section("limits", tuple(LIMITS), optional=OPTIONAL_LIMITS)
         }
         mesh_values = {
@@ -347,8 +349,6 @@ class _SpecReader:
         }
         native = self.native()
         extensions = self.extensions(native)
-        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
-        hop_ticks = self.hop_ticks(synapse_cost)
         costs: dict[str, dict[str, Sourced]] = {}
         for name, table in self.mapping((), "costs").items():
             path = ("costs", name)
