@@ -584,9 +584,9 @@ class PopulationPlan:
 
 
 def dynamics_of(p: Population) -> str:
-    """Return the integer update of a population: that of its model, ``compartment`` where the model names none."""
+    """Return the integer update of a population of neurons: that of its model."""
     assert p.neuron is not None
-    return str(getattr(NEURON_MODELS[p.neuron.model], "dynamics", "compartment"))
+    return NEURON_MODELS[p.neuron.model].dynamics
 
 
 def waiting_bits(network: Network) -> dict[str, int]:
@@ -619,7 +619,7 @@ def _incoming(network: Network, q: Projection, gain: FloatArray, form: NumberFor
             pattern, weights, delay = _expanded(q, gain, source, target)
         else:
             weights = Weights(q.weights, factor)
-    signed = source_population.neuron is not None and dynamics_of(source_population) == "ternary"
+    signed = source_population.neuron is not None and NEURON_MODELS[source_population.neuron.model].signed
     distribution = Distribution.of(weights, exact=exact)
     result = Incoming(
         replace(q, pattern=pattern, delay=delay), pattern, source, target, weights, gain, form, signed, waiting, distribution
