@@ -98,7 +98,11 @@ def run(synapses: int) -> dict[str, Any]:
         largest = write_network(folder, synapses)
         environment = os.environ | {"TMPDIR": name}
         done = subprocess.run(
-            [sys.executable, "-c", CHILD, str(folder / "net.yaml")], env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-c", CHILD, str(folder / "net.yaml")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -109,7 +113,9 @@ def run(synapses: int) -> dict[str, Any]:
         "synapses": found["synapses"],
         "largest block (MB)": largest / 1e6,
         "peak memory (MB)": peak / 1e6,
-        "peak after load, verify, check (MB)": " ".join(f"{found['marks'][m][1] / 1e6:.0f}" for m in ("load", "verify", "check")),
+        "peak after load, verify, check (MB)": " ".join(
+            f"{found['marks'][m][1] / 1e6:.0f}" for m in ("load", "verify", "check")
+        ),
         "allowed: 1.5 x largest block + 500 MB (MB)": allowed / 1e6,
         "share of what is allowed": peak / allowed,
         "time (s)": seconds,

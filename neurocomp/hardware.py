@@ -150,6 +150,7 @@ class HardwareSpec:
     def does_natively(self, extension: str) -> bool:
         """Return whether what `EXTENSIONS` names needs no extension on this chip."""
         return self.has(*EXTENSIONS[extension][:2])
+
     hop_ticks: int = 1
     """Ticks that a spike takes at least from neuron to neuron; 0 on what is no chip."""
 

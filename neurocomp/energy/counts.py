@@ -168,6 +168,8 @@ def _count_weights(
         counted = _fan_out(network, q, np.flatnonzero(mapped.placements[q.target].core == core))
         for event, fan_out in zip(("synaptic_events", "sops"), counted, strict=True):
             per_core[event][core] += np.rint(sent @ fan_out).astype(np.int64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Way:
     """What one spike of each neuron of a population causes on its ways to other cores; each (n,)."""

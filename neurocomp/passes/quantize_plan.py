@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.encoding import DECODERS
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.network import Network, Population, Projection, frozen
@@ -254,7 +255,7 @@ class PopulationPlan:
             np.asarray(parameters["v_threshold"], np.float64) if model.fires else None,
             None if low is None else np.asarray(low, np.float64),
             bias, u_init, np.asarray(parameters["v_init"], np.float64), model.has_current,
-            decoder is not None and decoder.scheme == "potential", profiles, formats,
+            decoder is not None and DECODERS[decoder.scheme].reads_potential, profiles, formats,
         )  # fmt: skip
 
     @property
