@@ -37,6 +37,8 @@ BATCH = 250
 DEFAULT_SAMPLES = 20
 """How many of the declared samples ``verify`` and ``report`` run unless told otherwise."""
 RANDOM_RATE = 0.2
+RANDOM_CURRENT = 1 << 12
+"""Largest magnitude of a random direct current, in units of the potential."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -416,10 +418,17 @@ class Compiled:
         return stimulus
 
     def random_stimulus(self, samples: int, seed: int = 0) -> dict[str, Array]:
-        """Return random spikes, for a proof without data."""
+        """Return random spikes, and for direct currents a random value per sample, for a proof without data."""
         rng = np.random.default_rng(seed)
-        shape = {p.name: (samples, self.network.ticks, p.size) for p in self.network.inputs}
-        return {name: (rng.random(extents) < RANDOM_RATE).astype(np.int8) for name, extents in shape.items()}
+        stimulus: dict[str, Array] = {}
+        for p in self.network.inputs:
+            extents = samples, self.network.ticks, p.size
+            if self.artifact.lowered.network.populations[p.name].dynamics == "current":
+                values = rng.integers(-RANDOM_CURRENT, RANDOM_CURRENT + 1, (samples, 1, p.size))
+                stimulus[p.name] = np.broadcast_to(values, extents).copy()
+            else:
+                stimulus[p.name] = (rng.random(extents) < RANDOM_RATE).astype(np.int8)
+        return stimulus
 
     def witnesses(self) -> dict[str, Witness]:
         """Return the programs of others that can execute this target's lowered networks."""

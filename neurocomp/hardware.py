@@ -172,11 +172,9 @@ class HardwareSpec:
 
         None where the spec does not say where the number comes from.
         """
-        return (
-            f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
-            if name in self.origins
-            else None
-        )
+        if name not in self.origins:
+            return None
+        return f"{FORMAT_FIELDS[name]} = {int(self.origins[name].value)} {self.origins[name].limit_text}"
 
 
 LIMITS: dict[str, str] = {
@@ -215,7 +213,7 @@ TABLES_HOLD: dict[str, int] = {
     "delay_address_bits": 32,
     "refractory": 62,
 }
-"""The largest values of limits that the published table formats have fields for; docs/loihi-program.md draws them."""
+"""The largest values of a chip's limits: the published table formats have no more bits; docs/loihi-program.md draws them."""
 
 COSTS: tuple[str, ...] = (
     "synaptic_event",
@@ -338,8 +336,11 @@ class _SpecReader:
         for key in ("name", "title", "backend"):
             self.word((key,), root)
         number_format, origins = self.number_format()
+        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
+        hop_ticks = self.hop_ticks(synapse_cost)
+        bounds = TABLES_HOLD if hop_ticks else {}
         limits = {
-            name: self.sourced(("limits", name), most=TABLES_HOLD.get(name, LARGEST_LIMIT))
+            name: self.sourced(("limits", name), most=bounds.get(name, LARGEST_LIMIT))
             for name in self.section("limits", tuple(LIMITS), optional=OPTIONAL_LIMITS)
         }
         mesh_values = {
@@ -348,8 +349,6 @@ class _SpecReader:
         }
         native = self.native()
         extensions = self.extensions(native)
-        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
-        hop_ticks = self.hop_ticks(synapse_cost)
         costs: dict[str, dict[str, Sourced]] = {}
         for name, table in self.mapping((), "costs").items():
             path = ("costs", name)

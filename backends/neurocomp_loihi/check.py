@@ -281,9 +281,13 @@ def check_quantized(quantized: QuantizedNetwork, spec: HardwareSpec, options: Lo
             hint = "give it a model without synaptic current, such as lif; the host writes such currents beside the bias"
             violations.append(Violation("NC0319", p.name, message, p.current, "none", hint=hint, origin=p.origin))
     for extension, subject in extensions_of(network).items():
-        owner = network.populations.get(subject)
-        origin = owner.origin if owner else next(q.origin for q in network.projections if q.name == subject)
-        what = f"'{subject}' has spikes of -1" if extension == "ternary" else f"the spikes of '{subject}' carry a value"
+        if extension == "ternary":
+            what, origin = f"'{subject}' has spikes of -1", network.populations[subject].origin
+        else:
+            what, origin = (
+                f"the spikes of '{subject}' carry a value",
+                next(q.origin for q in network.projections if q.name == subject),
+            )
         refused = _not_allowed(extension, what, spec, options)
         if refused is not None:
             violations.append(Violation("NC0318", subject, refused[0], extension, "none", hint=refused[1], origin=origin))
@@ -295,14 +299,6 @@ def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Viola
     network, limit = lowered.network, spec.limit("input_axons")
     violations = []
     for p in network.populations.values():
-        if p.compartments > spec.limit("neurons"):
-            message = (
-                f"a neuron of '{p.name}' takes {p.compartments} compartments; a core of {spec.name} has {spec.limit('neurons')}"
-            )
-            source, hint = spec.limit_text("neurons"), "write 'reset: zero' and retrain"
-            violations.append(
-                Violation("NC0403", p.name, message, p.compartments, spec.limit("neurons"), source, hint, origin=p.origin)
-            )
         sources = {q.source for q in network.projections_to(p.name)}
         if sum(network.populations[name].size for name in sources) <= limit:
             continue

@@ -77,7 +77,6 @@ def _print(found: list[dict[str, Any]], output: Output) -> None:
         memory = f"{entry['synapse_memory_bytes_per_core'] // 1024:,} KiB of synapse memory"
         available = [name for name, engine in entry["engines"].items() if engine["available"]]
         missing = [(f"without {name}", engine["reason"]) for name, engine in entry["engines"].items() if engine["reason"]]
-        costs = ", ".join(f"{name} (default)" if name == entry["default_costs"] else name for name in entry["costs"])
         output.show(
             *([Text()] if index else []),
             Text(entry["name"], "bold"),

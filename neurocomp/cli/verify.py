@@ -79,9 +79,9 @@ def command(
         report = compiled.verify(engines, inputs=inputs, samples=given, count=samples, inject=inject)
     for event in report.events:
         output.warn(event_text(event))
-    output.not_on_this_chip(compiled.extensions)
+    output.not_on_this_chip(report.not_on_this_chip)
     if output.as_json:
-        output.json({**report.as_json(), "not_on_this_chip": compiled.extensions})
+        output.json(report.as_json())
     elif not output.quiet:
         _print(report, path, output)
     failure = _failure(report)
@@ -119,8 +119,6 @@ def _print(report: VerifyReport, path: Path, output: Output) -> None:
         output.show(Text(f"skipped: {engine} ({reason})", "yellow"))
     if report.injection is not None:
         output.show(Text(f"injected: {report.injection}", "yellow"))
-    for extension in report.not_on_this_chip:
-        output.show(Text(f"not on this chip: {extension}", "yellow"))
     rows = []
     for name, witness in report.witnesses.items():
         loss = report.lossy.get(name)

@@ -12,7 +12,7 @@ from neurocomp.hardware import HardwareSpec, Sourced
 
 BADGE = "SIMULATED COUNTS · ESTIMATED ENERGY · NOT MEASURED"
 
-UNPRICED = "none"
+UNPRICED = "none published"
 """What `Energy.costs` names where a spec states no costs."""
 
 EVENTS: dict[str, tuple[str, str]] = {
@@ -105,7 +105,7 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
     Raises:
         UsageError: The spec has no such cost source (NC0801).
     """
-    name = costs or spec.default_costs or "none published"
+    name = costs or spec.default_costs or UNPRICED
     if name not in spec.costs and (costs is not None or spec.costs):
         message = f"{spec.name} has no cost source '{name}'"
         hint = did_you_mean(name, list(spec.costs)) or f"{spec.file} states no costs"
@@ -136,4 +136,4 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
             f"as if in real time ({power.source})"
         )
     parts["host"] = None
-    return Energy(name or UNPRICED, tuple(lines), tuple(unpriced), total, parts, static_note)
+    return Energy(name, tuple(lines), tuple(unpriced), total, parts, static_note)

@@ -172,13 +172,12 @@ CATALOGUE: dict[str, Entry] = {
         "The synapses of one neuron alone exceed the synaptic memory of a core.",
         "Lower the fan-in or the weight bits.",
     ),
-    "NC0403": _e("compartments", 5, "One neuron alone takes more compartments than a core has.", "Use 'reset: zero'."),
     "NC0405": _e("output-axons", 5, "A neuron sends to more places than a core's output table holds.", "Lower the fan-out."),
     "NC0406": _e(
         "profiles",
         5,
-        "One neuron alone needs more parameter profiles than a core has: a reset by subtraction takes a decay profile of its own. "
-        "Populations with many profiles are spread over cores.",
+        "One neuron alone needs more parameter profiles than a core has: a reset by subtraction takes a decay profile of its "
+        "own. Populations with many profiles are spread over cores.",
         "Use another reset, or a target with more profiles.",
     ),
     "NC0407": _e(
@@ -190,8 +189,8 @@ CATALOGUE: dict[str, Entry] = {
     "NC0408": _e(
         "synapse-formats",
         5,
-        "The projections into one neuron need more synapse formats (sign, exponent, weight bits, delay bits, layout) than a core "
-        "has.",
+        "The projections into one neuron need more synapse formats (sign, exponent, weight bits, delay bits, layout) than a "
+        "core has.",
         "Let projections share them, or use fewer projections into the population.",
     ),
     "NC0409": _e(

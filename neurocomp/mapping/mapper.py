@@ -208,6 +208,7 @@ class _Mapper:
         self.pieces = pieces_of(network, spec)
         self.into = {p.name: network.projections_to(p.name) for p in network.populations.values()}
         self.bits: dict[Piece, IntArray] = {}
+        self.parted: set[Piece] = set()  # pieces of which an empty core cannot hold a unit
         self.uses: dict[tuple[Slice, ...], _Use] = {}
 
     def fill(self, caps: Mapping[str, int], apart: Set[str]) -> tuple[list[_OpenCore], list[Violation]]:
@@ -273,27 +274,27 @@ class _Mapper:
         return False
 
     def _largest(self, core: _OpenCore, piece: Piece, start: int, cap: int | None, guess: int) -> int:
-        """Return how many further neurons of a piece the core can take; whole units if it can take one."""
+        """Return how many further neurons of a piece the core can take: whole units, unless an empty core cannot hold one."""
         p = piece.population
         room = min(piece.size - start, (self.spec.limit("neurons") - core.compartments) // p.compartments)
         if cap is not None:
             room = min(room, cap - core.neurons_of(p.name))
         if not self._admits(core, piece):
             return 0
-        if 1 < piece.unit <= room and start % piece.unit == 0:
+        if piece not in self.parted:
             count = self._searched(core, piece, start, room, guess, piece.unit)
-            if count:
+            if count or core.slices or piece.unit == 1:
                 return count
-            room = piece.unit - 1
+            self.parted.add(piece)
         return self._searched(core, piece, start, room, guess, 1)
 
     def _searched(self, core: _OpenCore, piece: Piece, start: int, room: int, guess: int, unit: int) -> int:
         """Return the largest multiple of ``unit`` neurons up to ``room`` that fits.
 
         What a slice needs grows with its size, so the answer lies between one that fits and one that does not. The first trial
-        is ``guess``, the slice of the core before, as cores of a large population are alike: if it fits it is the answer, unless
-        much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or could
-        grow.
+        is ``guess``, the slice of the core before, as cores of a large population are alike: if it fits it is the answer,
+        unless much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or
+        could grow.
         """
         fits, fails, step, failures = 0, max(room, 0) // unit + 1, 1, 0
         count = (min(guess, room) if guess else self._estimate(core, piece, start, room)) // unit
@@ -396,7 +397,7 @@ _SINGLE: Mapping[str, tuple[str, str, str]] = {
     "input_axons": ("NC0412", "input axons", _LOWER_FAN_IN),
     "synapse_words": ("NC0402", "synapse words", _LOWER_FAN_IN),
     "synapse_formats": ("NC0408", "synapse formats", "let its projections share sign, exponent, weight bits and delay range"),
-    "delay_address_bits": ("NC0409", "compartments that delays of this length leave", "shorten its delays"),
+    "delay_address_bits": ("NC0409", "compartments that its delays leave", "shorten its delays"),
 }
 """Limit that a single neuron breaks -> code, what it needs in words, hint."""
 

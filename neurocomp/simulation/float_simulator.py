@@ -15,12 +15,12 @@ from neurocomp.hardware import LAVA_UNCHECKED
 from neurocomp.ir.network import Network, Neuron, Population, Projection
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import NEURON_MODELS, IntegrateAndFire, NeuronModel, Semantics, State
-from neurocomp.models.patterns import PATTERNS
+from neurocomp.models.patterns import PATTERNS, size_of
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
 
-_CHUNK_BYTES = 64 << 20
+_CHUNK_BYTES = 32 << 20
 """Bound of the live state of the samples that run together."""
 _MAX_CHUNK = 512
 
@@ -256,5 +256,6 @@ def _chunk_size(network: Network, ticks: int) -> int:
     sizes = {population.name: population.size for population in network.populations.values()}
     delayed = sum(sizes[q.source] * min(int(q.delay.max()), ticks) for q in network.projections if q.delay.size)
     synapses = sum(q.weights.size for q in network.projections if q.weights.ndim == 1)
-    per_sample = 8 * (8 * sum(sizes.values()) + delayed + synapses)
+    between = sum(size_of(stage.shape) for q in network.projections for stage in q.before)
+    per_sample = 8 * (8 * sum(sizes.values()) + delayed + synapses + 2 * between)
     return max(1, min(_MAX_CHUNK, _CHUNK_BYTES // max(1, per_sample)))

@@ -468,7 +468,7 @@ def test_the_exported_places(cli: Cli) -> None:
 
 def test_targets(cli: Cli) -> None:
     found = {entry["name"]: entry for entry in cli("targets", "--json").document["targets"]}
-    assert list(found) == ["loihi", "loihi2"]
+    assert list(found) == ["loihi", "loihi2", "reference"]
     expected = {
         "name": "loihi",
         "title": "Intel Loihi (2018), 14 nm",
@@ -564,3 +564,106 @@ def test_mnist(cli: Cli) -> None:
     assert found["samples"] == 500
     assert found["accuracy"]["float"] >= 0.975
     assert found["accuracy"]["fixed"] >= found["accuracy"]["float"] - 0.01
+
+
+# --- options of a compilation
+
+CYCLE = ("from: b, to: b, weights: weights.npz#bb, delay: 2", "from: c, to: b, weights: weights.npz#cb, delay: 1")
+
+
+def edited(old: str, new: str) -> None:
+    text = Path("net.yaml").read_text()
+    assert old in text
+    Path("net.yaml").write_text(text.replace(old, new))
+
+
+def test_ticks_per_step(cli: Cli) -> None:
+    """A cycle of two hops and one tick compiles with two ticks per step, and stays in the user's time."""
+    edited(*CYCLE)
+    edited("weights.npz#bc, delay: 1", "weights.npz#bc")
+    arrays = arrays_of("weights.npz")
+    np.savez("weights.npz", **arrays, cb=0.2 * arrays["bc"].T)  # type: ignore[arg-type]
+    refused = cli("check", "net.yaml", "-t", "loihi")
+    assert refused.code == 4
+    assert "or compile with --ticks-per-step 2" in " ".join(refused.out.split())
+    assert cli("check", "net.yaml", "-t", "loihi", "--ticks-per-step", "2").code == 0
+    found = cli("compile", "net.yaml", "-t", "loihi", "-o", "two.ncz", "--ticks-per-step", "2", "--json").document
+    assert (found["ticks"], found["ticks_per_step"], found["chip_ticks"]) == (10, 2, 22)
+    assert found["notes"][0].startswith("2 ticks of the chip per tick of the network: decays are their roots")
+    summary = " ".join(cli("compile", "net.yaml", "-t", "loihi", "-o", "two.ncz", "--ticks-per-step", "2").out.split())
+    assert "10 ticks of 1 ms per sample, 22 on the chip (2 per tick, largest lag 2)" in summary
+    trace = cli("run", "two.ncz", "--probe", "all", "--state", "-o", "trace.npz", "--json").document
+    assert (trace["ticks"], trace["arrays"]["v/c"]["shape"]) == (10, [12, 10, 3])
+    evaluated = cli("evaluate", "two.ncz", "--json").document
+    assert evaluated["samples"] == 12
+    reported = cli("report", "two.ncz", "--json").document
+    assert (reported["ticks"], reported["chip_ticks"], reported["timestep_s"]) == (10, 22, 0.001)
+    assert reported["accuracy"]["fixed"] == evaluated["accuracy"]["fixed"]
+
+
+def test_options_that_make_no_sense(cli: Cli) -> None:
+    for arguments, message in (
+        (("--ticks-per-step", "0"), "invalid value for '--ticks-per-step': 0 is not in the range x>=1"),
+        (("--compare", "ge"), "option 'compare' takes one of exact, gt, not 'ge'"),
+        (("--allow-extension", "tenary"), "loihi has no extension 'tenary'\nhint:  did you mean 'ternary'?"),
+    ):
+        for command in ("compile", "check"):
+            result = cli(command, "net.yaml", "-t", "loihi", *arguments)
+            assert (result.code, result.out) == (2, "")
+            assert result.err.startswith(f"error[NC0801 usage]: {message}")
+    native = cli("check", "net.yaml", "-t", "loihi2", "--allow-extension", "ternary")
+    assert (native.code, native.err) == (
+        2,
+        "error[NC0801 usage]: loihi2 has no extension 'ternary'\nhint:  loihi2 does that itself: leave the option out\n",
+    )
+
+
+def test_at_least(cli: Cli) -> None:
+    """'>=' of a leaky neuron is refused with a way out, which works, and verify lists what it reaches."""
+    edited("v_threshold: 1.0, reset: zero", "v_threshold: 1.0, reset: zero, compare: '>='")
+    refused = cli("compile", "net.yaml", "-t", "loihi", "-o", "gt.ncz")
+    assert refused.code == 4
+    assert "error[NC0302 comparison]: population 'b' compares with '>=', and no threshold of '>' gives" in refused.err
+    assert "hint:  --compare gt takes '>' in its place and measures what that changes" in refused.err
+    made = cli("compile", "net.yaml", "-t", "loihi", "-o", "gt.ncz", "--compare", "gt", "--json").document
+    assert [note for note in made["notes"] if "(lossy)" in note] == [
+        "'b': '>=' is taken for '>', as its potential leaks (dv 390) (lossy)"
+    ]
+    assert set(cli("verify", "gt.ncz", "--engines", "chip", "--json").document["lossy"]) == {"b", "c"}
+
+
+def test_every_output_says_what_is_not_on_this_chip(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An artifact whose lowered network used extensions; here the list alone is put into it."""
+    from neurocomp import api
+
+    plain = neurocomp.load("net.ncz")
+    assert isinstance(plain, neurocomp.Compiled)
+    lowered = replace(plain.artifact.lowered, extensions=("graded", "ternary"))
+    mapped = replace(plain.artifact.mapped, lowered=lowered)
+    marked = neurocomp.Compiled(replace(plain.artifact, lowered=lowered, mapped=mapped))
+    marked.save("marked.ncz")
+    monkeypatch.setattr(api, "compile", lambda *_, **__: marked)
+    line = "not on this chip: graded, ternary"
+    for command in (
+        ("compile", "net.yaml", "-t", "loihi", "-o", "again.ncz"),
+        ("run", "marked.ncz", "-o", "trace.npz"),
+        ("verify", "marked.ncz", "--engines", "chip"),
+        ("evaluate", "marked.ncz"),
+        ("report", "marked.ncz"),
+        ("export", "marked.ncz", "--format", "integers", "-o", "integers.npz"),
+    ):
+        result = cli(*command)
+        assert (result.code, result.out.splitlines()[0]) == (0, line), command
+        assert cli(*command, "--json").document["not_on_this_chip"] == ["graded", "ternary"]
+        assert line in cli(*command, "--quiet").out
+    assert "not on this chip" not in cli("run", "net.ncz").out
+
+
+def test_a_chip_without_published_costs(cli: Cli) -> None:
+    assert cli("compile", "net.yaml", "-t", "loihi2", "-o", "two.ncz", "--quiet").code == 0
+    found = cli("report", "two.ncz", "--json").document
+    assert (found["energy_j"], found["per_sample"]["energy_j"], found["counts"]["spikes"] > 0) == (None, None, True)
+    assert "synaptic_event" in found["energy"]["unpriced"]
+    text = " ".join(cli("report", "two.ncz").out.split())
+    assert "unpriced: no cost of any event of this chip is published, so that no energy can be stated" in text
+    assert cli("report", "two.ncz", "--costs", "loihi").code == 2

@@ -23,12 +23,9 @@ from neurocomp.testing.golden import (
     synapses,
 )
 from neurocomp_reference import ReferenceSimulator
-from neurocomp_reference.steps import DYNAMICS, PATTERNS
 
 Array = NDArray[Any]
 VECTORS = sorted(path.stem for path in (Path(__file__).parent / "lava").glob("*.npz"))
-NEEDS = {"conv": {"conv2d"}, "ternary": {"ternary"}}
-EXECUTED = [name for name in VECTORS if NEEDS.get(name, set()) <= {*PATTERNS, *DYNAMICS}]
 
 
 def load(name: str) -> dict[str, Array]:
@@ -143,7 +140,7 @@ def test_every_vector_is_there() -> None:
         assert wanted in VECTORS
 
 
-@pytest.mark.parametrize("name", EXECUTED)
+@pytest.mark.parametrize("name", VECTORS)
 def test_reference_equals_lava(name: str) -> None:
     data = load(name)
     assert differences(data, run(data, network(data))) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -397,3 +398,60 @@ projections:
     assert runs[0].arrays["spikes/a"].shape == (1, 20, 2)
     for key in runs[0].arrays:
         assert np.array_equal(runs[0].arrays[key], runs[1].arrays[key])
+
+
+# Options, extensions, direct currents
+
+
+def test_options_that_a_target_does_not_have(network: Network) -> None:
+    for call in (neurocomp.compile, api.check):
+        with pytest.raises(UsageError) as caught:
+            call(network, ticks_per_stp=2, compare="ge", extensions=("tenary",), ticks_per_step=True)
+        assert [d.message + (f" | {d.hint}" if d.hint else "") for d in caught.value.diagnostics] == [
+            "loihi has no option 'ticks_per_stp' | did you mean 'ticks_per_step'?",
+            "option 'compare' takes one of exact, gt, not 'ge' | known: exact, gt",
+            "loihi has no extension 'tenary' | did you mean 'ternary'?",
+            "option 'ticks_per_step' takes a whole number from 1 on, not True",
+        ]
+
+
+def test_options_are_stored(network: Network) -> None:
+    compiled = neurocomp.compile(network, compare="gt", extensions=["ternary", "graded"])
+    assert compiled.artifact.options == {
+        "target": "loihi", "ticks_per_step": 1, "extensions": ("graded", "ternary"), "compare": "gt",
+    }  # fmt: skip
+    assert (compiled.extensions, compiled.ticks_per_step) == ((), 1)  # allowed, and not used
+
+
+def with_lowered(compiled: Compiled, **populations: Any) -> Compiled:
+    """Return a compilation whose lowered network has other values in its input and the projections from it."""
+    lowered = compiled.artifact.lowered
+    net, dynamics = lowered.network, populations["dynamics"]
+    table = {name: replace(p, dynamics=dynamics) if p.is_input else p for name, p in net.populations.items()}
+    projections = tuple(replace(q, binary=populations["binary"]) for q in net.projections)
+    net = replace(net, populations=table, projections=projections)
+    return Compiled(replace(compiled.artifact, lowered=replace(lowered, network=net)))
+
+
+def test_values_of_a_stimulus(network: Network) -> None:
+    """Spikes are 0 or 1 unless the network reads their values; currents have any value, the same in each tick."""
+    compiled = neurocomp.compile(network)
+    name, size = compiled.network.inputs[0].name, compiled.network.inputs[0].size
+    values = np.full((2, 4, size), 3)
+    with pytest.raises(NetworkError, match="NC0314"):
+        compiled.stimulus({name: values})
+    graded = with_lowered(compiled, dynamics="input", binary=False)
+    assert np.array_equal(graded.stimulus({name: values})[name], values)
+
+    current = with_lowered(compiled, dynamics="current", binary=True)
+    assert np.array_equal(current.stimulus({name: values})[name], values)
+    values[1, 2] = 4
+    with pytest.raises(UnsupportedError) as caught:
+        current.stimulus({name: values})
+    assert str(caught.value) == (
+        f"error[NC0319 current]: the current of '{name}' changes within a sample, first in tick 2\n"
+        "hint:  give one value per sample and neuron, or encode it as spikes"
+    )
+    random = current.random_stimulus(5)[name]
+    assert (random == random[:, :1]).all()
+    assert len(np.unique(random)) > 2

@@ -107,7 +107,7 @@ def test_each_axis(axis: str, value: Any, message: str) -> None:
 
 
 def test_native_semantics_pass() -> None:
-    for model in NEURON_MODELS:
+    for model in SPEC.native["neuron_models"]:
         for semantics in (Semantics(), Semantics(integration="euler"), Semantics(input="current")):
             assert printed(network(replace(real(model), semantics=semantics))) == [], model
 
@@ -128,6 +128,17 @@ def test_axes_of_the_spike_do_not_matter_to_readouts() -> None:
 )
 def test_what_is_lowered_or_native_passes(semantics: Semantics) -> None:
     assert printed(network(replace(real(), semantics=semantics))) == []
+
+
+def test_ternary_neurons_are_an_extension_of_loihi_1() -> None:
+    net = network(real("ternary_lif"))
+    assert printed(net) == [
+        "net.yaml:7:3: error[NC0318 not-on-this-chip]: population 'a' has the model ternary_lif; "
+        "loihi has no neurons that send +1 and -1\n"
+        "hint:  --allow-extension ternary simulates it; every result is then marked as not on this chip"
+    ]
+    assert check_network(net, SPEC, LoihiOptions(extensions=("ternary",))) == []
+    assert check_network(net, read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi2.yaml")) == []
 
 
 def test_a_chip_without_refractory_periods_or_periodic_resets() -> None:

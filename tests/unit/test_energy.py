@@ -18,6 +18,7 @@ from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
+from neurocomp.mapping.mapper import map_network
 from neurocomp.mapping.synapse_words import rows_of_core
 from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import LoihiBackend
@@ -79,6 +80,8 @@ def test_counts_by_hand() -> None:
         "spikes": [[0, 2, 1, 0, 0], [0, 0, 0, 0, 0]],
         "packets": [[0, 2, 1, 0, 0], [0, 0, 0, 0, 0]],
         "host_packets": [[2, 1, 0, 0, 0], [0, 0, 0, 0, 0]],
+        "resets": [[0] * 5, [0] * 5],
+        "host_writes": [[0] * 5, [0] * 5],
     }
     silent = {name: int(values[:, 1].sum()) for name, values in counts.per_core.items()}
     assert silent == dict.fromkeys(PER_CORE, 0) | {"updates": 15}
@@ -105,6 +108,8 @@ def test_totals_by_hand() -> None:
         "spikes": 3,
         "packets": 3,
         "host_packets": 3,
+        "resets": 0,
+        "host_writes": 0,
         "updates_inactive": 21,
         "input_spikes": 3,
         "sops_dense": 2 * 3 * (4 + 2),
@@ -144,6 +149,96 @@ def test_zero_weights_of_a_dense_row_are_visited() -> None:
     trace = ReferenceSimulator().run(net, {"x": np.ones((1, 2, 1), np.int8)}, lag=lag)
     totals = count(trace, mapped.verify(SPEC), SPEC).totals()
     assert (totals["synaptic_events"], totals["sops"], totals["sops_dense"]) == (8, 6, 8)
+
+
+def all_features() -> MappedNetwork:
+    """x -> a by a convolution, x -> b, both with a second compartment, a clock on b, a current into b; a -> b, on small cores.
+
+    Three cores of 16 compartments: two places of three channels of a; the other two, and two neurons of b; the third of b.
+    """
+    options = {"kernel": (3,), "stride": (1,), "padding": (1,), "dilation": (1,), "groups": (1,)}
+    weights = np.array([[[3, 0, -2]], [[0, 4, 1]], [[5, 5, 5]]], np.int8)
+    conv = IntegerProjection("conv", "x", "a", Pattern("conv1d", {}, options), weights, 1, "mixed", 8, 0, np.array(1))
+    a = replace(population("a", 12, vth=8), shape=(3, 4), reset="subtract", compartments=2)
+    b = replace(
+        population("b", 3, vth=20),
+        reset="subtract",
+        compartments=2,
+        reset_interval=2,
+        reset_offset=3,
+        current="i",
+        refractory=1,
+    )
+    populations = {
+        "i": IntegerPopulation("i", (3,), "current", {}), "x": IntegerPopulation("x", (1, 4), "input", {}), "a": a, "b": b,
+    }  # fmt: skip
+    random = np.random.default_rng(3).integers(-3, 9, (3, 12)) * 2
+    net = IntegerNetwork("n", 1e-3, 4, SPEC.number_format, populations, (conv, dense("a", "b", random)))
+    spec = replace(SPEC, limits={**SPEC.limits, "neurons": replace(SPEC.limits["neurons"], value=16)})
+    mapped, violations = map_network(LoweredNetwork(net, {"i": 0, "x": 0, "a": 1, "b": 2}, {}), spec)
+    assert mapped is not None, violations
+    return mapped.verify(spec)
+
+
+def test_counts_of_second_compartments_clocks_and_currents() -> None:
+    """Reset compartments are updated and never active; a clock clears neurons; the host writes a current once per neuron."""
+    mapped = all_features()
+    rng = np.random.default_rng(4)
+    shape = {"x": 4, "a": 12, "b": 3}
+    spikes = {name: rng.integers(0, 2, (2, 6, n)).astype(np.int8) for name, n in shape.items()}
+    state = {name: rng.integers(0, 2, (2, 6, n)) for name, n in shape.items() if name != "x"}
+    trace = Trace("any", 4, mapped.lowered.lag, spikes, state, state)
+    counts = count(trace, mapped, SPEC)
+    of_a = mapped.placements["a"].core
+    assert (of_a.tolist().count(0), of_a.tolist().count(1), mapped.placements["b"].core.tolist()) == (6, 6, [1, 1, 2])
+    assert counts.per_core["updates"].tolist() == [[[12] * 6] * 2, [[16] * 6] * 2, [[2] * 6] * 2]
+    active = {name: (spikes[name] != 0) | (state[name] != 0) for name in ("a", "b")}
+    for core in range(3):
+        expected = sum(active[name][:, :, mapped.placements[name].core == core].sum(axis=2) for name in ("a", "b"))
+        assert np.array_equal(counts.per_core["updates_active"][core], expected)
+    assert counts.per_core["resets"].tolist() == [[[0] * 6] * 2, [[0, 0, 0, 2, 0, 2]] * 2, [[0, 0, 0, 1, 0, 1]] * 2]
+    assert counts.per_core["host_writes"].tolist() == [[[0] * 6] * 2, [[0, 0, 2, 0, 0, 0]] * 2, [[0, 0, 1, 0, 0, 0]] * 2]
+    assert counts.per_population["b"] == {
+        "neurons": 3, "is_input": 0, "spikes": int(spikes["b"].sum()), "updates": 2 * 6 * 6,
+        "updates_active": int(active["b"].sum()),
+    }  # fmt: skip
+    assert counts.per_population["i"] == {"neurons": 3, "is_input": 1, "spikes": 0, "updates": 0, "updates_active": 0}
+    assert counts.totals()["input_spikes"] == spikes["x"].sum()
+    assert counts.totals()["sops"] == sum(entry["sops"] for entry in counts.per_projection.values())
+    assert counts.totals()["sops_dense"] == 2 * 4 * (3 * 10 + 36)
+
+
+def test_messages_are_counted_on_their_ways() -> None:
+    """Packets and hops from per-neuron ways equal those that a loop over spikes and routes counts."""
+    mapped, spec = all_features(), SPEC
+    numbers = zip(mapped.cores, (0, 9, 40), strict=True)
+    cores = tuple(replace(core, core=number, tile=spec.mesh.tile(number)) for core, number in numbers)
+    hops_of = {}
+    for r in mapped.routes:
+        (ax, ay), (bx, by) = cores[r.source].tile, cores[r.target].tile
+        hops_of[r.source, r.target] = abs(ax - bx), abs(ay - by)
+    routes = tuple(Route(*pair, *hops_of[pair], 0) for pair in hops_of)
+    mapped = replace(mapped, cores=cores, routes=routes).verify(spec)
+    rng = np.random.default_rng(6)
+    spikes = {name: rng.integers(-1, 2, (2, 6, n)).astype(np.int8) for name, n in (("x", 4), ("a", 12), ("b", 3))}
+    state = {name: spikes[name] * 0 for name in ("a", "b")}
+    counts = count(Trace("any", 4, mapped.lowered.lag, spikes, state, state), mapped, spec)
+    packets, host = np.zeros((3, 2, 6), int), np.zeros((3, 2, 6), int)
+    hops = np.zeros((2, 2), int)
+    for target, core in enumerate(cores):
+        for population, neuron in zip(core.axon_population.tolist(), core.axon_neuron.tolist(), strict=True):
+            name = mapped.population_names[population]
+            for sample, tick in np.argwhere(spikes[name][:, :, neuron]).tolist():
+                if name == "x":
+                    host[target, sample, tick] += 1
+                    continue
+                sender = int(mapped.placements[name].core[neuron])
+                packets[sender, sample, tick] += 1
+                hops[:, sample] += hops_of[sender, target]
+    assert np.array_equal(counts.per_core["packets"], packets)
+    assert np.array_equal(counts.per_core["host_packets"], host)
+    assert (counts.hops_x.tolist(), counts.hops_y.tolist()) == (hops[0].tolist(), hops[1].tolist())
+    assert hops.min() > 0
 
 
 def test_without_spikes_there_is_no_ratio() -> None:

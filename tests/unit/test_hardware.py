@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from neurocomp.errors import NetworkError, SpecError
-from neurocomp.hardware import COSTS, KINDS, LIMITS, HardwareSpec, Mesh, NumberFormat, load_spec, read_spec
+from neurocomp.hardware import (
+    COSTS,
+    EXTENSIONS,
+    FORMAT_FIELDS,
+    KINDS,
+    LIMITS,
+    TABLES_HOLD,
+    HardwareSpec,
+    Mesh,
+    NumberFormat,
+    load_spec,
+    read_spec,
+)
 
 LOIHI = Path(__file__).parents[2] / "hwspecs" / "neurocomp_hwspecs" / "loihi.yaml"
 TEXT = LOIHI.read_text(encoding="utf-8")
@@ -105,6 +118,66 @@ def test_a_new_chip_of_the_family_is_three_lines() -> None:
     assert spec.text.startswith("#")
 
 
+def test_loihi_2_stands_on_loihi_1_where_nothing_is_published(loihi: HardwareSpec) -> None:
+    spec = read_spec(LOIHI.parent / "loihi2.yaml")
+    assert (spec.name, spec.backend, spec.number_format) == ("loihi2", "loihi", loihi.number_format)
+    assert {name: spec.limit(name) for name in ("chips", "cores_per_chip", "neurons")} == {
+        "chips": 1152, "cores_per_chip": 128, "neurons": 4096,
+    }  # fmt: skip
+    assert (spec.costs, spec.default_costs, spec.extensions) == ({}, "", ())
+    assert spec.native["reset"] == ("zero", "subtract")
+    assert [spec.does_natively(name) for name in EXTENSIONS] == [True] * len(EXTENSIONS)
+    assert [loihi.does_natively(name) for name in EXTENSIONS] == [False] * len(EXTENSIONS)
+    borrowed = [*spec.limits.values(), *spec.origins.values()]
+    assert {value.kind for value in borrowed if value.source.startswith(("loihi1", "lava"))} == {"uncertain"}
+    assert sum(value.source.startswith("loihi1") for value in borrowed) == 12
+
+
+@pytest.mark.parametrize("name", ["loihi", "loihi2"])
+def test_every_number_of_the_formats_says_where_it_comes_from(name: str) -> None:
+    spec = read_spec(LOIHI.parent / f"{name}.yaml")
+    assert set(spec.origins) == set(FORMAT_FIELDS)
+    for field, origin in spec.origins.items():
+        assert origin.value == getattr(spec.number_format, field)
+        assert origin.source.split(",")[0] in spec.sources
+    number = 1 + spec.text[: spec.text.index("threshold_bits: 17")].count("\n")
+    found = spec.format_text("threshold_bits")
+    assert found is not None
+    assert found.startswith(f"bits of a threshold = 17 ({name}.yaml:{number}; lava, proc/lif/models.py")
+
+
+def test_optional_sections_may_be_absent() -> None:
+    """Costs, extensions, origins, optional axes of native and limits of what they do not list."""
+    text = TEXT[: TEXT.index("# Joules per event")]
+    text = text.replace(TEXT[TEXT.index("  origin:") : TEXT.index("limits:")], "\n")
+    for line in ("extensions: [graded, ternary]", '  refractory: ["yes"]', '  periodic_reset: ["yes"]', "  u_overflow: fold"):
+        assert f"{line}\n" in text
+        text = text.replace(f"{line}\n", "")
+    start = text.index("  refractory: {")
+    text = text[:start] + text[text.index("\n", start) + 1 :]
+    spec = load_spec(text, "chip.yaml")
+    assert (spec.costs, spec.default_costs, spec.extensions, spec.origins) == ({}, "", (), {})
+    assert "refractory" not in spec.limits
+    assert spec.format_text("weight_bits") is None
+    assert not spec.has("refractory")
+
+
+@pytest.mark.parametrize("limit", list(TABLES_HOLD))
+def test_limits_end_with_what_the_tables_hold(limit: str) -> None:
+    def text(value: int) -> str:
+        changed, found = re.subn(rf"(\n  {limit}: {{value: )\d+", rf"\g<1>{value}", TEXT)
+        assert found == 1
+        return changed.replace("tiles_x: {value: 8", "tiles_x: {value: 16384")
+
+    most = TABLES_HOLD[limit]
+    assert load_spec(text(most), "chip.yaml").limit(limit) == most
+    with pytest.raises(SpecError) as caught:
+        load_spec(text(most + 1), "chip.yaml")
+    assert [(d.message, d.hint) for d in caught.value.diagnostics] == [
+        (f"limits.{limit}.value: {most + 1} is impossible", f"a whole number in 1..{most}")
+    ]
+
+
 # --- values that cannot be
 
 
@@ -183,6 +256,48 @@ def test_the_whole_message() -> None:
             "default_costs: lohi",
             "default_costs: 'lohi' is not one of loihi, davies2018, sana_fe | did you mean 'loihi'?",
         ),
+        (
+            "default_costs: loihi\n",
+            "",
+            "default_costs: '' is not one of loihi, davies2018, sana_fe | known: davies2018, loihi, sana_fe",
+        ),
+        ("extensions: [graded, ternary]", "extensions: graded", "extensions: must be a list of words"),
+        (
+            "extensions: [graded, ternary]",
+            "extensions: [graded, tenary]",
+            "extensions.1: 'tenary' is not one of graded, ternary | did you mean 'ternary'?",
+        ),
+        (
+            "reset_when: [same_tick]",
+            'reset_when: [same_tick]\n  graded: ["yes"]',
+            "extensions.0: 'graded' is no extension: native.graded has 'yes' | list it once",
+        ),
+        ('refractory: ["yes"]', "refractory: [yes, no]", "native.refractory: 'no' is not one of yes"),
+        (
+            "  origin:\n",
+            "  origin:\n    weight_bit: {source: lava, kind: vendor}\n",
+            "unknown field 'weight_bit' | did you mean 'weight_bits'?",
+        ),
+        (
+            'decay_bits: {source: "nengo_loihi, builder/discretize.py", kind: uncertain}',
+            "decay_bits: lava",
+            "integers.origin.decay_bits: needs a mapping {source, kind} | every value of a spec states where it comes from",
+        ),
+        (
+            'decay_bits: {source: "nengo_loihi, builder/discretize.py", kind: uncertain}',
+            'decay_bits: {source: "nengo, x", kind: uncertain}',
+            "integers.origin.decay_bits.source: source 'nengo' is not listed under 'sources' | did you mean 'nengo_loihi'?",
+        ),
+        (
+            'decay_bits: {source: "nengo_loihi, builder/discretize.py", kind: uncertain}',
+            'decay_bits: {source: "nengo_loihi"}',
+            "integers.origin.decay_bits: field 'kind' is missing",
+        ),
+        (
+            'decay_bits: {source: "nengo_loihi, builder/discretize.py", kind: uncertain}',
+            'decay_bits: {source: "nengo_loihi", kind: sure}',
+            "integers.origin.decay_bits.kind: 'sure' is not one of measured, pre-silicon, fitted, derived, vendor, uncertain",
+        ),
         ('frady2020: "E. P. Frady', "frady2020: 2020 #", "sources.frady2020: a source is one line of text"),
     ],
 )  # fmt: skip
@@ -214,6 +329,19 @@ def test_a_missing_section_is_one_message(section: str) -> None:
     assert found[0].endswith(f"unknown field 'x_{section}' | did you mean '{section}'?")
     assert found[1] == f"the spec: field '{section}' is missing"
     assert found[2:] == []
+
+
+def test_refractory_periods_need_a_limit() -> None:
+    start = TEXT.index("  refractory: {value")
+    text = TEXT[:start] + TEXT[TEXT.index("\n", start) + 1 :]
+    with pytest.raises(SpecError) as caught:
+        load_spec(text, "chip.yaml")
+    assert [(d.message, d.hint) for d in caught.value.diagnostics] == [
+        (
+            "limits: field 'refractory' is missing, and 'native' says that the chip has refractory periods",
+            "state how many silent ticks it has at most",
+        )
+    ]
 
 
 def test_a_target_may_have_no_costs() -> None:

@@ -425,9 +425,9 @@ def test_a_periodic_reset_moves_by_the_lag() -> None:
 
 def test_a_reset_in_the_first_tick_forgives_the_start() -> None:
     """The state before the reset does not matter as long as nothing spikes: no inverse is needed."""
-    strong = {"bias_mant": 4000, "vth": 100, "dv": 1, "v_init": 6000}
+    strong: dict[str, Any] = {"bias_mant": 4000, "vth": 100, "dv": 1, "v_init": 6000}
     assert early_start(population("b", **strong), 2, FORM).exact.tolist() == [True]
-    lossy = {"bias_mant": 0, "vth": 100, "dv": 2048, "v_init": 6000}
+    lossy: dict[str, Any] = {"bias_mant": 0, "vth": 100, "dv": 2048, "v_init": 6000}
     assert early_start(population("b", **lossy), 2, FORM).exact.tolist() == [False]
     cleared = replace(population("b", **lossy), reset_interval=9, reset_offset=2)
     start = early_start(cleared, 2, FORM)

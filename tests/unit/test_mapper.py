@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.mapped import MappedNetwork, Placement, Route
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.mapping.mapper import map_network
-from neurocomp.mapping.synapse_words import rows_of_core
+from neurocomp.mapping.synapse_words import members_by_core, rows_of_core
 from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import LoihiBackend
 from neurocomp_loihi.check import check_lowered
@@ -90,6 +91,13 @@ def mapped(net: LoweredNetwork, spec: HardwareSpec) -> MappedNetwork:
     for resource, (_, available, worst) in used.items():
         assert worst <= available, resource
     return result
+
+
+def placed(net: LoweredNetwork, spec: HardwareSpec) -> MappedNetwork:
+    """Map and verify it, without emitting."""
+    result, violations = map_network(net, spec)
+    assert result is not None, violations
+    return result.verify(spec)
 
 
 def cores_used(net: LoweredNetwork, spec: HardwareSpec) -> int:
@@ -289,6 +297,294 @@ def test_layer_order_decides_the_order_of_cores() -> None:
     assert (result.placements["a"].core.tolist(), result.placements["b"].core.tolist()) == ([0] * 3, [1] * 3)
 
 
+# Profiles
+
+
+def with_profiles(sizes: Mapping[str, Any]) -> LoweredNetwork:
+    """Populations with the parameters given, n neurons each, all reached from x."""
+    populations = [source("x", 1), *(compartments(name, **values) for name, values in sizes.items())]
+    return lowered(populations, [dense("x", p.name, (p.size, 1)) for p in populations[1:]])
+
+
+def per_core(result: MappedNetwork, name: str, values: Any) -> list[set[int]]:
+    """The values that the neurons of a population have on each core."""
+    core = result.placements[name].core
+    return [set(np.broadcast_to(values, core.shape)[core == index].tolist()) for index in range(len(result.cores))]
+
+
+def test_many_thresholds_spread_over_cores_by_groups() -> None:
+    """20 thresholds, one after the other: 3 cores with 7, 7 and 6 of them, not a core for each 7 neurons."""
+    vth = 100 + np.arange(700) % 20
+    result = mapped(with_profiles({"a": {"size": 700, "vth": vth}}), LOIHI)
+    assert per_core(result, "a", vth) == [set(range(100, 107)), set(range(107, 114)), set(range(114, 120))]
+    assert np.bincount(result.placements["a"].core).tolist() == [245, 245, 210]
+    for index in range(3):
+        here = result.placements["a"].core == index
+        assert result.placements["a"].slot[here].tolist() == list(range(here.sum()))
+
+
+def test_many_decays_spread_over_cores_by_groups() -> None:
+    dv = np.arange(400) % 40
+    result = mapped(with_profiles({"a": {"size": 400, "dv": dv}}), LOIHI)
+    assert per_core(result, "a", dv) == [set(range(31)), set(range(31, 40))]
+
+
+def test_thresholds_part_a_population_first_then_decays() -> None:
+    """8 thresholds and 32 decays, all pairs: 7 thresholds x 31 decays, then the last decay; then the last threshold."""
+    pairs = np.arange(2 * 256)
+    vth, dv = 100 + pairs % 8, pairs // 8 % 32
+    result = mapped(with_profiles({"a": {"size": 512, "vth": vth, "dv": dv}}), LOIHI)
+    assert np.bincount(result.placements["a"].core).tolist() == [2 * 7 * 31, 2 * 7, 2 * 31, 2]
+
+
+def test_a_refractory_period_is_part_of_a_decay_profile() -> None:
+    def net(refractory: int) -> LoweredNetwork:
+        both: dict[str, dict[str, Any]] = {"a": {"size": 31, "dv": np.arange(31)}, "b": {"size": 4, "dv": 5}}
+        result = with_profiles(both)
+        populations = dict(result.network.populations)
+        populations["b"] = replace(populations["b"], refractory=refractory)
+        return replace(result, network=replace(result.network, populations=populations))
+
+    assert len(placed(net(0), LOIHI).cores) == 1
+    assert len(placed(net(3), LOIHI).cores) == 2
+
+
+def test_small_populations_share_a_core_when_their_profiles_fit() -> None:
+    """c fits beside a, whose core b's thresholds closed, and d beside b; exactly 7 thresholds each."""
+    each = {"a": 4, "b": 5, "c": 3, "d": 2}
+    first = np.cumsum([0, *each.values()]).tolist()
+    sizes = {
+        name: {"size": 10 * n, "vth": 100 + start + np.arange(10 * n) % n}
+        for (name, n), start in zip(each.items(), first, strict=False)
+    }
+    result = mapped(with_profiles(sizes), LOIHI)
+    assert {name: set(place.core.tolist()) for name, place in result.placements.items()} == {
+        "a": {0}, "b": {1}, "c": {0}, "d": {1},
+    }  # fmt: skip
+    wider = mapped(with_profiles(sizes | {"c": {"size": 40, "vth": 200 + np.arange(40) % 4}}), LOIHI)
+    assert set(wider.placements["c"].core.tolist()) == {2}
+
+
+def test_a_population_that_does_not_fit_an_earlier_core_whole_begins_another() -> None:
+    sizes = {"a": {"size": 1000, "vth": 1}, "b": {"size": 10, "vth": 2}, "c": {"size": 25, "vth": 1}}
+    result = mapped(with_profiles(sizes), spec_with(threshold_profiles=1))
+    assert [set(p.core.tolist()) for p in result.placements.values()] == [{0}, {1}, {2}]
+    smaller = mapped(with_profiles(sizes | {"c": {"size": 24, "vth": 1}}), spec_with(threshold_profiles=1))
+    assert [set(p.core.tolist()) for p in smaller.placements.values()] == [{0}, {1}, {0}]
+
+
+# Two compartments per neuron
+
+
+def subtracting(net: LoweredNetwork, *names: str) -> LoweredNetwork:
+    """The populations named reset by subtraction, with a compartment for it."""
+    populations = {
+        name: replace(p, reset="subtract", compartments=2) if name in names else p
+        for name, p in net.network.populations.items()
+    }
+    return replace(net, network=replace(net.network, populations=populations))
+
+
+def test_a_neuron_with_a_reset_compartment_takes_two_slots() -> None:
+    net = subtracting(with_profiles({"a": {"size": 3}, "b": {"size": 2}, "c": {"size": 2}}), "a", "c")
+    result = placed(net, LOIHI)
+    slots = {name: place.slot.tolist() for name, place in result.placements.items()}
+    assert slots == {"a": [0, 2, 4], "b": [6, 7], "c": [8, 10]}
+
+
+def test_reset_compartments_count_as_neurons_of_the_core() -> None:
+    def cores(n: int) -> list[int]:
+        net = subtracting(with_profiles({"a": {"size": n}}), "a")
+        return [int(n) for n in np.bincount(placed(net, LOIHI).placements["a"].core)]
+
+    assert cores(512) == [512]
+    assert cores(513) == [512, 1]
+
+
+def test_an_odd_core_has_no_room_for_half_a_neuron() -> None:
+    net = subtracting(with_profiles({"a": {"size": 2}}), "a")
+    assert placed(net, spec_with(neurons=3)).placements["a"].core.tolist() == [0, 1]
+
+
+def test_a_reset_compartment_takes_a_decay_profile() -> None:
+    """30 decays and that of the reset compartments are 31; where the population itself has it, it counts once."""
+
+    def cores(n: int, *more: int) -> int:
+        dv = [*range(n), *more]
+        net = subtracting(with_profiles({"a": {"size": len(dv), "du": 4095, "dv": dv}}), "a")
+        return len(placed(net, LOIHI).cores)
+
+    assert (cores(30), cores(31), cores(30, 4095), cores(31, 4095)) == (1, 2, 1, 2)
+
+
+def test_the_profile_of_reset_compartments_is_shared() -> None:
+    """Beside 30 other decays, populations with and without reset compartments share a core; with 31 they do not."""
+    for n, cores in ((29, {0}), (30, {1})):
+        net = subtracting(with_profiles({"a": {"size": n, "dv": np.arange(n)}, "b": {"size": 2, "dv": 99}}), "b")
+        assert set(placed(net, LOIHI).placements["b"].core.tolist()) == cores
+
+
+def test_what_one_neuron_alone_breaks_has_its_code() -> None:
+    net = subtracting(with_profiles({"a": {"size": 2}}), "a")
+    _, violations = map_network(net, spec_with(neurons=1))
+    assert printed(violations) == [
+        "error[NC0407 compartments]: neuron 'a[0]' alone needs 2 of 1 compartments of a loihi core, one of them for its reset "
+        "by subtraction\nlimit: neurons per core = 1 (loihi.yaml:N; davies2018, p. 86)\n"
+        "hint:  write 'reset: zero', or use a target with a larger core"
+    ]
+    net = subtracting(with_profiles({"a": {"size": 2, "dv": 7}}), "a")
+    assert map_network(net, spec_with(decay_profiles=2))[0] is not None
+    _, violations = map_network(net, spec_with(decay_profiles=1))
+    assert printed(violations) == [
+        "error[NC0406 profiles]: neuron 'a[0]' alone needs 2 of 1 decay profiles of a loihi core, one of them for its reset by "
+        "subtraction\nlimit: decay profiles per core = 1 (loihi.yaml:N; nengo_loihi, hardware/builder.py)\n"
+        "hint:  write 'reset: zero', or use a target with more profiles"
+    ]
+    several = [dense("x", "a", (2, 3), exponent=e, name=f"a{e}") for e in range(3)]
+    net = lowered([source("x", 3), compartments("a", 2)], several)
+    assert map_network(net, spec_with(synapse_formats=3))[0] is not None
+    _, violations = map_network(net, spec_with(synapse_formats=2))
+    assert printed(violations) == [
+        "error[NC0408 synapse-formats]: neuron 'a[0]' alone needs 3 of 2 synapse formats of a loihi core\n"
+        "limit: synapse formats per core = 2 (loihi.yaml:N; nxtf, dnn_layers.py)\n"
+        "hint:  let its projections share sign, exponent, weight bits and delay range"
+    ]
+    net = subtracting(lowered([source("x", 1), compartments("a", 2)], [dense("x", "a", (2, 1), delay=63)]), "a")
+    assert map_network(net, spec_with(delay_address_bits=7))[0] is not None
+    _, violations = map_network(net, spec_with(delay_address_bits=6))
+    assert printed(violations) == [
+        "error[NC0409 delay-address]: neuron 'a[0]' alone needs 2 of 1 compartments that its delays leave of a loihi core\n"
+        "limit: bits of delay and neuron index per synapse = 6 (loihi.yaml:N; nxtf, s2lWrapper.py: 2^(13 - delay bits) "
+        "neurons)\nhint:  shorten its delays"
+    ]
+
+
+# Convolutions
+
+
+def convolution(
+    shape: tuple[int, int, int], channels: int, *, padding: int = 1, groups: int = 1, **parameters: Any
+) -> LoweredNetwork:
+    """x -> a, 3 x 3, stride 1; weights that are not 0 and all differ a little."""
+    options = {"kernel": (3, 3), "stride": (1, 1), "padding": (padding,) * 2, "dilation": (1, 1), "groups": (groups,)}
+    weights = (np.arange(channels * shape[0] // groups * 9) % 113 + 1).astype(np.int8)
+    q = IntegerProjection(
+        "conv", "x", "a", Pattern("conv2d", {}, options), weights.reshape(channels, shape[0] // groups, 3, 3), 1,
+        "mixed", 8, 0, np.array(1),
+    )  # fmt: skip
+    target = (channels, shape[1] + 2 * padding - 2, shape[2] + 2 * padding - 2)
+    x, a = IntegerPopulation("x", shape, "input", {}), compartments("a", int(np.prod(target)), **parameters)
+    return lowered([x, replace(a, shape=target)], [q])
+
+
+def test_a_core_holds_a_tile_of_a_convolution() -> None:
+    """16 channels on 16 x 16: 64 places of all channels on a core, which are 4 lines, and 6 lines of the input."""
+    result = placed(convolution((8, 16, 16), 16), LOIHI)
+    core, slot = (values.reshape(16, 16, 16) for values in (result.placements["a"].core, result.placements["a"].slot))
+    assert (core == np.arange(16)[None, :, None] // 4).all()
+    assert (slot == ((np.arange(16) % 4 * 16)[:, None] + np.arange(16)) * 16 + np.arange(16)[:, None, None]).all()
+    assert [len(c.axon_neuron) for c in result.cores] == [8 * lines * 16 for lines in (5, 6, 6, 5)]
+
+
+def test_the_weights_of_a_convolution_are_stored_once_per_core() -> None:
+    """An inner core has 5 kinds of lines: above, first, inside (twice), last, below; each has rows left, inside and right."""
+    net = convolution((8, 16, 16), 16)
+    result = placed(net, LOIHI)
+    shapes = zip(members_by_core(result), (5, 6, 6, 5), (4, 5, 5, 4), strict=True)
+    for core, (members, lines, kinds) in enumerate(shapes):
+        r = rows_of_core(net.network, members, LOIHI)
+        assert len(r.axon_row) == 8 * 16 * lines
+        assert len(r.row_start) - 1 == 8 * 3 * kinds
+        assert r.words == result.cores[core].synapse_words
+        inside = r.axon_neuron[r.axon_row == r.axon_row[8]]
+        assert np.diff(inside).tolist() == [1] * 13
+        assert np.diff(r.axon_base[r.axon_row == r.axon_row[8]]).tolist() == [16] * 13
+    # Per input channel and 1, 2, 3 lines reached: left + inside + right. One line is a run (20 + 8 n bits), more are lists of
+    # n = 16 channels x 2 or 3 x lines synapses (10 per 60 + 18 n bits): 5 + 7 + 5, 19 + 28 + 19, 28 + 42 + 28 words.
+    inner, border = 2 * 17 + 2 * 66 + 98, 17 + 2 * 66 + 98
+    assert [c.synapse_words for c in result.cores] == [8 * border, 8 * inner, 8 * inner, 8 * border]
+    assert sum(c.synapse_words for c in result.cores) * 64 < 8 * int(
+        net.network.synapse_counts(net.network.projections[0]).sum()
+    )
+
+
+def test_slices_of_a_convolution_are_whole_places() -> None:
+    """Each core could hold 1023 neurons, and takes 63 places of 16."""
+    result = placed(convolution((2, 16, 16), 16), spec_with(neurons=1023))
+    assert np.bincount(result.placements["a"].core).tolist() == [63 * 16] * 4 + [4 * 16]
+
+
+def test_a_place_that_no_core_holds_is_parted() -> None:
+    result = placed(convolution((2, 4, 4), 16), spec_with(neurons=10))
+    assert np.bincount(result.placements["a"].core).tolist() == [10] * 25 + [6]
+
+
+def test_a_place_is_not_parted_to_fill_a_shared_core() -> None:
+    """12 neurons are left beside b; a begins on the next core, at a whole place."""
+    net = convolution((2, 4, 4), 16)
+    populations = {"x": net.network.populations["x"], "b": compartments("b", 20), "a": net.network.populations["a"]}
+    net = replace(net, network=replace(net.network, populations=populations))
+    result = placed(net, spec_with(neurons=32))
+    assert set(result.placements["b"].core.tolist()) == {0}
+    assert np.bincount(result.placements["a"].core).tolist() == [0] + [32] * 8
+
+
+def test_profiles_part_the_channels_of_a_convolution() -> None:
+    """A threshold per channel, 8 of them: 7 channels of all places, then the last one."""
+    vth = np.repeat(100 + np.arange(8), 36)
+    result = placed(convolution((3, 6, 6), 8, vth=vth), LOIHI)
+    core, slot = (values.reshape(8, 36) for values in (result.placements["a"].core, result.placements["a"].slot))
+    assert (core == np.array([0] * 7 + [1])[:, None]).all()
+    assert (slot[:7] == np.arange(36) * 7 + np.arange(7)[:, None]).all()
+    assert slot[7].tolist() == list(range(36))
+
+
+def test_channels_that_do_not_mix_share_rows_only_with_themselves() -> None:
+    """One group per channel: a row per channel and border variant."""
+    net = convolution((4, 8, 8), 4, groups=4, padding=0)
+    r = rows_of_core(net.network, members_by_core(placed(net, LOIHI))[0], LOIHI)
+    assert len(r.axon_row) == 4 * 64
+    assert len(r.row_start) - 1 == 4 * 5 * 5  # per axis: 1, 2 or 3 places reached, on either side
+
+
+# Currents
+
+
+def test_currents_have_no_axons_and_no_place() -> None:
+    net = with_profiles({"a": {"size": 3}})
+    current = IntegerPopulation("i", (3,), "current", {})
+    populations = {"i": current, **net.network.populations}
+    populations["a"] = replace(populations["a"], current="i")
+    net = replace(net, network=replace(net.network, populations=populations), lag=dict.fromkeys(populations, 0))
+    result = placed(net, LOIHI)
+    assert set(result.placements) == {"a"}
+    assert result.cores[0].axon_population.tolist() == [1]
+
+
+# Size
+
+
+def test_the_memory_of_mapping_is_that_of_some_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4 M synapses on 34 cores: what is allocated is far below an index per synapse, and no list of synapses is made."""
+
+    def refuse(*arguments: Any) -> Any:
+        raise AssertionError("the synapses of a projection were listed")
+
+    monkeypatch.setattr(IntegerNetwork, "synapses", refuse)
+    n, m = 1000, 4000
+    net = lowered([source("x", n), compartments("a", m)], [dense("x", "a", (m, n))])
+    weights = np.random.default_rng(0).integers(-128, 128, (m, n), np.int8)
+    net = replace(net, network=replace(net.network, projections=(replace(net.network.projections[0], mantissa=weights),)))
+    tracemalloc.start()
+    try:
+        result = placed(net, LOIHI)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(result.cores) == 34
+    assert peak < 24 << 20
+
+
 # What fits nowhere
 
 
@@ -357,6 +653,7 @@ def test_verify_catches_planted_corruptions() -> None:
         "each neuron of 'a' is placed once": replace(good, placements={"a": Placement(a.core[1:], a.slot[1:]), "b": b}),
         "input 'x' is on the host": replace(good, placements={**good.placements, "x": a}),
         "no compartment is used twice": replace(good, placements={"a": twice, "b": b}),
+        "the cores of 'a' exist": replace(good, placements={"a": Placement(a.core + 2, a.slot), "b": b}),
         "the compartments of core 0 are numbered from 0": replace(good, placements={"a": gap, "b": b}),
         "core 1 has at most 4 neurons": replace(good, placements={"a": moved, "b": b}),
         "core 0 has exactly the input axons of its synapses": replace(
@@ -373,3 +670,29 @@ def test_verify_catches_planted_corruptions() -> None:
         with pytest.raises(InternalError) as caught:
             bad.verify(spec)
         assert caught.value.diagnostics[0].message == f"map broke an invariant: {claim}"
+
+
+def test_verify_catches_reset_compartments_that_overlap() -> None:
+    good = placed(subtracting(with_profiles({"a": {"size": 2}, "b": {"size": 1}}), "a"), LOIHI)
+    a, b = good.placements["a"], good.placements["b"]
+    corruptions = {
+        "no compartment is used twice": {"a": Placement(a.core, np.array([0, 1])), "b": Placement(b.core, np.array([3]))},
+        "the compartments of core 0 are numbered from 0": {
+            "a": Placement(a.core, np.array([0, 3])),
+            "b": Placement(b.core, np.array([5])),
+        },
+    }
+    for claim, placements in corruptions.items():
+        with pytest.raises(InternalError) as caught:
+            replace(good, placements=placements).verify(LOIHI)
+        assert caught.value.diagnostics[0].message == f"map broke an invariant: {claim}"
+
+
+def test_verify_catches_too_many_profiles() -> None:
+    net = with_profiles({"a": {"size": 7, "vth": np.arange(7), "dv": np.arange(7)}})
+    good = placed(net, LOIHI)
+    for limit, claim in (("threshold_profiles", "6 threshold profiles"), ("decay_profiles", "6 decay profiles")):
+        with pytest.raises(InternalError, match=f"core 0 has at most {claim}"):
+            good.verify(spec_with(**{limit: 6}))
+    with pytest.raises(InternalError, match="core 0 has at most 7 decay profiles"):
+        placed(subtracting(net, "a"), LOIHI).verify(spec_with(decay_profiles=7))

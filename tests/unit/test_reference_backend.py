@@ -184,7 +184,7 @@ def test_a_report_prices_nothing(compiled: api.Compiled) -> None:
     document = report.as_json()
     assert document["energy_j"] is None
     assert document["per_sample"]["energy_j"] is None
-    assert document["energy"]["costs"] == "none"
+    assert document["energy"]["costs"] == "none published"
     assert document["energy"]["parts_j"] == {"core dynamic": None, "network on chip": None, "static": None, "host": None}
     assert "synaptic_event" in document["energy"]["unpriced"]
     assert document["counts"]["sops"] > 0

@@ -19,11 +19,12 @@ from neurocomp.mapping.synapse_words import (
     RowFormat,
     index_bits_of,
     nengo_loihi_bits,
+    nonzero_fan_out,
     nxtf_bits,
     nxtf_words,
     rows_of_core,
 )
-from neurocomp.models.patterns import Pattern
+from neurocomp.models.patterns import PATTERNS, Pattern
 
 SPEC = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
 
@@ -251,3 +252,155 @@ def r_columns(r: CoreRows) -> list[tuple[tuple[int, tuple[tuple[int, int, int], 
         (int(r.block_format[b]), tuple(items[r.block_start[b] : r.block_start[b + 1]])) for b in range(len(r.block_format))
     ]
     return [tuple(blocks[r.row_start[row] : r.row_start[row + 1]]) for row in r.axon_row]
+
+
+# Only the core's own synapses, exactly
+
+
+def random_weights(rng: np.random.Generator, *shape: int) -> Any:
+    """Few values, so that rows are alike, and many zeros, so that both layouts occur."""
+    return (rng.integers(-2, 3, shape) * (rng.random(shape) < 0.6)).astype(np.int8)
+
+
+def conv2d(groups: int, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]) -> Pattern:
+    options = {"kernel": (3, 2), "stride": stride, "padding": padding, "dilation": dilation, "groups": (groups,)}
+    return Pattern("conv2d", {}, options)
+
+
+def patterns(rng: np.random.Generator) -> dict[str, tuple[Pattern, tuple[int, ...], tuple[int, ...]]]:
+    """Name -> pattern, shape of the source, shape of the target."""
+    conv1d = {"kernel": (3,), "stride": (2,), "padding": (1,), "dilation": (2,), "groups": (1,)}
+    listed = {"sources": rng.integers(0, 20, 150), "targets": rng.integers(0, 30, 150)}
+    return {
+        "dense": (Pattern("dense"), (20,), (30,)),
+        "one_to_one": (Pattern("one_to_one"), (30,), (30,)),
+        "sparse": (Pattern("sparse", listed), (20,), (30,)),
+        "block": (Pattern("block", {"indices": rng.integers(0, 20, (5, 4))}), (20,), (30,)),
+        "conv1d": (Pattern("conv1d", {}, conv1d), (3, 13), (4, 6)),
+        "conv2d": (conv2d(1, (1, 1), (1, 0), (1, 1)), (3, 6, 5), (4, 6, 4)),
+        "stride, dilation": (conv2d(1, (2, 1), (2, 1), (1, 2)), (2, 6, 5), (3, 4, 5)),
+        "groups": (conv2d(2, (1, 1), (1, 1), (1, 1)), (4, 4, 3), (6, 4, 4)),
+        "one group per channel": (conv2d(4, (1, 1), (1, 0), (1, 1)), (4, 4, 3), (4, 4, 2)),
+    }
+
+
+def stored(r: CoreRows) -> list[tuple[int, int, int, int]]:
+    """(source, compartment, weight field, delay) of all stored synapses of weights that are not 0, sorted."""
+    found = []
+    for axon, row in enumerate(r.axon_row):
+        own = slice(r.block_start[r.row_start[row]], r.block_start[r.row_start[row + 1]])
+        lists = (r.index[own] + r.axon_base[axon]).tolist(), r.weight[own].tolist(), r.delay[own].tolist()
+        found += [(int(r.axon_neuron[axon]), c, w, d) for c, w, d in zip(*lists, strict=True) if w]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("delays", [False, True])
+@pytest.mark.parametrize("name", patterns(np.random.default_rng(0)))
+def test_a_core_holds_the_synapses_of_its_neurons(name: str, delays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some neurons in any order on any compartments: what is stored is what the list of all synapses holds."""
+    rng = np.random.default_rng(len(name))
+    pattern, source, target = patterns(rng)[name]
+    shape = PATTERNS[pattern.kind].weight_shape(pattern, source, target)
+    delay = rng.integers(1, 4, shape) if delays else np.array(2)
+    q = IntegerProjection("p", "x", "y", pattern, random_weights(rng, *shape), 1, "mixed", 8, 0, delay)
+    populations = {"x": IntegerPopulation("x", source, "input", {}), "y": population("y", int(np.prod(target)))}
+    populations["y"] = replace(populations["y"], shape=target)
+    network = IntegerNetwork("n", 1e-3, 1, SPEC.number_format, populations, (q,))
+    every = network.synapses(q)
+
+    chosen = rng.permutation(populations["y"].size)[: populations["y"].size // 2]
+    slots = rng.permutation(len(chosen) + 3)[: len(chosen)]
+    wanted = []
+    weights, at = q.mantissa.reshape(-1), np.broadcast_to(delay, shape).reshape(-1)
+    slot_of = dict(zip(chosen.tolist(), slots.tolist(), strict=True))
+    for s, t, w in zip(every.source.tolist(), every.target.tolist(), every.slot.tolist(), strict=True):
+        if t in slot_of and weights[w]:
+            wanted.append((s, slot_of[t], int(weights[w]) & 0xFF, int(at[w]) - 1))
+    asked: list[Any] = []
+    listing = IntegerNetwork.synapses
+
+    def asking(self: IntegerNetwork, q: IntegerProjection, neurons: Any = None) -> Any:
+        asked.append(neurons)
+        return listing(self, q, neurons)
+
+    monkeypatch.setattr(IntegerNetwork, "synapses", asking)
+    r = rows_of_core(network, [("y", chosen, slots)], SPEC)
+    assert stored(r) == sorted(wanted)
+    assert len(wanted) > 5
+    assert r.axon_neuron.tolist() == np.unique(every.source[np.isin(every.target, chosen)]).tolist()
+    assert all(neurons is not None and set(neurons.tolist()) <= set(chosen.tolist()) for neurons in asked)
+    for row in range(len(r.row_start) - 1):
+        own = r.index[r.block_start[r.row_start[row]] : r.block_start[r.row_start[row + 1]]]
+        assert own.min(initial=0) == 0
+    monkeypatch.setattr("neurocomp.mapping.synapse_words.SYNAPSES_AT_ONCE", 7)
+    fan_out = np.bincount(every.source[weights[every.slot] != 0], minlength=populations["x"].size)
+    assert nonzero_fan_out(network, q).tolist() == fan_out.tolist()
+
+
+def test_rows_that_are_shifts_of_one_another_are_stored_once() -> None:
+    """x[i] -> y[i] and y[i + 1], with weights 1 and 2: all rows but the last are one, at bases 0, 1, 2, …"""
+    n = 50
+    first, second = (sparse(range(n - shift), range(shift, n), [shift + 1] * (n - shift)) for shift in (0, 1))
+    both = Pattern("sparse", {
+        key: np.concatenate([first.pattern.arrays[key], second.pattern.arrays[key]]) for key in ("sources", "targets")
+    })  # fmt: skip
+    q = replace(first, pattern=both, mantissa=np.concatenate([first.mantissa, second.mantissa]))
+    r = rows(q, n_source=n, n_target=n)
+
+    assert r.axon_row.tolist() == [0] * (n - 1) + [1]
+    assert r.axon_base.tolist() == list(range(n))
+    assert (r.index.tolist(), r.weight.tolist()) == ([0, 1, 0], [1, 2, 1])
+    assert r.words == 2
+
+
+def test_the_base_of_a_row_is_the_smallest_of_all_its_blocks() -> None:
+    """Two projections of one source: the second one begins lower."""
+    r = rows(sparse([0], [7], [1], "p"), sparse([0], [4], [2], "q"), n_source=1, n_target=9)
+
+    assert (r.axon_base.tolist(), r.index.tolist(), r.weight.tolist()) == ([4], [3, 0], [1, 2])
+
+
+def test_rows_differ_by_the_distance_of_their_blocks() -> None:
+    """Equal blocks, but of the second source they lie further apart."""
+    r = rows(sparse([0, 1], [3, 5], [1, 1], "p"), sparse([0, 1], [4, 7], [2, 2], "q"), n_source=2, n_target=9)
+
+    assert r.axon_row.tolist() == [0, 1]
+    assert (r.axon_base.tolist(), r.index.tolist()) == ([3, 5], [0, 1, 0, 2])
+
+
+def test_rows_of_one_digest_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored does not depend on digests: with a digest that all rows share it is the same."""
+    rng = np.random.default_rng(5)
+    projections = [dense(random_weights(rng, 2, 30), name=name) for name in "pq"]
+    usual = rows(*projections, n_source=30, n_target=2)
+    monkeypatch.setattr("neurocomp.mapping.synapse_words._mixed", lambda values: values * 0)
+    same = rows(*projections, n_source=30, n_target=2)
+
+    assert 1 < len(usual.row_start) - 1 < 30
+    for name in ("axon_row", "axon_base", "row_start", "block_format", "block_start", "index", "weight", "delay"):
+        assert np.array_equal(getattr(usual, name), getattr(same, name)), name
+
+
+def test_no_row_runs_over_a_reset_compartment() -> None:
+    """Neurons on compartments 0, 2, 4, …: an index per synapse; a single synapse is a run."""
+    network = IntegerNetwork(
+        "n", 1e-3, 1, SPEC.number_format,
+        {"x": IntegerPopulation("x", (2,), "input", {}), "y": replace(population("y", 4), compartments=2)},
+        (sparse([0, 0, 0, 0, 1], [0, 1, 2, 3, 2], [1, 2, 3, 4, 5]),),
+    )  # fmt: skip
+    r = rows_of_core(network, [("y", np.arange(4), 2 * np.arange(4))], SPEC)
+
+    assert r.compartments == 8
+    assert [r.formats[form].sparse for form in r.block_format] == [True, False]
+    assert (r.axon_base.tolist(), r.index.tolist()) == ([0, 4], [0, 2, 4, 6, 0])
+
+
+def test_delay_bits_are_those_of_the_core() -> None:
+    """The synapses onto y[1] have long delays; a core without it stores none."""
+    q = dense([[1], [1]], delay=[[1], [9]])
+    network = IntegerNetwork(
+        "n", 1e-3, 1, SPEC.number_format, {"x": IntegerPopulation("x", (1,), "input", {}), "y": population("y", 2)}, (q,)
+    )
+    bits = [rows_of_core(network, [("y", array(n), array(0))], SPEC).formats[0].delay_bits for n in (0, 1)]
+
+    assert bits == [0, 4]
