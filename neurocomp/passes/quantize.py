@@ -372,10 +372,11 @@ def _native_projection(network: Network, q: Projection, form: NumberFormat) -> I
     for block in blocks_of(q.weights) if q.weights.ndim else ((),):
         weights = np.asarray(q.weights[block], np.int64)
         writer.append(((-weights if sign_mode == "inhibitory" else weights) >> shift).astype(stored))
-    source = network.populations[q.source]
+    source = network.populations[q.source].neuron
+    signed = source is not None and NEURON_MODELS[source.model].signed
     return IntegerProjection(
         q.name, q.source, q.target, q.pattern, writer.finish(), shift, sign_mode, q.native.weight_bits, q.native.weight_exp,
-        q.delay, binary=source.neuron is None or not NEURON_MODELS[source.neuron.model].signed, pool=pool_of(q), origin=q.origin,
+        q.delay, binary=not signed, pool=pool_of(q), origin=q.origin,
     )  # fmt: skip
 
 
