@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import command_line, simulators
+from benchmarks import big_network, command_line, quantization, simulators
 
 BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
+    "big_network": big_network.measure,
     "command_line": command_line.measure,
+    "quantization": quantization.measure,
     "simulators": simulators.measure,
 }
 

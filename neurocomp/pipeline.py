@@ -73,7 +73,8 @@ def check_network(
     if calibration is not None and stepped:
         calibration = {name: stretched(spikes, options.ticks_per_step) for name, spikes in calibration.items()}
     clipped = _clipped(network)
-    quantization = quantize(legal, spec.number_format, simulator, calibration)
+    profiles, formats = spec.limit("threshold_profiles"), spec.limit("synapse_formats")
+    quantization = quantize(legal, spec.number_format, simulator, calibration, profiles=profiles, formats=formats)
     quantized = quantization.network
     if violations := backend.check(quantized, spec, options):
         return Checked(quantization, None, None, tuple(violations))

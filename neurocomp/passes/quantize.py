@@ -296,7 +296,7 @@ def _projections(i: Incoming, choice: Choice, scale: float, factors: Array, take
         )
         rows.insert(0, (f"groups of {q.name}", "", what))
         warnings.append(f"'{q.name}': {what} ({', '.join(names)})")
-    if known.values.size and not any(m.mantissa.any() for m in made):
+    if known.values.size and found.zeroed == int(known.count[-1]):
         warnings.append(f"all weights of '{q.name}' round to 0: they are too small beside the rest of '{q.target}'")
     return _Projections(made, rows, warnings, found.squared, found.zeroed)
 
@@ -372,10 +372,11 @@ def _native_projection(network: Network, q: Projection, form: NumberFormat) -> I
     for block in blocks_of(q.weights) if q.weights.ndim else ((),):
         weights = np.asarray(q.weights[block], np.int64)
         writer.append(((-weights if sign_mode == "inhibitory" else weights) >> shift).astype(stored))
-    source = network.populations[q.source]
+    source = network.populations[q.source].neuron
+    signed = source is not None and NEURON_MODELS[source.model].signed
     return IntegerProjection(
         q.name, q.source, q.target, q.pattern, writer.finish(), shift, sign_mode, q.native.weight_bits, q.native.weight_exp,
-        q.delay, binary=source.is_input or dynamics_of(source) != "ternary", pool=pool_of(q), origin=q.origin,
+        q.delay, binary=not signed, pool=pool_of(q), origin=q.origin,
     )  # fmt: skip
 
 

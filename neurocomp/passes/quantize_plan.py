@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.encoding import DECODERS
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.network import Network, Population, Projection, frozen
@@ -254,7 +255,7 @@ class PopulationPlan:
             np.asarray(parameters["v_threshold"], np.float64) if model.fires else None,
             None if low is None else np.asarray(low, np.float64),
             bias, u_init, np.asarray(parameters["v_init"], np.float64), model.has_current,
-            decoder is not None and decoder.scheme == "potential", profiles, formats,
+            decoder is not None and DECODERS[decoder.scheme].reads_potential, profiles, formats,
         )  # fmt: skip
 
     @property
@@ -584,9 +585,9 @@ class PopulationPlan:
 
 
 def dynamics_of(p: Population) -> str:
-    """Return the integer update of a population: that of its model, ``compartment`` where the model names none."""
+    """Return the integer update of a population of neurons: that of its model."""
     assert p.neuron is not None
-    return str(getattr(NEURON_MODELS[p.neuron.model], "dynamics", "compartment"))
+    return NEURON_MODELS[p.neuron.model].dynamics
 
 
 def waiting_bits(network: Network) -> dict[str, int]:
@@ -619,7 +620,7 @@ def _incoming(network: Network, q: Projection, gain: FloatArray, form: NumberFor
             pattern, weights, delay = _expanded(q, gain, source, target)
         else:
             weights = Weights(q.weights, factor)
-    signed = source_population.neuron is not None and dynamics_of(source_population) == "ternary"
+    signed = source_population.neuron is not None and NEURON_MODELS[source_population.neuron.model].signed
     distribution = Distribution.of(weights, exact=exact)
     result = Incoming(
         replace(q, pattern=pattern, delay=delay), pattern, source, target, weights, gain, form, signed, waiting, distribution

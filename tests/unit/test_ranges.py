@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,121 @@ def test_the_observed_potential_counts_what_the_reset_hides() -> None:
     found = of(net, trace)["v"]
     assert found.kind == "observed"
     assert found.bound >= int(np.abs(before_reset(net, trace)).max()) > int(np.abs(trace.v["a"]).max())
+
+
+# Resets, pauses, signs and values, by brute force
+
+
+def dynamic(seed: int, ticks: int) -> tuple[IntegerNetwork, Any]:
+    """A network of every kind of reset, with pauses, periodic resets, both signs, pools; and stimuli that push hard."""
+    rng = np.random.default_rng(seed)
+    ternary = seed % 3 == 0
+    values: dict[str, Any] = {
+        "du": rng.choice([0, 409, 4095], 3), "dv": rng.choice([0, 1, 409, 4095], 3), "vth": rng.integers(0, 300, 3),
+        "bias_mant": rng.integers(-300, 300, 3), "u_init": rng.integers(-900, 900, 3), "v_init": rng.integers(-9000, 9000, 3),
+    }  # fmt: skip
+    if ternary:
+        values["vth_low"] = -rng.integers(0, 300, 3)
+    p = replace(
+        population("a", 3, **values),
+        dynamics="ternary" if ternary else "compartment",
+        reset=("zero", "subtract", "none")[int(rng.integers(3))],
+        compare=">" if ternary else (">", ">=")[int(rng.integers(2))],
+        refractory=int(rng.choice([0, 0, 1, 3])),
+        reset_interval=[None, 5][int(rng.integers(2))],
+    )
+    into = dense("x", "a", rng.integers(-60, 60, (3, 2)) * 2, int(rng.integers(0, 3)))
+    loop = replace(dense("a", "a", rng.integers(-60, 60, (3, 3)) * 2, 0, 1), binary=not ternary)
+    net = network(2, p, into, loop, ticks=ticks)
+    steady = [np.broadcast_to(pattern, (ticks, 2)) for pattern in product((0, 1), repeat=2)]
+    stimuli = np.array([*steady, *(rng.random((40, ticks, 2)) < rng.random((40, 1, 1)))]).astype(np.int8)
+    return net, stimuli
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_reset_leaves_the_bounds(seed: int) -> None:
+    """What a neuron held before its reset is found again from what the reset did; the bounds hold for it."""
+    ticks = 12
+    net, stimuli = dynamic(seed, ticks)
+    trace = ReferenceSimulator().run(net, {"x": stimuli})
+    found = of(net)
+    assert all(v.proved for v in found.values())
+    p, spikes = net.populations["a"], trace.spikes["a"].astype(np.int64)
+    assert int(np.abs(trace.u["a"]).max()) <= found["u"].bound
+    v = trace.v["a"].astype(np.int64)
+    if p.reset == "subtract":
+        low = p.values("vth_low") if p.dynamics == "ternary" else 0
+        v = v + (np.where(spikes > 0, p.values("vth"), np.where(spikes < 0, low, 0)) << 6)
+    assert int(np.abs(v).max()) <= found["v"].bound
+    if p.reset == "zero" and not p.refractory and p.reset_interval is None:
+        assert int(np.abs(before_reset(net, trace)).max()) <= found["v"].bound
+    sent = np.concatenate([np.zeros_like(spikes[:, :1]), spikes[:, :-1]], axis=1)
+    sent = sent if p.dynamics == "ternary" else (sent != 0).astype(np.int64)
+    sums = [
+        (values @ q.weights.T) << q.exponent
+        for q, values in zip(net.projections, (stimuli.astype(np.int64), sent), strict=True)
+    ]
+    assert int(np.abs(sum(sums)).max()) <= found["accumulator"].bound
+
+
+def test_both_signs_count_both_ways() -> None:
+    """A source that sends -1 too can add the magnitudes of all weights in either direction."""
+    source = replace(population("s", 2, vth_low=-100), dynamics="ternary")
+    target = population("a")
+    q = replace(dense("s", "a", [[10, -4]]), binary=False)
+    net = IntegerNetwork("n", 1e-3, 8, FORM, {"s": source, "a": target}, (q,))
+    positive, negative = input_bounds(net, "a")
+    assert (positive.tolist(), negative.tolist()) == ([14], [14])
+
+
+def test_values_of_an_input_are_not_bounded() -> None:
+    """How large a graded input is, nothing says: what arrives is observed; without weights there is nothing to see."""
+    net = network(2, population("a"), replace(dense("x", "a", [[10, -4]]), binary=False))
+    found = of(net)
+    assert {register: v.kind for register, v in found.items()} == dict.fromkeys(("accumulator", "u", "v"), "observed")
+    stimulus = np.zeros((1, 4, 2), np.int64)
+    stimulus[0, 1] = [7, 3]
+    trace = ReferenceSimulator().run(net, {"x": stimulus})
+    assert of(net, trace)["accumulator"] == Verdict("a", "accumulator", "observed", 58, 32767, samples=1)
+    silent = network(2, population("a"), replace(dense("x", "a", [[0, 0]]), binary=False))
+    assert of(silent)["accumulator"] == Verdict("a", "accumulator", "proved always", 0, 32767)
+
+
+def test_the_observed_accumulator_counts_a_value_once_where_sources_are_binary() -> None:
+    net = network(130, population("a"), dense("x", "a", [[254] * 130]))
+    stimulus = np.zeros((1, 3, 130), np.int8)
+    stimulus[0, 1, :2] = 5
+    trace = ReferenceSimulator().run(net, {"x": stimulus})
+    assert of(net, trace)["accumulator"].bound == 2 * 254
+
+
+def test_a_current_of_each_sample_is_observed() -> None:
+    """Its values are the data's: the potential is as far as the data shows."""
+    p = replace(population("a", 1, vth=10, dv=0), current="i")
+    populations = {"x": IntegerPopulation("x", (1,), "input", {}), "i": IntegerPopulation("i", (1,), "current", {}), "a": p}
+    net = IntegerNetwork("n", 1e-3, 4, FORM, populations, (dense("x", "a", [[2]]),))
+    stimulus = {"x": np.zeros((2, 4, 1), np.int64), "i": np.broadcast_to(np.array([[[900]], [[-500]]]), (2, 4, 1))}
+    trace = ReferenceSimulator().run(net, stimulus)
+    found = of(net, trace)
+    assert (found["accumulator"].kind, found["u"].kind) == ("proved always", "proved always")
+    assert found["v"].kind == "observed"
+    assert found["v"].bound == 2000  # of the second sample; the first spikes at 900 in every tick
+    assert of(net)["v"].kind == "observed"
+
+
+def test_subtraction_leaves_a_residue() -> None:
+    """Each tick adds 100 << 6 and a spike takes 10 << 6 off: 8 ticks are proved, with the residue of one more as margin."""
+    net = network(1, replace(population("a", vth=10), reset="subtract"), dense("x", "a", [[100]]), ticks=8)
+    found = of(net)["v"]
+    assert found == Verdict("a", "v", "proved for T ticks", 640 + 8 * (6400 - 640) + 6400, FORM.v_max, 8)
+    trace = ReferenceSimulator().run(net, {"x": np.ones((1, 8, 1), np.int8)})
+    assert int(trace.v["a"][0, -1, 0]) + 640 == 8 * 6400 - 7 * 640
+    assert of(network(1, replace(population("a", vth=100), reset="subtract"), dense("x", "a", [[100]])))["v"] == Verdict(
+        "a", "v", "proved always", 2 * 6400, FORM.v_max
+    )
+
+
+def test_a_lower_threshold_bounds_from_below() -> None:
+    """Inhibition without leak ends at the lower threshold, where -1 is sent."""
+    p = replace(population("a", vth=100, vth_low=-30), dynamics="ternary")
+    assert of(network(1, p, dense("x", "a", [[-200]])))["v"] == Verdict("a", "v", "proved always", 230 * 64, FORM.v_max)
