@@ -81,9 +81,9 @@ class Variety:
     max_delay: int = 20
     per_neuron: bool = True
     """Parameters may differ within a population; each has at most three values there, as cores hold few profiles."""
-    spatial: bool = False
+    spatial: bool = True
     """Populations may have channels, joined by convolutions, pools, chains and blocks."""
-    semantics: bool = False
+    semantics: bool = True
     """Refractory periods, resets by subtraction, reset schedules."""
     max_inputs: int = 3
     max_populations: int = 4
