@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from neurocomp.errors import UnsupportedError
 from neurocomp.hardware import read_spec
 from neurocomp.ir.network import Decoder, NativeWeights, Network, Neuron, Population, Projection, frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, QuantizedNetwork
-from neurocomp.models.neurons import NEURON_MODELS, IntegrateAndFire, Parameter
+from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import Pattern
 from neurocomp.passes import quantize_plan
 from neurocomp.passes.quantize import CLIP_OCTAVES, MIN_THRESHOLD, Quantization, quantize, sign_mode_of
@@ -744,23 +744,9 @@ def test_calibration_leaves_headroom() -> None:
 # Ternary neurons
 
 
-@dataclass(frozen=True)
-class Ternary(IntegrateAndFire):
-    """A model as the lava-dl sigma-delta family has it: it sends 1 above its threshold, -1 below a lower one."""
-
-    dynamics: str = "ternary"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        low = Parameter("1", "lower threshold", default=-1.0)
-        object.__setattr__(self, "parameters", {**self.parameters, "v_threshold_low": low})
-
-
 def test_ternary_neurons() -> None:
     """Both thresholds are on one scale; what it sends multiplies the weights."""
-    NEURON_MODELS.register("ternary_of_test", Ternary("ternary_of_test", "", True, False, True))
-    made = neuron()
-    made = replace(made, model="ternary_of_test", parameters={**made.parameters, "v_threshold_low": np.float64(-0.5)})
+    made = neuron("ternary_lif", v_threshold_low=-0.5)
     net = network(
         {"x": (4, None), "a": (3, made), "b": (2, neuron("li"))},
         [dense("x", "a", random_weights(1, (3, 4))), dense("a", "b", [[1.0, -0.5, 0.25], [0.1, 0.2, 0.3]])],
