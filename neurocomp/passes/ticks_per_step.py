@@ -27,11 +27,12 @@ def ticks_per_step(network: Network, k: int) -> tuple[Network, tuple[str, ...]]:
     Decays become their K-th roots. What a bias adds to the potential in a step stays the same, spread evenly over its ticks. A
     synaptic current adds to the potential in each tick, so weights into it are lowered until its sum over a step is what one
     tick added before. A neuron still spikes at most once per step: refractory periods last for the rest of the step too, except
-    where a reset to zero and the lack of a synaptic current make that needless.
+    where nothing can make it spike again.
 
-    In real numbers, a population without synaptic current and bias that resets to zero keeps its spikes and, in the first tick
-    of each step, its potential. Others compare with their threshold within the step as well, so they may spike early: that is
-    the price, which ``neurocomp evaluate`` measures.
+    In real numbers, a population without synaptic current and bias that resets to zero, and hears only from such ones and
+    from inputs, keeps its spikes and, in the first tick of each step, its potential. Others compare with their threshold within
+    the step as well, so they may spike early and lose what they would integrate in the rest of the step: that is the price,
+    which ``neurocomp evaluate`` measures.
 
     Args:
         network: A legal network: one pattern per projection.
@@ -47,8 +48,9 @@ def ticks_per_step(network: Network, k: int) -> tuple[Network, tuple[str, ...]]:
         raise UnsupportedError(problems)
     steps = {p.name: _Step.of(network, p, p.neuron, k) for p in network.populations.values() if p.neuron is not None}
     projections = tuple(_projection(network, q, steps[q.target], k) for q in network.projections)
+    punctual = _punctual(network)
     populations = {
-        p.name: p if p.neuron is None else replace(p, neuron=_neuron(network, p, p.neuron, steps[p.name], k))
+        p.name: p if p.neuron is None else replace(p, neuron=_neuron(network, p, p.neuron, steps[p.name], k, punctual))
         for p in network.populations.values()
     }
     stepped = replace(
@@ -142,7 +144,37 @@ def _projection(network: Network, q: Projection, step: _Step, k: int) -> Project
     return replace(q, pattern=pattern, weights=frozen(weights), bias=bias, delay=frozen(np.asarray(q.delay, np.int64) * k))
 
 
-def _neuron(network: Network, p: Population, neuron: Neuron, step: _Step, k: int) -> Neuron:
+def _punctual(network: Network) -> set[str]:
+    """Return the populations that spike in the first tick of a step alone, inputs among them."""
+    punctual = {
+        p.name
+        for p in network.populations.values()
+        if p.neuron is None or (_forgets(p.neuron) and not _bias(network, p.name).any())
+    }
+    while late := {q.target for q in network.projections if q.target in punctual and q.source not in punctual}:
+        punctual -= late
+    return punctual
+
+
+def _forgets(neuron: Neuron) -> bool:
+    """Return whether the potential is all that a neuron keeps, and a spike clears it."""
+    return not NEURON_MODELS[neuron.model].has_current and neuron.semantics.reset == "zero"
+
+
+def _bias(network: Network, name: str) -> FloatArray:
+    """Return the sum of the biases of a population, 0-d or (n,)."""
+    biases = [np.asarray(q.bias, np.float64) for q in network.projections if q.target == name and q.bias is not None]
+    return np.asarray(sum(biases, np.zeros(())))
+
+
+def _may_repeat(network: Network, p: Population, neuron: Neuron, step: _Step, punctual: set[str]) -> bool:
+    """Return whether a neuron that has spiked could do so again in the same step."""
+    if not _forgets(neuron) or any(q.target == p.name and q.source not in punctual for q in network.projections):
+        return True
+    return bool((_bias(network, p.name) * step.whole_bias > np.asarray(neuron.parameters["v_threshold"])).any())
+
+
+def _neuron(network: Network, p: Population, neuron: Neuron, step: _Step, k: int, punctual: set[str]) -> Neuron:
     model, semantics, dt = NEURON_MODELS[neuron.model], neuron.semantics, network.timestep
     parameters = dict(neuron.parameters)
     if semantics.integration == "euler":
@@ -153,15 +185,14 @@ def _neuron(network: Network, p: Population, neuron: Neuron, step: _Step, k: int
         added = step.whole_bias / step.weight
         parameters["u_init"] = frozen(np.asarray(parameters["u_init"] * step.decay_u ** ((k - 1) / k) / added))
     else:
-        biases = [np.asarray(q.bias, np.float64) for q in network.projections if q.target == p.name and q.bias is not None]
-        bias = sum(biases, np.zeros(()))
+        bias = _bias(network, p.name)
         root = step.decay_v ** (1 / k)
         # The first tick is the only one of the first step that comes before its threshold: it gets all of the bias.
         wanted = step.decay_v * parameters["v_init"] + bias * step.whole_bias - bias * step.bias
         start = np.where(root > 0, wanted / np.where(root > 0, root, 1.0), parameters["v_init"])
         parameters["v_init"] = frozen(start)
     silent = semantics.refractory * k
-    if model.fires and (model.has_current or semantics.reset != "zero"):
+    if model.fires and _may_repeat(network, p, neuron, step, punctual):
         silent += k - 1
     interval = semantics.reset_interval
     changed = replace(

@@ -38,7 +38,7 @@ def test_three_lines_make_another_chip(cli: Cli, folder: Path) -> None:
     assert "BIT-EXACT: " in verified
     fixed = re.search(r"fixed ([\d.]+) %", evaluated)
     assert fixed is not None
-    assert float(fixed.group(1)) > 97  # with 8 bits 98.8
+    assert float(fixed.group(1)) > 97
 
 
 def test_the_page_names_every_field() -> None:
