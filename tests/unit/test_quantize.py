@@ -21,6 +21,7 @@ from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, QuantizedN
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import Pattern
 from neurocomp.passes import quantize_plan
+from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import CLIP_OCTAVES, MIN_THRESHOLD, Quantization, quantize, sign_mode_of
 from neurocomp.simulation import simulate
 from neurocomp.testing.random_networks import random_network, random_real_network
@@ -84,6 +85,7 @@ def effective(result: QuantizedNetwork, index: int = 0) -> Any:
 @pytest.mark.parametrize("seed", range(20))
 def test_native_integers_pass_unchanged(seed: int) -> None:
     net, stimulus = random_network(seed)
+    net = legalize(net)[0]
     for calibration in (None, stimulus):
         result = quantized(net, calibration).network
         for name, p in net.populations.items():
@@ -117,6 +119,7 @@ def test_native_and_real_populations_in_one_network() -> None:
 def test_weights_are_the_same_in_every_rounding_variant(seed: int) -> None:
     """Mixed weights are even and at most 254 in magnitude; exponents never shift bits away."""
     net, stimulus = random_real_network(seed)
+    net = legalize(net)[0]
     for q in quantized(net, stimulus).network.network.projections:
         if not q.weights.size:
             continue
@@ -435,6 +438,7 @@ def test_dead_and_saturated_populations_are_named() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_nothing_overflows_on_the_calibration_data(seed: int) -> None:
     net, stimulus = random_real_network(seed)
+    net = legalize(net)[0]
     result = quantized(net, stimulus)
     assert result.calibration is not None
     assert result.calibration.events == ()
