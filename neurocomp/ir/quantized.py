@@ -195,6 +195,7 @@ class IntegerNetwork:
                 self.populations[p.current].dynamics == "current" and self.populations[p.current].size == p.size
             )
             claim(driven, f"the current of '{p.name}' has a value per neuron")
+            claim(p.compartments in (1, 2), f"a neuron of '{p.name}' has one compartment or two")
             claim(p.refractory >= 0 and p.reset_offset >= 0, f"'{p.name}' has no negative times")
             claim(p.reset_interval is None or p.reset_interval > 0, f"'{p.name}' has a positive reset interval")
             for key, value in p.parameters.items():
