@@ -95,6 +95,7 @@ def _population_entry(p: IntegerPopulation, lag: int) -> dict[str, Any]:
         "reset_interval": p.reset_interval,
         "reset_offset": p.reset_offset,
         "current": p.current,
+        "start": p.start,
         "compartments": p.compartments,
     }
 
