@@ -43,8 +43,8 @@ def answers(network: Network, trace: Trace) -> NDArray[Any]:
 def quantized(network: Network, bits: int, calibration: Stimulus | None, *, refined: bool = True) -> Quantization:
     """Quantize to so many weight bits; not ``refined``: one exponent per projection, one scale per population."""
     form = replace(find_spec("loihi").number_format, weight_bits=bits)
-    limits = {"profiles": PROFILES, "formats": FORMATS} if refined else {"profiles": 1, "formats": 0}
-    return quantize(network, form, simulator("reference"), calibration, **limits)
+    profiles, formats = (PROFILES, FORMATS) if refined else (1, 0)
+    return quantize(network, form, simulator("reference"), calibration, profiles=profiles, formats=formats)
 
 
 def with_outliers(seed: int = 0) -> Network:

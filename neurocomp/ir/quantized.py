@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Location, broken_invariant
 from neurocomp.hardware import NumberFormat
+from neurocomp.ir.host import HostCurrent
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape, Synapses, blocks_of, size_of
 
 Array = NDArray[Any]
@@ -297,6 +298,8 @@ class QuantizedNetwork:
     scales: Mapping[str, Scale]
     verdicts: tuple[Verdict, ...]
     warnings: tuple[str, ...] = ()
+    currents: Mapping[str, HostCurrent] = field(default_factory=dict)
+    """Population of dynamics ``current`` -> how the host makes its values of the user's analog inputs."""
 
     def verify(self) -> QuantizedNetwork:
         """Check the claims of the type and return it."""
@@ -306,4 +309,9 @@ class QuantizedNetwork:
                 registers = {v.register for v in self.verdicts if v.population == name}
                 if registers != {"accumulator", "u", "v"}:
                     raise broken_invariant("quantize", f"every register of '{name}' has a verdict")
+        for name, current in self.currents.items():
+            p = self.network.populations.get(name)
+            target = self.network.populations.get(current.target)
+            if p is None or target is None or p.dynamics != "current" or target.current != name or p.shape != target.shape:
+                raise broken_invariant("quantize", f"the current '{name}' drives the population that it is made for")
         return self
