@@ -71,12 +71,12 @@ def attempt(text: str, folder: Path, target: str, **options: object) -> tuple[se
     """Compile; return the codes that refuse it, what is not on the chip, and what became something else on the way."""
     try:
         network = loads(text, folder)
-        codes = {violation.code for violation in api.check(network, target, **options)}
-        if codes:
-            return codes, (), ()
-        artifact = api.compile(network, target, **options).artifact
+        checked = api.check_stages(network, target, **options)
     except NeurocompError as error:
         return {diagnostic.code for diagnostic in error.diagnostics}, (), ()
+    if checked.artifact is None:
+        return {violation.code for violation in checked.violations}, (), ()
+    artifact = checked.artifact
     changes = [note for note in artifact.notes if "calibrated" not in note]
     for q in artifact.lowered.network.projections:
         given = next(p for p in network.projections if p.name == q.name)
@@ -150,5 +150,10 @@ def test_time(written: str, target: str, cell: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("written", "target", "cell"), cases("Data in and out"))
 def test_encoders_and_decoders(written: str, target: str, cell: str, tmp_path: Path) -> None:
-    side, _, scheme = written.partition(" ")
-    hold(cell, tmp_path, target, **{side.rstrip(":"): scheme.strip("{}")})
+    side, scheme, more = re.fullmatch(r"(encode|decode): {(.*?)}(?:, (.*))?", written).groups(default="")  # type: ignore[union-attr]
+    given = {side: scheme}
+    if "current" in scheme:
+        given["projection"] = NET["projection"].replace("delay: 1", more if more.startswith("delay") else "delay: 0")
+    if more.startswith("model"):
+        given["neuron"] = more
+    hold(cell, tmp_path, target, **given)
