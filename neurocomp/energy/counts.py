@@ -246,13 +246,18 @@ def _per_population(
 
 
 def _per_projection(trace: Trace, mapped: MappedNetwork, fired: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, int]]:
+    """Return the counts of the user's projections: an exponent group works on synapses that its projection already has."""
     network = mapped.lowered.network
     result: dict[str, dict[str, int]] = {}
     for q in network.projections:
+        sops = int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero_fan_out(network, q))
+        if q.group_of is not None:
+            result[q.group_of]["sops"] += sops
+            continue
         synapses = int(network.synapse_counts(q).sum())
         result[q.name] = {
             "synapses": synapses,
-            "sops": int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero_fan_out(network, q)),
+            "sops": sops,
             "sops_dense": synapses * trace.ticks * fired[q.source].shape[0],
             "source_spikes": int(fired[q.source].sum()),
         }

@@ -117,6 +117,7 @@ def _projection_entry(q: IntegerProjection, source: Shape) -> dict[str, Any]:
         "sign_mode": q.sign_mode,
         "weight_bits": q.weight_bits,
         "binary": q.binary,
+        "group_of": q.group_of,
         "pool": pool,
     }
 
