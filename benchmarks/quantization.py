@@ -1,8 +1,8 @@
 """How accurate integers are beside real numbers, by weight bits: the examples, and a recurrent network with outliers.
 
-For the examples: accuracy on their test samples. For the network with outliers, whose weights are drawn: the share of samples on
-which integers and real numbers give the same answer, with one exponent per projection, and with exponent groups and scales of
-single neurons.
+For the examples: accuracy on their test samples. For the network with outliers, whose weights are drawn: the share of samples
+on which integers and real numbers give the same answer, with one exponent per projection, and with exponent groups and scales
+of single neurons.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def answers(network: Network, trace: Trace) -> NDArray[Any]:
 def quantized(network: Network, bits: int, calibration: Stimulus | None, *, refined: bool = True) -> Quantization:
     """Quantize to so many weight bits; not ``refined``: one exponent per projection, one scale per population."""
     form = replace(find_spec("loihi").number_format, weight_bits=bits)
-    limits = {"profiles": PROFILES, "formats": FORMATS} if refined else {"profiles": 1, "formats": 0}
-    return quantize(network, form, simulator("reference"), calibration, **limits)
+    profiles, formats = (PROFILES, FORMATS) if refined else (1, 0)
+    return quantize(network, form, simulator("reference"), calibration, profiles=profiles, formats=formats)
 
 
 def with_outliers(seed: int = 0) -> Network:

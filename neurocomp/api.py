@@ -25,6 +25,8 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.synapse_words import words_by_formula
+from neurocomp.passes.host_currents import analog_inputs
+from neurocomp.passes.quantize import with_currents
 from neurocomp.passes.ticks_per_step import spikes_per_step, state_per_step, stretched
 from neurocomp.report import Report
 from neurocomp.verify import VerifyReport, verify
@@ -215,7 +217,7 @@ def _encode(network: Network, samples: Samples, first: int = 0) -> dict[str, Arr
 def _flat(network: Network, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Check a stimulus given from Python and return it with flat populations."""
     result: dict[str, Array] = {}
-    inputs = [p.name for p in network.inputs]
+    inputs, analog = [p.name for p in network.inputs], analog_inputs(network)
     for name in arrays:
         if name not in inputs:
             message = f"the stimulus names '{name}', which is no input"
@@ -224,11 +226,15 @@ def _flat(network: Network, arrays: Mapping[str, Array]) -> dict[str, Array]:
         if p.name not in arrays:
             raise NetworkError(Diagnostic("NC0211", f"the stimulus has no array '{p.name}'"))
         array = np.asarray(arrays[p.name])
-        if array.dtype.kind not in "iub" or array.ndim < 2 or int(np.prod(array.shape[2:])) != p.size:
+        kinds = "iubf" if p.name in analog else "iub"
+        if array.dtype.kind not in kinds or array.ndim < 2 or int(np.prod(array.shape[2:])) != p.size:
             wanted = ", ".join(["samples", "ticks", *map(str, p.shape)])
-            message = f"the stimulus of '{p.name}' is {array.dtype} {array.shape}; integers ({wanted}) are needed"
+            what = "numbers" if p.name in analog else "integers"
+            message = f"the stimulus of '{p.name}' is {array.dtype} {array.shape}; {what} ({wanted}) are needed"
             raise NetworkError(Diagnostic("NC0211", message))
-        result[p.name] = array.reshape(*array.shape[:2], p.size)
+        result[p.name] = array if array.ndim == 3 else array.reshape(*array.shape[:2], p.size)
+        if p.name in analog and array.dtype.kind != "f":
+            result[p.name] = result[p.name].astype(np.float64)
     extents = {values.shape[:2] for values in result.values()}
     if len(extents) > 1:
         found = ", ".join(str(pair) for pair in sorted(extents))
@@ -252,7 +258,8 @@ def stimulus_of(
     """
     if inputs is not None:
         if isinstance(inputs, (str, Path)):
-            stimulus = load_stimulus(Path(inputs), {p.name: p.shape for p in network.inputs})
+            shapes = {p.name: p.shape for p in network.inputs}
+            stimulus = load_stimulus(Path(inputs), shapes, analog=analog_inputs(network))
         else:
             stimulus = _flat(network, inputs)
         return {name: values[:count] for name, values in stimulus.items()}
@@ -277,6 +284,8 @@ def _shaped(trace: Trace, network: Network, probe: str, state: bool, ticks_per_s
         if state and p.neuron is not None:
             registers += ["u", "v"] if NEURON_MODELS[p.neuron.model].has_current else ["v"]
         for register in registers:
+            if p.name not in moved.spikes:
+                continue  # a constant analog input, which the host takes in
             values = getattr(moved, register)[p.name]
             if ticks_per_step > 1:
                 has_current = p.neuron is not None and NEURON_MODELS[p.neuron.model].has_current
@@ -374,8 +383,9 @@ class Compiled:
         return int(self.artifact.options.get("ticks_per_step", 1))
 
     def _on_chip(self, stimulus: Mapping[str, Array]) -> dict[str, Array]:
-        """Return a stimulus in ticks of the chip."""
-        return {name: stretched(values, self.ticks_per_step) for name, values in stimulus.items()}
+        """Return a stimulus in ticks of the chip, with what the host computes of constant analog inputs."""
+        made = with_currents(stimulus, self.artifact.quantized.currents.values())
+        return {name: stretched(values, self.ticks_per_step) for name, values in made.items()}
 
     def save(self, path: str | Path) -> str:
         """Write the artifact and return its digest."""
@@ -401,9 +411,9 @@ class Compiled:
         """
         declared = samples or self.artifact.samples
         stimulus = stimulus_of(self.network, inputs, declared, count, what, stored_elsewhere=self._stored_elsewhere)
-        lowered = self.artifact.lowered.network
+        lowered, analog = self.artifact.lowered.network, analog_inputs(self.network)
         for name, values in stimulus.items():
-            if lowered.populations[name].dynamics == "current":
+            if name in analog or lowered.populations[name].dynamics == "current":
                 _constant(name, values)
                 continue
             if any(q.source == name and not q.binary for q in lowered.projections):
@@ -423,7 +433,9 @@ class Compiled:
         stimulus: dict[str, Array] = {}
         for p in self.network.inputs:
             extents = samples, self.network.ticks, p.size
-            if self.artifact.lowered.network.populations[p.name].dynamics == "current":
+            if p.name in analog_inputs(self.network):
+                stimulus[p.name] = np.broadcast_to(rng.random((samples, 1, p.size)), extents)
+            elif self.artifact.lowered.network.populations[p.name].dynamics == "current":
                 values = rng.integers(-RANDOM_CURRENT, RANDOM_CURRENT + 1, (samples, 1, p.size))
                 stimulus[p.name] = np.broadcast_to(values, extents).copy()
             else:
@@ -492,8 +504,8 @@ class Compiled:
         if engine == "float":
             return run_float(self.network, stimulus, probe=probe, state=state)
         stimulus = self._on_chip(stimulus)
-        record = _recorded(self.network, probe)
         lowered = self.artifact.lowered
+        record = [name for name in _recorded(self.network, probe) if name in lowered.network.populations]
         if engine == "chip":
             trace = registry.backend(self.artifact.spec.backend).chip_simulator().run(
                 self.artifact.program, stimulus, record=record, state=state
@@ -594,7 +606,8 @@ class Compiled:
             answers = decode(decoder, spikes=spikes, v=v)
             accuracy = float((answers == _checked_labels(self.network, name, labels[: len(answers)])).mean())
         made = self.artifact
-        return Report(self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k)
+        macs = sum(current.macs for current in made.quantized.currents.values())
+        return Report(self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs)
 
     def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
         """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.

@@ -21,6 +21,7 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
+from neurocomp.passes.host_currents import split_currents
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
 from neurocomp.passes.ticks_per_step import stretched, ticks_per_step
@@ -74,7 +75,11 @@ def check_network(
         calibration = {name: stretched(spikes, options.ticks_per_step) for name, spikes in calibration.items()}
     clipped = _clipped(network)
     profiles, formats = spec.limit("threshold_profiles"), spec.limit("synapse_formats")
-    quantization = quantize(legal, spec.number_format, simulator, calibration, profiles=profiles, formats=formats)
+    split = split_currents(legal)
+    quantization = quantize(
+        split.network, spec.number_format, simulator, calibration,
+        profiles=profiles, formats=formats, currents=split.currents,
+    )  # fmt: skip
     quantized = quantization.network
     if violations := backend.check(quantized, spec, options):
         return Checked(quantization, None, None, tuple(violations))
@@ -90,7 +95,7 @@ def check_network(
     if violations := backend.check(mapped, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
     program = backend.emit(mapped, spec).verify()
-    notes = (*folded, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
+    notes = (*folded, *split.notes, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
     return Checked(quantization, lowered, artifact, ())
 

@@ -8,7 +8,7 @@ import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -94,13 +94,14 @@ def load_array(reference: str, folder: Path, location: Location | None = None) -
         raise error("NC0101", f"'{file}' cannot be read: {_reason(problem)}") from None
 
 
-def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]], *, analog: Collection[str] = ()) -> dict[str, Array]:
     """Read what comes out of the encoders from an ``.npz`` file.
 
     Args:
         path: A file with one array per input population, named as it, of shape (samples, ticks, *shape): integers or
             booleans, with the same samples >= 1 and ticks >= 1 in all of them.
         inputs: Input population -> shape.
+        analog: Those of them that take constant real values; theirs may be floats.
 
     Returns:
         Input population -> (samples, ticks, n), integers, in the order of ``inputs``.
@@ -133,7 +134,7 @@ def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]]) -> dict[str
                 except _WrongDtype as problem:
                     bad(f"'{name}' has the dtype {problem}; integers (or booleans) are needed")
                     continue
-                if array.dtype.kind == "f":
+                if array.dtype.kind == "f" and name not in analog:
                     hint = "these look like data; '--raw' sends them through the encoder"
                     bad(f"'{name}' has the dtype {array.dtype}; integers (or booleans) are needed", hint)
                 elif array.shape[2:] != shape or array.ndim != 2 + len(shape):

@@ -157,6 +157,18 @@ CATALOGUE: dict[str, Entry] = {
         "into a synaptic current.",
         "Encode what changes as spikes, and give the population a model without synaptic current.",
     ),
+    "NC0330": _e(
+        "constant-input",
+        4,
+        "A constant analog input reaches neurons in a way that a bias per sample cannot stand for.",
+        "Put a population of 'if' neurons behind the input, or encode it as spikes.",
+    ),
+    "NC0332": _e(
+        "constant-input-range",
+        3,
+        "A sample's constant input is larger than the bias register of the target holds at the scale that calibration chose.",
+        "Declare calibration data that has such values, and compile again.",
+    ),
     "NC0320": _e("engine-unavailable", 4, "A simulation engine is not there.", "Install it as said, or use another one."),
     "NC0321": _e(
         "ticks-per-step",

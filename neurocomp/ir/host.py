@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.errors import Diagnostic, NetworkError
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape
 
 Array = NDArray[Any]
@@ -33,8 +34,8 @@ class HostProjection:
 class HostCurrent:
     """The current of one population: what its analog inputs make of a sample, as the chip adds it to v in every tick.
 
-    With x the inputs' values, the integer of neuron i is ``rint(scale_i * sum(weights x))``, rounded once more to a number of
-    ``mantissa_bits`` magnitude bits times a power of two, as a bias register holds it.
+    With x the inputs' values, the integer of neuron i is ``rint(scale_i * (sum(weights x) + bias))``, rounded once more to a
+    number of ``mantissa_bits`` magnitude bits times a power of two, as a bias register holds it.
     """
 
     population: str
@@ -49,9 +50,9 @@ class HostCurrent:
 
     @property
     def macs(self) -> int:
-        """Multiplications and additions of the host per sample."""
-        counts = (PATTERNS[q.pattern.kind].count(q.pattern, q.source_shape, self.target_shape).sum() for q in self.projections)
-        return int(sum(counts))
+        """Multiplications and additions of the host per sample: one per synapse of the layer."""
+        shapes = ((q, q.source_shape) for q in self.projections)
+        return sum(int(PATTERNS[q.pattern.kind].count(q.pattern, shape, self.target_shape).sum()) for q, shape in shapes)
 
     def sums(self, values: Mapping[str, Array]) -> NDArray[np.float64]:
         """Return the weighted sums (samples, n) of the inputs' values (samples, n_source), in float64."""
@@ -65,9 +66,23 @@ class HostCurrent:
         return total
 
     def integers(self, values: Mapping[str, Array]) -> IntArray:
-        """Return what the host writes, (samples, n)."""
-        exact = np.rint(self.sums(values) * self.scale).astype(np.int64)
+        """Return what the host writes, (samples, n).
+
+        Raises:
+            NetworkError: A register cannot hold a value (NC0332).
+        """
+        real = self.sums(values) * self.scale
         largest = (1 << self.mantissa_bits) - 1
+        beyond = np.abs(real) >= (largest << self.exponent_max) + 0.5
+        if beyond.any():
+            sample, neuron = (int(i) for i in np.argwhere(beyond)[0])
+            message = (
+                f"the constant current of '{self.target}[{neuron}]' in sample {sample} is {real[sample, neuron]:.6g} in the "
+                f"chip's units; a bias holds at most {largest << self.exponent_max}"
+            )
+            hint = "declare calibration data with such values, so that the scale leaves room for them"
+            raise NetworkError(Diagnostic("NC0332", message, hint=hint))
+        exact = np.rint(real).astype(np.int64)
         exponent = np.zeros_like(exact)
         while (over := (np.abs(exact) > (largest << exponent)) & (exponent < self.exponent_max)).any():
             exponent += over

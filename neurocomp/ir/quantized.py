@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Location, broken_invariant
 from neurocomp.hardware import NumberFormat
+from neurocomp.ir.host import HostCurrent
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape, Synapses, blocks_of, size_of
 
 Array = NDArray[Any]
@@ -199,6 +200,7 @@ class IntegerNetwork:
                 self.populations[p.current].dynamics == "current" and self.populations[p.current].size == p.size
             )
             claim(driven, f"the current of '{p.name}' has a value per neuron")
+            claim(p.compartments in (1, 2), f"a neuron of '{p.name}' has one compartment or two")
             claim(min(p.refractory, p.reset_offset, p.start) >= 0, f"'{p.name}' has no negative times")
             claim(p.reset_interval is None or p.reset_interval > 0, f"'{p.name}' has a positive reset interval")
             for key, value in p.parameters.items():
@@ -302,6 +304,8 @@ class QuantizedNetwork:
     scales: Mapping[str, Scale]
     verdicts: tuple[Verdict, ...]
     warnings: tuple[str, ...] = ()
+    currents: Mapping[str, HostCurrent] = field(default_factory=dict)
+    """Population of dynamics ``current`` -> how the host makes its values of the user's analog inputs."""
 
     def verify(self) -> QuantizedNetwork:
         """Check the claims of the type and return it."""
@@ -311,4 +315,9 @@ class QuantizedNetwork:
                 registers = {v.register for v in self.verdicts if v.population == name}
                 if registers != {"accumulator", "u", "v"}:
                     raise broken_invariant("quantize", f"every register of '{name}' has a verdict")
+        for name, current in self.currents.items():
+            p = self.network.populations.get(name)
+            target = self.network.populations.get(current.target)
+            if p is None or target is None or p.dynamics != "current" or target.current != name or p.shape != target.shape:
+                raise broken_invariant("quantize", f"the current '{name}' drives the population that it is made for")
         return self

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from neurocomp.encoding import ENCODERS
 from neurocomp.errors import Diagnostic, UnsupportedError
-from neurocomp.ir.network import Network, Projection
+from neurocomp.ir.host import HostProjection
+from neurocomp.ir.network import Network
 from neurocomp.models.neurons import NEURON_MODELS
 
 
@@ -19,7 +20,7 @@ class Split:
     """The network that spikes, and per population the projections from analog inputs that the host computes."""
 
     network: Network
-    currents: dict[str, tuple[Projection, ...]]
+    currents: dict[str, tuple[HostProjection, ...]]
     notes: tuple[str, ...]
 
 
@@ -39,7 +40,7 @@ def split_currents(network: Network) -> Split:
     analog = set(analog_inputs(network))
     if not analog:
         return Split(network, {}, ())
-    currents: dict[str, tuple[Projection, ...]] = {}
+    currents: dict[str, tuple[HostProjection, ...]] = {}
     problems: list[Diagnostic] = []
     for q in network.projections:
         if q.source not in analog:
@@ -58,7 +59,9 @@ def split_currents(network: Network) -> Split:
         elif q.before:
             message, hint = f"{what} passes a maximum", "pool in front of the network, or encode the input as spikes"
         else:
-            currents[q.target] = (*currents.get(q.target, ()), q)
+            shape = network.populations[q.source].shape
+            made = HostProjection(q.name, q.source, shape, q.pattern, q.weights, q.bias)
+            currents[q.target] = (*currents.get(q.target, ()), made)
             continue
         problems.append(Diagnostic("NC0330", message, q.origin, hint=hint))
     if problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from neurocomp.backend import IntegerSimulator, Stimulus
 from neurocomp.data.arrays import ArrayWriter
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.hardware import NumberFormat
+from neurocomp.ir.host import HostCurrent, HostProjection
 from neurocomp.ir.network import Network, Population, Projection, frozen
 from neurocomp.ir.quantized import (
     IntegerNetwork,
@@ -40,7 +41,16 @@ from neurocomp.passes.quantize_plan import (
 from neurocomp.passes.quantize_weights import along, group_pattern, rounded
 from neurocomp.passes.ranges import verdicts
 
-__all__ = ["CLIP_OCTAVES", "MIN_THRESHOLD", "Quantization", "native_sign_mode", "pool_of", "quantize", "sign_mode_of"]
+__all__ = [
+    "CLIP_OCTAVES",
+    "MIN_THRESHOLD",
+    "Quantization",
+    "native_sign_mode",
+    "pool_of",
+    "quantize",
+    "sign_mode_of",
+    "with_currents",
+]
 
 Array = NDArray[Any]
 
@@ -70,6 +80,7 @@ def quantize(
     *,
     profiles: int = PROFILES,
     formats: int = FORMATS,
+    currents: Mapping[str, Sequence[HostProjection]] | None = None,
 ) -> Quantization:
     """Quantize a network.
 
@@ -89,13 +100,16 @@ def quantize(
         calibration: Encoded spikes per input, (samples, ticks, n).
         profiles: Distinct thresholds that a core holds; scales of single neurons make no more of them.
         formats: Synapse formats that a core holds; exponent groups make no more of them.
+        currents: Population -> the projections from constant analog inputs that the host computes for it. ``calibration`` then
+            holds the values of those inputs too, float64.
 
     Raises:
         UnsupportedError: No scale represents a population (NC0312).
         UsageError: There is no room for temporary files (NC0801).
     """
     trace: Trace | None = None
-    builder = _Builder(network, form, calibration is not None, profiles, formats, {})
+    currents = currents or {}
+    builder = _Builder(network, form, calibration is not None, profiles, formats, {}, currents, calibration or {})
     if calibration is None:
         integer, scales, warnings = builder.build({})
         found = verdicts(integer, network.ticks, None, _limits(form))
@@ -109,7 +123,7 @@ def quantize(
                 f"'{verdict.population}': {verdict.register} reaches {verdict.bound} of {verdict.limit} "
                 "on the calibration data; it will clip or wrap"
             )
-    quantized = QuantizedNetwork(integer, scales, found, tuple(warnings)).verify()
+    quantized = QuantizedNetwork(integer, scales, found, tuple(warnings), builder.host_currents()).verify()
     return Quantization(quantized, trace)
 
 
@@ -131,7 +145,7 @@ def _calibrate(
     settled: set[str] = set()
     while True:
         integer, scales, warnings = builder.build(caps)
-        trace = simulator.run(integer, calibration)
+        trace = simulator.run(integer, with_currents(calibration, builder.host_currents().values()))
         movable = {name for name in scales if scales[name].scale > SMALLEST_SCALE}
         if overflowing := {event.population for event in trace.events} & movable:
             caps |= {name: scales[name].scale / 2 for name in overflowing}
@@ -158,6 +172,25 @@ class _Part:
     """User's projection -> itself and its exponent groups."""
     scale: Scale
     warnings: Sequence[str]
+    current: HostCurrent | None = None
+
+
+def with_currents(stimulus: Stimulus, currents: Iterable[HostCurrent]) -> Stimulus:
+    """Return a stimulus with the integers of the currents in place of the values of the analog inputs that they are made of."""
+    currents = list(currents)
+    sources = {q.source for current in currents for q in current.projections}
+    result = {name: values for name, values in stimulus.items() if name not in sources}
+    for current in currents:
+        values = constant_values(stimulus, [current])
+        ticks = next(iter(stimulus.values())).shape[1]
+        made = current.integers(values)
+        result[current.population] = np.broadcast_to(made[:, None], (len(made), ticks, made.shape[1]))
+    return result
+
+
+def constant_values(stimulus: Stimulus, currents: Iterable[HostCurrent]) -> dict[str, Array]:
+    """Return the values (samples, n) of the analog inputs that some currents are made of."""
+    return {q.source: stimulus[q.source][:, 0] for current in currents for q in current.projections}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +203,20 @@ class _Builder:
     profiles: int
     formats: int
     kept: MutableMapping[str, tuple[float, _Part]]
+    currents: Mapping[str, Sequence[HostProjection]]
+    calibration: Stimulus
+
+    def host_currents(self) -> dict[str, HostCurrent]:
+        """Return how the host makes the currents of the populations as they were last built."""
+        parts = (self.kept[name][1] for name in self.currents)
+        return {part.current.population: part.current for part in parts if part.current is not None}
+
+    def _drive(self, p: Population) -> Array:
+        """Return the largest magnitude of each neuron's constant input on the calibration data, (n,)."""
+        current = HostCurrent("", p.name, p.shape, tuple(self.currents[p.name]), np.asarray(1.0), 0, 0)
+        if not self.calibration:
+            return np.zeros(p.size)
+        return np.asarray(np.abs(current.sums(constant_values(self.calibration, [current]))).max(axis=0), np.float64)
 
     def build(self, caps: Mapping[str, float]) -> _Built:
         """Return the integer network with every scale at most its cap.
@@ -196,6 +243,9 @@ class _Builder:
                     continue
             part = self.kept[p.name][1]
             populations[p.name], scales[p.name] = part.population, part.scale
+            if part.current is not None:
+                name = part.current.population
+                populations[name] = IntegerPopulation(name, p.shape, "current", {}, origin=p.origin)
             projections |= part.projections
             warnings += part.warnings
         if problems:
@@ -210,10 +260,19 @@ class _Builder:
         if p.neuron.number_format is not None:
             native = {q.name: [_native_projection(self.network, q, self.form)] for q in incoming}
             return _Part(_native_population(p), native, Scale(p.name, 0.0, ()), ())
-        plan = PopulationPlan.of(self.network, p, incoming, self.form, profiles=self.profiles, formats=self.formats)
+        drive = self._drive(p) if p.name in self.currents else None
+        plan = PopulationPlan.of(
+            self.network, p, incoming, self.form, profiles=self.profiles, formats=self.formats, drive=drive
+        )
         scale, choices, factors = plan.choose(cap, self.calibrated)
         warnings: list[str] = []
         population, rows = plan.integers(scale, factors, _integer_semantics(p), warnings)
+        current: HostCurrent | None = None
+        if drive is not None:
+            current = self._current(p, plan.gain * scale * factors * (1 << self.form.state_shift))
+            population = replace(population, current=current.population)
+            text = f"by the host: rint(sum x scale) of {self.form.bias_bits} bits << 0..{self.form.bias_exp_max}"
+            rows.append((f"constant input of {', '.join(q.source for q in current.projections)}", span(plan.drive), text))
         if factors.ndim:
             rows.append(("neuron scales", "1", _factors_text(factors)))
             warnings.append(f"'{p.name}': single neurons have larger weights and thresholds: {_factors_text(factors)}")
@@ -225,7 +284,15 @@ class _Builder:
             rows += result.rows
             warnings += result.warnings
         projections = {i.projection.name: r.projections for i, r in zip(plan.incoming, results, strict=True)}
-        return _Part(population, projections, Scale(p.name, scale, tuple(rows)), warnings)
+        return _Part(population, projections, Scale(p.name, scale, tuple(rows)), warnings, current)
+
+    def _current(self, p: Population, scale: Array) -> HostCurrent:
+        name, number = f"{p.name}.current", 2
+        while name in self.network.populations:
+            name, number = f"{p.name}.current{number}", number + 1
+        form = self.form
+        projections = tuple(self.currents[p.name])
+        return HostCurrent(name, p.name, p.shape, projections, frozen(scale), form.bias_bits, form.bias_exp_max)
 
 
 # -- projections of real numbers

@@ -71,6 +71,8 @@ LARGEST_SCALED = 1 << 24
 
 SMALL_ROUNDING = 1 / 256
 """Of the threshold: a bias or start may be off by so much for the sake of potentials that stay whole thresholds' units."""
+DRIVE_MARGIN = 2.0
+"""A constant input may be so many times as large as on the calibration data before its register is too small."""
 BIAS_ROUNDING = 0.1
 """Of a bias: beyond it a warning says what became of it."""
 
@@ -221,11 +223,16 @@ class PopulationPlan:
     """Whether an answer is read from its potential, so that all neurons need one scale."""
     profiles: int
     formats: int
+    gain: Array
+    """The input gain, 0-d or (n,)."""
+    drive: Array
+    """Largest magnitude of a constant input that the host adds to v each tick, as far as calibration tells."""
 
     @staticmethod
     def of(
-        network: Network, p: Population, incoming: Sequence[Projection], form: NumberFormat, *, profiles: int, formats: int
-    ) -> PopulationPlan:
+        network: Network, p: Population, incoming: Sequence[Projection], form: NumberFormat, *, profiles: int, formats: int,
+        drive: Array | None = None,
+    ) -> PopulationPlan:  # fmt: skip
         """Gather the numbers; a current-based neuron's bias moves exactly to v: b / (1 - decay_u), and u starts below by it."""
         assert p.neuron is not None
         model, parameters, semantics = NEURON_MODELS[p.neuron.model], p.neuron.parameters, p.neuron.semantics
@@ -256,6 +263,7 @@ class PopulationPlan:
             None if low is None else np.asarray(low, np.float64),
             bias, u_init, np.asarray(parameters["v_init"], np.float64), model.has_current,
             decoder is not None and DECODERS[decoder.scheme].reads_potential, profiles, formats,
+            gain, np.zeros(()) if drive is None else drive * np.abs(gain),
         )  # fmt: skip
 
     @property
@@ -278,7 +286,7 @@ class PopulationPlan:
         for sign, added in sums.items():
             u = np.maximum(sign * self.u_init, 0.0) + np.zeros(size)
             v = np.maximum(sign * self.v_init, 0.0) + np.zeros(size)
-            bias = np.maximum(sign * self.bias, 0.0)
+            bias = np.maximum(sign * self.bias, 0.0) + self.drive
             threshold = self.threshold if sign > 0 else None if self.threshold_low is None else -self.threshold_low
             rest = None if threshold is None else np.maximum(threshold, np.maximum(sign * self.v_init, 0.0))
             for _ in range(min(self.ticks, PROVED_TICKS)):
@@ -305,7 +313,8 @@ class PopulationPlan:
         """Return the largest scale of each neuron, (n,), at which threshold, bias and start are in their ranges."""
         form, size = self.form, self.population.size
         state_one = float(1 << form.state_shift)
-        limits = [(self.bias, (form.bias_max << form.bias_exp_max) / state_one)]
+        largest = (form.bias_max << form.bias_exp_max) / state_one
+        limits = [(self.bias, largest), (self.drive, largest / DRIVE_MARGIN)]
         limits += [(self.u_init, (form.u_max - 1) / state_one), (self.v_init, form.v_max / state_one)]
         limits += [(t, float(form.threshold_max)) for t in (self.threshold, self.threshold_low) if t is not None]
         result = np.full(size, np.inf)

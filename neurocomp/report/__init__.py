@@ -27,6 +27,8 @@ class Report:
     """Of the integers on the same samples, 0..1; None where labels or a single decoder are missing."""
     ticks_per_step: int = 1
     """Ticks of the chip per tick of the network."""
+    host_macs: int = 0
+    """Multiplications and additions of the host per sample, for constant analog inputs."""
 
     @property
     def ticks(self) -> int:
@@ -52,6 +54,7 @@ class Report:
             "timestep_s": self.network.timestep,
             "accuracy": {"fixed": self.accuracy},
             "counts": totals,
+            "host_macs": self.host_macs * samples,
             "energy_j": total,
             "energy": self.energy.as_json(),
             "per_sample": {

@@ -214,7 +214,7 @@ def report(result: Report) -> Group:
         Text(head, "bold"),
         Text(BADGE, "bold yellow"),
         *accuracy,
-        *_section("Counts, per sample", _totals(counts), _populations(counts), _projections(counts)),
+        *_section("Counts, per sample", _totals(counts, result.host_macs), _populations(counts), _projections(counts)),
         *_section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
         *_section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
         *_section("How to read this", *_how_to_read()),
@@ -229,7 +229,20 @@ def _section(title: str, *parts: RenderableType) -> Iterable[RenderableType]:
         yield Padding(part, (0, 0, 0, 2))
 
 
-def _totals(counts: Counts) -> Table:
+def _host(counts: Counts, macs: int) -> list[tuple[str, str]]:
+    """Return what the host and the embedded processor do beside sending spikes, where they do something."""
+    totals = counts.totals()
+    rows = []
+    if macs:
+        rows.append(
+            ("host layer", f"{macs:,} MACs for constant inputs, {number(totals['host_writes'] / counts.samples)} writes")
+        )
+    if totals["resets"]:
+        rows.append(("resets", f"{number(totals['resets'] / counts.samples)} neurons cleared by the schedule"))
+    return rows
+
+
+def _totals(counts: Counts, host_macs: int) -> Table:
     totals = counts.totals()
 
     def mean(name: str) -> str:
@@ -249,6 +262,7 @@ def _totals(counts: Counts) -> Table:
             ("synaptic events", f"{mean('synaptic_events')} stored synapses visited, zero weights of dense rows included"),
             ("updates", f"{mean('updates')} of neurons, {mean('updates_active')} of them active"),
             ("packets", f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host"),
+            *_host(counts, host_macs),
         ]
     )
 

@@ -24,6 +24,8 @@ from neurocomp.models.patterns import PATTERNS, Pattern
 Array = NDArray[Any]
 T = TypeVar("T")
 
+MOST_EDGES = 3
+"""Into one population, before inputs that nobody hears are added: each may take two of a core's synapse formats."""
 LOIHI = NumberFormat("loihi")
 """The format in whose ranges native networks lie."""
 
@@ -160,14 +162,16 @@ def _edges(choices: Choices, variety: Variety, n_inputs: int, silent: Sequence[b
     edges: list[_Edge] = []
     for target in range(n_inputs, len(silent)):
         sources = [s for s in range(target) if not silent[s]]
-        edges.append(_Edge(choices.one_of(sources[::-1]), target, 0))
-        edges += [_Edge(source, target, 0) for source in sources if choices.chance(20)]
-        if not variety.recurrence:
-            continue
-        later = [s for s in range(target, len(silent)) if not silent[s]]
-        edges += [_Edge(source, target, source - target + 1) for source in later if choices.chance(20)]
-    for unused in set(range(n_inputs)) - {edge.source for edge in edges}:
-        edges.append(_Edge(unused, choices.integer(n_inputs, len(silent) - 1), 0))
+        own = [_Edge(choices.one_of(sources[::-1]), target, 0)]
+        own += [_Edge(source, target, 0) for source in sources if choices.chance(20)]
+        if variety.recurrence:
+            later = [s for s in range(target, len(silent)) if not silent[s]]
+            own += [_Edge(source, target, source - target + 1) for source in later if choices.chance(20)]
+        edges += own[:MOST_EDGES]
+    for unused in sorted(set(range(n_inputs)) - {edge.source for edge in edges}):
+        targets = range(n_inputs, len(silent))
+        fewest = min(targets, key=lambda t: sum(edge.target == t for edge in edges))
+        edges.append(_Edge(unused, fewest, 0))
     return edges
 
 
