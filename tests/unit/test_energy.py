@@ -84,6 +84,7 @@ def test_counts_by_hand() -> None:
         "host_packets": [[2, 1, 0, 0, 0], [0, 0, 0, 0, 0]],
         "resets": [[0] * 5, [0] * 5],
         "host_writes": [[0] * 5, [0] * 5],
+        "starts": [[0] * 5, [0] * 5],
     }
     silent = {name: int(values[:, 1].sum()) for name, values in counts.per_core.items()}
     assert silent == dict.fromkeys(PER_CORE, 0) | {"updates": 15}
@@ -112,6 +113,7 @@ def test_totals_by_hand() -> None:
         "host_packets": 3,
         "resets": 0,
         "host_writes": 0,
+        "starts": 0,
         "updates_inactive": 21,
         "input_spikes": 3,
         "sops_dense": 2 * 3 * (4 + 2),
@@ -170,6 +172,7 @@ def all_features() -> MappedNetwork:
         reset_offset=3,
         current="i",
         refractory=1,
+        start=2,
     )
     populations = {
         "i": IntegerPopulation("i", (3,), "current", {}), "x": IntegerPopulation("x", (1, 4), "input", {}), "a": a, "b": b,
@@ -183,7 +186,7 @@ def all_features() -> MappedNetwork:
 
 
 def test_counts_of_second_compartments_clocks_and_currents() -> None:
-    """Reset compartments are updated and never active; a clock clears neurons; the host writes a current once per neuron."""
+    """Reset compartments are updated and never active; a clock clears neurons; a current and a start are one write each."""
     mapped = all_features()
     rng = np.random.default_rng(4)
     shape = {"x": 4, "a": 12, "b": 3}
@@ -200,6 +203,7 @@ def test_counts_of_second_compartments_clocks_and_currents() -> None:
         assert np.array_equal(counts.per_core["updates_active"][core], expected)
     assert counts.per_core["resets"].tolist() == [[[0] * 6] * 2, [[0, 0, 0, 2, 0, 2]] * 2, [[0, 0, 0, 1, 0, 1]] * 2]
     assert counts.per_core["host_writes"].tolist() == [[[0] * 6] * 2, [[0, 0, 2, 0, 0, 0]] * 2, [[0, 0, 1, 0, 0, 0]] * 2]
+    assert counts.per_core["starts"].tolist() == counts.per_core["host_writes"].tolist()
     assert counts.per_population["b"] == {
         "neurons": 3, "is_input": 0, "spikes": int(spikes["b"].sum()), "updates": 2 * 6 * 6,
         "updates_active": int(active["b"].sum()),
