@@ -84,6 +84,8 @@ def attempt(text: str, folder: Path, target: str, **options: object) -> tuple[se
             changes = [note for note in changes if not note.startswith(f"'{q.name}':")]
         elif given.pattern.kind != q.pattern.kind:
             changes.append(f"{given.pattern.kind} became {q.pattern.kind}")
+    if any(p.lossy for p in artifact.lowered.map.values()):
+        changes.append("lossy")
     return set(), artifact.lowered.extensions, tuple(changes)
 
 
@@ -108,6 +110,7 @@ def hold(cell: str, folder: Path, target: str, **given: str) -> None:
     else:
         assert codes == set(), text
         assert extensions == ()
+        assert "lossy" not in changes
         assert {"native": not changes, "lowered": bool(changes), "host": True}[word], changes
     option = re.search(r"`--([a-z-]+) (\w+)`", cell)
     options: dict[str, object] = {}
