@@ -204,6 +204,7 @@ class IntegerNetwork:
             )
             claim(driven, f"the current of '{p.name}' has a value per neuron")
             claim(p.refractory >= 0 and p.reset_offset >= 0, f"'{p.name}' has no negative times")
+            claim(p.refractory < 1 << 31, f"'{p.name}' rests for less than 2**31 ticks")
             claim(p.reset_interval is None or p.reset_interval > 0, f"'{p.name}' has a positive reset interval")
             for key, value in p.parameters.items():
                 claim(
