@@ -493,7 +493,9 @@ class _SpecReader:
             return False
         key = str(entry["source"]).split(",")[0].strip()
         if self.sources and key not in self.sources:
-            self.bad((*path, "source"), f"source '{key}' is not listed under 'sources'", did_you_mean(key, list(self.sources)))
+            self.bad(
+                (*path, "source"), f"source '{key}' is not listed under 'sources'", did_you_mean(key, list(self.sources)[:50])
+            )
         return True
 
     def hop_ticks(self, synapse_cost: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from neurocomp.artifact import arrays, container
+from neurocomp.artifact import arrays, bounds, container
 from neurocomp.artifact.codec import Array, Codec, Malformed
 from neurocomp.data.whole_file import whole_file
 from neurocomp.errors import ArtifactError, Diagnostic, broken_invariant
@@ -78,6 +78,9 @@ class Artifact:
             NetworkError: The network itself is invalid.
             InternalError: A later stage broke an invariant.
         """
+        for stage in (self.quantized.network, self.lowered.network):
+            if stage.number_format != self.spec.number_format:
+                raise broken_invariant("the artifact", "all stages have the number format of the spec")
         self.network.verify()
         self.quantized.verify()
         delays = {q.name: q.delay for q in self.quantized.network.projections}
@@ -244,12 +247,19 @@ def read(path: Path, *, limit: int = READ_LIMIT) -> Artifact:
         reason = (error.strerror or "unknown reason").lower()
         raise ArtifactError(Diagnostic("NC0101", f"cannot read '{path}': {reason}")) from None
     try:
-        return _decode(version, contents).verify()
+        return _intact(version, contents, size)
     except Malformed as error:
         _damaged(path, str(error))
     except Exception as error:  # whatever a stranger's values break in a check is a fault of the file
         problem = getattr(error, "diagnostics", None)
         _damaged(path, problem[0].message if problem else f"its stages contradict each other ({type(error).__name__}: {error})")
+
+
+def _intact(version: str, contents: Mapping[str, bytes], size: int) -> Artifact:
+    """Return the artifact of the members of a file of ``size`` bytes after every check, cheap ones first."""
+    artifact = _decode(version, contents, bounds.referenced(size))
+    bounds.check(artifact.lowered.network, artifact.mapped, size)
+    return artifact.verify()
 
 
 def _damaged(path: Path, what: str) -> NoReturn:
@@ -340,8 +350,8 @@ def _parse_json(content: bytes, name: str) -> Any:
         raise Malformed(name, "JSON of the expected form") from None
 
 
-def _decode(version: str, contents: Mapping[str, bytes]) -> Artifact:
-    """Make the stages from the members of an artifact.
+def _decode(version: str, contents: Mapping[str, bytes], most: int) -> Artifact:
+    """Make the stages from the members of an artifact, whose arrays hold at most ``most`` bytes, counted wherever one stands.
 
     Raises:
         Malformed: A member does not have the form of what it stands for.
@@ -359,10 +369,16 @@ def _decode(version: str, contents: Mapping[str, bytes]) -> Artifact:
         if match[1] != _sha256([content]):
             raise Malformed(name, "named by its digest")
     unused = set(stored)
+    left = most
 
     def fetch(name: str) -> Array | None:
+        nonlocal left
         unused.discard(name)
-        return stored.get(name)
+        array = stored.get(name)
+        left -= array.nbytes if array is not None else 0
+        if left < 0:
+            raise Malformed(f"arrays/{name}.npy", "within the bytes that an artifact of this size names")
+        return array
 
     codec = Codec(_no_store, fetch)
 

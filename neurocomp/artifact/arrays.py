@@ -22,6 +22,8 @@ _HEADER = re.compile(
     rb"\{'descr': '([<|][a-z]\d)', 'fortran_order': False, 'shape': \((|\d{1,18},|\d{1,18}(?:, \d{1,18}){1,31})\), \} *\n"
 )
 MAX_HEADER = 1024
+MOST_OF_NOTHING = 1 << 32
+"""Product of the other extents of an array that has an extent of 0: a file of no size is not to hold a long axis."""
 
 
 class MalformedArray(ValueError):
@@ -66,10 +68,9 @@ def parse(content: bytes) -> Array:
         raise MalformedArray("the header is not the one that neurocomp writes")
     if len(content) - start - size != math.prod(shape) * dtype.itemsize:
         raise MalformedArray(f"shape {shape} of {dtype} does not match the {len(content) - start - size} bytes that follow")
+    if 0 in shape and math.prod(filter(None, shape)) > MOST_OF_NOTHING:
+        raise MalformedArray(f"shape {shape} is impossible")
     flat = np.frombuffer(content, dtype, offset=start + size)
     if dtype == np.bool_ and flat.size and flat.view(np.uint8).max() > 1:
         raise MalformedArray("a boolean is neither 0 nor 1")
-    try:
-        return flat.reshape(shape)
-    except ValueError:
-        raise MalformedArray(f"shape {shape} is impossible") from None
+    return flat.reshape(shape)

@@ -23,13 +23,24 @@ from neurocomp.errors import Location
 Array = NDArray[Any]
 Json = Any
 NOT_FINITE = ("inf", "-inf", "nan")
+MOST_EXTENTS = 32
+"""Numbers in a shape and the like: numpy 1 has no more axes."""
+_INT64 = range(-(1 << 63), 1 << 63)
+
+Place = Any
+"""Where a value stands: a word, or a pair of the place around it and what leads on. Only an error writes it out: names may be
+long, and what they hold many."""
 
 
 class Malformed(ValueError):
     """A value is not what the annotation at its place says."""
 
-    def __init__(self, place: str, expected: str) -> None:
-        super().__init__(f"{place} is not {expected}")
+    def __init__(self, place: Place, expected: str) -> None:
+        parts: list[str] = []
+        while isinstance(place, tuple):
+            place, part = place
+            parts.append(part)
+        super().__init__(f"{place}{''.join(reversed(parts))} is not {expected}")
 
 
 @functools.cache
@@ -69,7 +80,7 @@ class Codec:
     fetch: Callable[[str], Array | None]
     shared: Mapping[type, Any] = field(default_factory=dict)
 
-    def encode(self, value: Any, hint: Any, place: str) -> Json:
+    def encode(self, value: Any, hint: Any, place: Place) -> Json:
         """Return ``value`` as JSON.
 
         Raises:
@@ -90,7 +101,7 @@ class Codec:
             if type(value) is not hint:
                 raise Malformed(place, f"a {getattr(hint, '__name__', hint)}")
             hints = hints_of(typing.cast(type, hint))
-            return {name: self.encode(getattr(value, name), h, f"{place}.{name}") for name, h in hints.items()}
+            return {name: self.encode(getattr(value, name), h, (place, f".{name}")) for name, h in hints.items()}
         origin, arguments = get_origin(hint), get_args(hint)
         if is_array(origin):
             if not isinstance(value, (np.ndarray, np.generic)) or not has_dtype(np.asarray(value), hint):
@@ -99,16 +110,16 @@ class Codec:
         if origin is tuple:
             if not isinstance(value, tuple):
                 raise Malformed(place, "a tuple")
-            return [self.encode(v, h, f"{place}[{i}]") for i, (v, h) in enumerate(self._items(value, arguments, place))]
+            return [self.encode(v, h, (place, f"[{i}]")) for i, (v, h) in enumerate(self._items(value, arguments, place))]
         if origin is collections.abc.Mapping:
             if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
                 raise Malformed(place, "a mapping of names")
-            return {key: self.encode(v, arguments[1], f"{place}.{key}") for key, v in value.items()}
+            return {key: self.encode(v, arguments[1], (place, f".{key}")) for key, v in value.items()}
         if origin is Literal:
             return self._literal(value, arguments, place)
         return self._encode_scalar(value, hint, place)
 
-    def decode(self, value: Json, hint: Any, place: str) -> Any:
+    def decode(self, value: Json, hint: Any, place: Place) -> Any:
         """Return the value of the type ``hint`` that JSON describes.
 
         Raises:
@@ -130,7 +141,7 @@ class Codec:
             hints = hints_of(typing.cast(type, hint))
             if not isinstance(value, dict) or list(value) != list(hints):
                 raise Malformed(place, f"a {getattr(hint, '__name__', hint)} with the fields {', '.join(hints)}")
-            return typing.cast(type, hint)(**{n: self.decode(value[n], h, f"{place}.{n}") for n, h in hints.items()})
+            return typing.cast(type, hint)(**{n: self.decode(value[n], h, (place, f".{n}")) for n, h in hints.items()})
         origin, arguments = get_origin(hint), get_args(hint)
         if is_array(origin):
             array = self.fetch(value) if isinstance(value, str) else None
@@ -140,25 +151,27 @@ class Codec:
         if origin is tuple:
             if not isinstance(value, list):
                 raise Malformed(place, "a list")
-            return tuple(self.decode(v, h, f"{place}[{i}]") for i, (v, h) in enumerate(self._items(value, arguments, place)))
+            return tuple(self.decode(v, h, (place, f"[{i}]")) for i, (v, h) in enumerate(self._items(value, arguments, place)))
         if origin is collections.abc.Mapping:
             if not isinstance(value, dict):
                 raise Malformed(place, "a mapping")
-            return {key: self.decode(v, arguments[1], f"{place}.{key}") for key, v in value.items()}
+            return {key: self.decode(v, arguments[1], (place, f".{key}")) for key, v in value.items()}
         if origin is Literal:
             return self._literal(value, arguments, place)
         return self._decode_scalar(value, hint, place)
 
     @staticmethod
-    def _items(values: Any, arguments: tuple[Any, ...], place: str) -> list[tuple[Any, Any]]:
+    def _items(values: Any, arguments: tuple[Any, ...], place: Place) -> list[tuple[Any, Any]]:
         """Pair the items of a tuple with their annotations."""
         if len(arguments) == 2 and arguments[1] is Ellipsis:
+            if arguments[0] is int and len(values) > MOST_EXTENTS:
+                raise Malformed(place, f"a list of at most {MOST_EXTENTS} numbers")
             return [(value, arguments[0]) for value in values]
         if len(values) != len(arguments):
             raise Malformed(place, f"a list of {len(arguments)}")
         return list(zip(values, arguments, strict=True))
 
-    def _encode_any_of(self, value: Any, alternatives: tuple[Any, ...], place: str) -> Json:
+    def _encode_any_of(self, value: Any, alternatives: tuple[Any, ...], place: Place) -> Json:
         kinds = [hint for hint in alternatives if hint is not type(None)]
         if len(kinds) == 1:
             return self.encode(value, kinds[0], place)
@@ -166,7 +179,7 @@ class Codec:
             raise Malformed(place, "a number or a word")
         return self._encode_plain(value, place)
 
-    def _decode_any_of(self, value: Json, alternatives: tuple[Any, ...], place: str) -> Any:
+    def _decode_any_of(self, value: Json, alternatives: tuple[Any, ...], place: Place) -> Any:
         kinds = [hint for hint in alternatives if hint is not type(None)]
         if len(kinds) == 1:
             return self.decode(value, kinds[0], place)
@@ -176,34 +189,41 @@ class Codec:
         return result
 
     @staticmethod
-    def _literal(value: Any, allowed: tuple[Any, ...], place: str) -> Any:
+    def _literal(value: Any, allowed: tuple[Any, ...], place: Place) -> Any:
         if not isinstance(value, str) or value not in allowed:
             raise Malformed(place, f"one of {', '.join(allowed)}")
         return value
 
     @staticmethod
-    def _encode_location(value: Any, place: str) -> Json:
+    def _encode_location(value: Any, place: Place) -> Json:
         if not isinstance(value, Location):
             raise Malformed(place, "a location")
         file = os.path.basename(value.file) if os.path.isabs(value.file) else value.file
         return [file, value.line, value.column]
 
-    def _encode_scalar(self, value: Any, hint: Any, place: str) -> Json:
+    def _encode_scalar(self, value: Any, hint: Any, place: Place) -> Json:
         if isinstance(value, (np.number, np.bool_)):
             value = value.item()
         if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._encode_plain(float(value), place)
         if hint not in (str, int, bool) or type(value) is not hint:
             raise Malformed(place, f"a {getattr(hint, '__name__', hint)}")
-        return value
+        return self._of_64_bits(value, place)
 
-    def _decode_scalar(self, value: Json, hint: Any, place: str) -> Any:
+    def _decode_scalar(self, value: Json, hint: Any, place: Place) -> Any:
         result = self._decode_plain(value, place) if hint is float else value
         if type(result) is not hint:
             raise Malformed(place, f"a {getattr(hint, '__name__', hint)}")
-        return result
+        return self._of_64_bits(result, place)
 
-    def _encode_plain(self, value: Any, place: str) -> Json:
+    @staticmethod
+    def _of_64_bits(value: Any, place: Place) -> Any:
+        """Return a scalar; what is computed with an integer of thousands of digits would take for ever."""
+        if type(value) is int and value not in _INT64:
+            raise Malformed(place, "a int of 64 bits")
+        return value
+
+    def _encode_plain(self, value: Any, place: Place) -> Json:
         """Return options and the like: numbers, words, lists and mappings of them."""
         if isinstance(value, (np.number, np.bool_)):
             value = value.item()
@@ -212,18 +232,18 @@ class Codec:
         if value is None or isinstance(value, (str, bool, int, float)):
             return value
         if isinstance(value, (list, tuple)):
-            return [self._encode_plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+            return [self._encode_plain(item, (place, f"[{i}]")) for i, item in enumerate(value)]
         if isinstance(value, Mapping) and "float" not in value and all(isinstance(key, str) for key in value):
-            return {key: self._encode_plain(item, f"{place}.{key}") for key, item in value.items()}
+            return {key: self._encode_plain(item, (place, f".{key}")) for key, item in value.items()}
         raise Malformed(place, "a number, a word, a list or a mapping")
 
-    def _decode_plain(self, value: Json, place: str) -> Any:
+    def _decode_plain(self, value: Json, place: Place) -> Any:
         if isinstance(value, dict):
             if "float" in value:
                 if len(value) != 1 or value["float"] not in NOT_FINITE:
                     raise Malformed(place, "a number")
                 return float(value["float"])
-            return {key: self._decode_plain(item, f"{place}.{key}") for key, item in value.items()}
+            return {key: self._decode_plain(item, (place, f".{key}")) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._decode_plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+            return [self._decode_plain(item, (place, f"[{i}]")) for i, item in enumerate(value)]
         return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
-from neurocomp.ir.quantized import IntegerPopulation
+from neurocomp.ir.quantized import IntegerPopulation, IntegerProjection
 
 IntArray = NDArray[np.int64]
 
@@ -141,30 +141,62 @@ class MappedNetwork:
         return np.bincount(np.unique(core * max(len(distinct), 1) + number) // max(len(distinct), 1), minlength=len(self.cores))
 
     def _verify_axons(self, claim: Any) -> None:
-        """Every synapse finds its source among the input axons of its target's core, and its message a route."""
+        """Every synapse finds its source among the input axons of its target's core, and its message a route.
+
+        What is stored is compared with what is needed projection by projection and core by core, so that a network that needs
+        far more than is stored ends at the first core.
+        """
         network = self.lowered.network
-        names = {name: index for index, name in enumerate(self.population_names)}
         for q in network.projections:
             routed = network.populations[q.source].dynamics != "current"
             claim(routed, f"the current '{q.source}' has no synapses")
+        names = self.population_names
+        axons = [self._axons(claim, index, names) for index in range(len(self.cores))]
+        used = [{name: np.zeros(len(neurons), np.bool_) for name, neurons in own.items()} for own in axons]
         residents = {name: by_core(place.core) for name, place in self.placements.items()}
-        needed: list[list[IntArray]] = [[] for _ in self.cores]
+        routes = {(r.source, r.target) for r in self.routes}
         pairs: set[tuple[int, int]] = set()
-        largest = max((p.size for p in network.populations.values()), default=1)
         for q in network.projections:
-            for index, neurons in residents[q.target]:
-                sources = network.sources(q, neurons)
-                needed[index].append(names[q.source] * largest + sources)
+            for index, sources in self._sources_by_core(q, residents[q.target]):
+                if not len(sources):
+                    continue
+                own = axons[index].get(q.source, sources[:0])
+                at = np.searchsorted(own, sources)
+                complete = len(sources) <= len(own) and at[-1] < len(own) and np.array_equal(own[at], sources)
+                claim(complete, f"core {index} has exactly the input axons of its synapses")
+                used[index][q.source][at] = True
                 if not network.populations[q.source].is_input:
                     pairs |= {(int(c), index) for c in np.unique(self.placements[q.source].core[sources])}
-        for index, core in enumerate(self.cores):
-            keys = core.axon_population * largest + core.axon_neuron
-            wanted = np.unique(np.concatenate(needed[index])) if needed[index] else np.zeros(0, np.int64)
-            claim(len(np.unique(keys)) == len(keys), f"core {index} has one input axon per source")
-            claim(np.array_equal(np.sort(keys), wanted), f"core {index} has exactly the input axons of its synapses")
-        claim(
-            {(r.source, r.target) for r in self.routes} == pairs and len(pairs) == len(self.routes), "every message has a route"
-        )
+                    claim(len(pairs) <= len(routes), "every message has a route")
+        for index, needed in enumerate(used):
+            claim(all(of.all() for of in needed.values()), f"core {index} has exactly the input axons of its synapses")
+        claim(routes == pairs and len(pairs) == len(self.routes), "every message has a route")
+
+    def _axons(self, claim: Any, index: int, names: tuple[str, ...]) -> dict[str, IntArray]:
+        """Return the neurons of each population that have an input axon on a core, ascending."""
+        population, neuron = self.cores[index].axon_population, self.cores[index].axon_neuron
+        lists = population.shape == neuron.shape and population.ndim == 1
+        claim(lists, f"the input axons of core {index} are two lists of one length")
+        known = not len(population) or 0 <= int(population.min()) <= int(population.max()) < len(names)
+        claim(known, f"the populations of the input axons of core {index} exist")
+        order = np.lexsort((neuron, population))
+        population, neuron = population[order], neuron[order]
+        twice = (population[1:] == population[:-1]) & (neuron[1:] == neuron[:-1])
+        claim(not twice.any(), f"core {index} has one input axon per source")
+        found, first = np.unique(population, return_index=True)
+        parts = np.split(neuron, first[1:]) if len(found) else []
+        return {names[int(number)]: part for number, part in zip(found, parts, strict=True)}
+
+    def _sources_by_core(self, q: IntegerProjection, residents: list[tuple[int, IntArray]]) -> Iterator[tuple[int, IntArray]]:
+        """Yield each core that holds targets of a projection, with the distinct sources that reach it, ascending."""
+        network = self.lowered.network
+        if q.pattern.kind != "sparse":
+            yield from ((index, network.sources(q, neurons)) for index, neurons in residents)
+            return
+        # The list of synapses is sorted by core once, not searched for every core.
+        sources, targets = q.pattern.arrays["sources"], q.pattern.arrays["targets"]
+        for index, synapses in by_core(self.placements[q.target].core[targets]):
+            yield index, network.behind_pool(q, np.unique(sources[synapses]))
 
 
 def decay_profiles(population: IntegerPopulation) -> IntArray:

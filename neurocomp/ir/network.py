@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, NetworkError, broken_invariant
 from neurocomp.models.neurons import NEURON_MODELS, Semantics
-from neurocomp.models.patterns import PATTERNS, Pattern, Shape, blocks_of, size_of
+from neurocomp.models.patterns import PATTERNS, Pattern, Shape, blocks_of, form_problem, size_of
 
 Array = NDArray[Any]
 
@@ -231,6 +231,9 @@ class Network:
             after = stage.shape if stage else target.shape
             kind = PATTERNS[pattern.kind]
             where_in = f" (pattern {number + 1} of its chain)" if projection.before else ""
+            problem = form_problem(pattern)
+            if problem is not None:
+                return [Diagnostic("NC0202", f"projection '{name}'{where_in}: {problem}", where)]
             problem = kind.problem(pattern, shape, after)
             hint = shape_hint(pattern, weights.shape, shape, source, target if stage is None else None)
             if problem is not None:
@@ -285,10 +288,10 @@ class Network:
         graph = nx.DiGraph()
         graph.add_nodes_from(self.populations)
         graph.add_edges_from((q.source, q.target) for q in self.projections if q.delay.size == 0 or q.delay.min() == 0)
-        try:
-            cycle = [edge[0] for edge in nx.find_cycle(graph)]
-        except nx.NetworkXNoCycle:
+        start = _before_a_cycle(graph)
+        if start is None:
             return []
+        cycle = [edge[0] for edge in nx.find_cycle(graph, start)]
         closing = next(q for q in self.projections if q.source == cycle[-1] and q.target == cycle[0])
         path = " -> ".join([*cycle, cycle[0]])
         return [
@@ -299,6 +302,18 @@ class Network:
                 hint=f"give projection '{closing.name}' 'delay: 1'",
             )
         ]
+
+
+def _before_a_cycle(graph: nx.DiGraph[str]) -> str | None:
+    """Return the first node that leads into a cycle: from any other, `nx.find_cycle` would walk long chains again and again."""
+    parts = nx.strongly_connected_components(graph)
+    found = [node for part in parts for node in part if len(part) > 1 or graph.has_edge(node, node)]
+    leading = set(found)
+    while found:
+        ahead = [node for node in graph.predecessors(found.pop()) if node not in leading]
+        leading.update(ahead)
+        found += ahead
+    return next((node for node in graph if node in leading), None)
 
 
 def shape_hint(pattern: Pattern, weights: Shape, shape: Shape, source: Population, target: Population | None) -> str | None:
@@ -340,7 +355,7 @@ def _not_finite(array: Array, what: str, where: Location | None) -> list[Diagnos
         if bad.any():
             count += int(bad.sum())
             if first is None:
-                start, *rest = (int(i) for i in np.argwhere(bad)[0])
+                start, *rest = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
                 first = (start + block.start, *rest)
     if first is None:
         return []

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
+from neurocomp.models.patterns import size_of
 
 IntArray = NDArray[np.int64]
 
@@ -93,14 +94,14 @@ class Program:
                 claim(not table.flags.writeable, f"table '{name}' of core {core.core} is read-only")
         used: list[IntArray] = []
         for name, symbol in self.populations.items():
-            size = (int(np.prod(symbol.shape, dtype=np.int64)),)
+            size = (size_of(symbol.shape),)
             claim(symbol.core.shape == symbol.compartment.shape == size, f"each neuron of '{name}' has one compartment")
             claim(bool(((symbol.core >= 0) & (symbol.core < len(self.cores))).all()), f"the cores of '{name}' exist")
             used.append(np.stack([symbol.core, symbol.compartment], axis=1))
         slots = np.concatenate(used) if used else np.zeros((0, 2), np.int64)
         claim(len(np.unique(slots, axis=0)) == len(slots), "no compartment stands for two neurons")
         for name, source in self.inputs.items():
-            size = (int(np.prod(source.shape, dtype=np.int64)),)
+            size = (size_of(source.shape),)
             claim(source.neuron.shape == source.core.shape == source.axon.shape, f"input '{name}' lists triples")
             claim(bool(((source.neuron >= 0) & (source.neuron < size[0])).all()), f"the neurons of input '{name}' exist")
             claim(bool(((source.core >= 0) & (source.core < len(self.cores))).all()), f"the cores of input '{name}' exist")
@@ -108,7 +109,7 @@ class Program:
         claim(len(set(driven)) == len(driven), "no population has two currents")
         for name, current in self.currents.items():
             claim(name not in self.inputs and name not in self.populations, f"'{name}' is a current and nothing else")
-            size = (int(np.prod(current.shape, dtype=np.int64)),)
+            size = (size_of(current.shape),)
             fits = all(p in self.populations and self.populations[p].core.shape == size for p in current.populations)
             claim(fits, f"the current '{name}' has a value for each neuron that it drives")
         return self

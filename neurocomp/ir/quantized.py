@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import Location, broken_invariant
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.host import HostCurrent
-from neurocomp.models.patterns import PATTERNS, Pattern, Shape, Synapses, blocks_of, size_of
+from neurocomp.models.patterns import PATTERNS, Pattern, Shape, Synapses, blocks_of, form_problem, size_of
 
 Array = NDArray[Any]
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
@@ -155,11 +155,16 @@ class IntegerNetwork:
     def sources(self, projection: IntegerProjection, neurons: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the distinct sources of some target neurons, ascending; through a pool, those of its windows."""
         shape, target = self.shapes(projection)
-        found = PATTERNS[projection.pattern.kind].sources(projection.pattern, shape, target, neurons)
+        return self.behind_pool(
+            projection, PATTERNS[projection.pattern.kind].sources(projection.pattern, shape, target, neurons)
+        )
+
+    def behind_pool(self, projection: IntegerProjection, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the distinct neurons of the source behind those that the pattern starts from; without a pool they are it."""
         if projection.pool is None:
-            return found
+            return places
         pool, source = projection.pool, self.populations[projection.source].shape
-        return PATTERNS[pool.kind].sources(pool, source, shape, found)
+        return PATTERNS[pool.kind].sources(pool, source, self.shapes(projection)[0], places)
 
     def synapse_counts(self, projection: IntegerProjection) -> NDArray[np.int64]:
         """Return how many structural synapses each target neuron has, (n_target,)."""
@@ -193,8 +198,11 @@ class IntegerNetwork:
                 raise broken_invariant(stage, what)
 
         for p in self.populations.values():
+            claim(len(p.shape) > 0 and all(extent > 0 for extent in p.shape), f"'{p.name}' has extents >= 1")
+        for p in self.populations.values():
             if p.is_input:
                 continue
+            claim(p.compartments in (1, 2), f"a neuron of '{p.name}' has one or two compartments")
             claim(set(p.parameters) == set(DYNAMICS[p.dynamics]), f"'{p.name}' has the parameters {DYNAMICS[p.dynamics]}")
             driven = p.current is None or (
                 self.populations[p.current].dynamics == "current" and self.populations[p.current].size == p.size
@@ -202,6 +210,7 @@ class IntegerNetwork:
             claim(driven, f"the current of '{p.name}' has a value per neuron")
             claim(p.compartments in (1, 2), f"a neuron of '{p.name}' has one compartment or two")
             claim(min(p.refractory, p.reset_offset, p.start) >= 0, f"'{p.name}' has no negative times")
+            claim(p.refractory < 1 << 31, f"'{p.name}' rests for less than 2**31 ticks")
             claim(p.reset_interval is None or p.reset_interval > 0, f"'{p.name}' has a positive reset interval")
             for key, value in p.parameters.items():
                 claim(
@@ -213,7 +222,15 @@ class IntegerNetwork:
         for q in self.projections:
             kind = PATTERNS[q.pattern.kind]
             claim(kind.linear, f"the pattern of '{q.name}' is a weighted sum")
-            claim(q.mantissa.shape == kind.weight_shape(q.pattern, *self.shapes(q)), f"'{q.name}' has its pattern's shape")
+            for pattern in (q.pattern, q.pool):
+                problem = form_problem(pattern) if pattern is not None else None
+                claim(problem is None, f"the pattern of '{q.name}' is whole: {problem}")
+            source, target = self.shapes(q)
+            problem = kind.problem(q.pattern, source, target)
+            if q.pool is not None:
+                problem = PATTERNS[q.pool.kind].problem(q.pool, self.populations[q.source].shape, source) or problem
+            claim(problem is None, f"the pattern of '{q.name}' joins its populations: {problem}")
+            claim(q.mantissa.shape == kind.weight_shape(q.pattern, source, target), f"'{q.name}' has its pattern's shape")
             claim(
                 q.delay.shape in ((), q.mantissa.shape) and (q.delay.size == 0 or int(q.delay.min()) >= 0),
                 f"'{q.name}' has delays >= 0",
@@ -223,7 +240,8 @@ class IntegerNetwork:
             if form.checked:
                 claim(q.mantissa.dtype == (np.int8 if q.sign_mode == "mixed" else np.uint8), f"'{q.name}' is stored in 8 bits")
                 claim(form.weight_exp_min <= q.exponent <= form.weight_exp_max, f"the exponent of '{q.name}' is in range")
-                claim(q.weight_bits <= form.weight_bits, f"'{q.name}' has at most {form.weight_bits} weight bits")
+                claim(1 <= q.weight_bits <= form.weight_bits, f"'{q.name}' has 1..{form.weight_bits} weight bits")
+                claim(0 <= q.shift <= 8, f"'{q.name}' stores its weights without 0..8 low bits")
                 low, high = weight_range(q.sign_mode, q.weight_bits)
                 for block in blocks_of(q.mantissa):
                     values = q.weights_of(block)
@@ -310,14 +328,17 @@ class QuantizedNetwork:
     def verify(self) -> QuantizedNetwork:
         """Check the claims of the type and return it."""
         self.network.verify("quantize")
+        registers: dict[str, set[str]] = {}
+        for verdict in self.verdicts:
+            registers.setdefault(verdict.population, set()).add(verdict.register)
         for name, population in self.network.populations.items():
-            if not population.is_input:
-                registers = {v.register for v in self.verdicts if v.population == name}
-                if registers != {"accumulator", "u", "v"}:
-                    raise broken_invariant("quantize", f"every register of '{name}' has a verdict")
+            if not population.is_input and registers.get(name) != {"accumulator", "u", "v"}:
+                raise broken_invariant("quantize", f"every register of '{name}' has a verdict")
         for name, current in self.currents.items():
             p = self.network.populations.get(name)
             target = self.network.populations.get(current.target)
             if p is None or target is None or p.dynamics != "current" or target.current != name or p.shape != target.shape:
                 raise broken_invariant("quantize", f"the current '{name}' drives the population that it is made for")
+            if not (0 <= current.mantissa_bits <= 32 and 0 <= current.exponent_max <= 24):
+                raise broken_invariant("quantize", f"the current '{name}' fits a register")
         return self

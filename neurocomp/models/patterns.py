@@ -628,17 +628,25 @@ class Conv:
         return Synapses(found[order], targets[order], slot[order])
 
     def sources(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray) -> IntArray:
-        """See `PatternType.sources`."""
-        groups = pattern.options["groups"][0]
-        channel, place = np.divmod(np.unique(neurons), size_of(target[1:]))
-        pairs = np.unique(channel // (target[0] // groups) * size_of(target[1:]) + place)
-        group, place = np.divmod(pairs, size_of(target[1:]))
-        places = np.stack(np.unravel_index(place, target[1:]), axis=1)
-        flat, inside = self.geometry(pattern).inputs(source[1:], places)
-        n_in, n_place = source[0] // groups, size_of(source[1:])
-        reached = np.zeros((groups, n_place), np.bool_)
-        reached[np.broadcast_to(group[:, None], flat.shape)[inside], flat[inside]] = True
-        return np.flatnonzero(np.repeat(reached, n_in, axis=0).reshape(-1))
+        """See `PatternType.sources`; memory follows from what is reached, not from the extents of the source."""
+        groups, window = pattern.options["groups"][0], self.geometry(pattern)
+        n_in, n_place, n_out = source[0] // groups, size_of(source[1:]), size_of(target[1:])
+        channel, place = np.divmod(np.unique(neurons), n_out)
+        pairs = np.unique(channel // (target[0] // groups) * n_out + place)
+        step = max(1, BLOCK_BYTES // (32 * size_of(window.kernel)))
+        few = groups * n_place <= len(pairs) * size_of(window.kernel)
+        reached, parts = np.zeros(groups * n_place if few else 0, np.bool_), [np.zeros(0, np.int64)]
+        for start in range(0, len(pairs), step):
+            group, place = np.divmod(pairs[start : start + step], n_out)
+            flat, inside = window.inputs(source[1:], np.stack(np.unravel_index(place, target[1:]), axis=1))
+            found = (group[:, None] * n_place + flat)[inside]
+            if few:
+                reached[found] = True
+            else:
+                parts.append(np.unique(found))
+        group, place = np.divmod(np.flatnonzero(reached) if few else np.unique(np.concatenate(parts)), n_place)
+        sources = ((group * n_in + np.arange(n_in)[:, None]) * n_place + place).reshape(-1)
+        return np.sort(sources) if groups > 1 and n_in > 1 else sources
 
     def count(self, pattern: Pattern, source: Shape, target: Shape) -> IntArray:
         """See `PatternType.count`."""
@@ -732,20 +740,23 @@ class Pool:
 
     def as_conv(self, pattern: Pattern, weights: Array, channels: int) -> tuple[Pattern, Array]:
         """Return the same sum as a convolution of one group per channel."""
-        kernel = pattern.options["kernel"]
-        options = {
-            "kernel": kernel, "stride": pattern.options["stride"], "padding": pattern.options["padding"],
-            "dilation": (1,) * self.dims, "groups": (channels,),
-        }  # fmt: skip
         value = np.asarray(weights)
         if self.operation == "average":
             value = np.asarray(value, np.float64) * self.factor(pattern)
-        return Pattern(f"conv{self.dims}d", {}, options), np.full((channels, 1, *kernel), value)
+        return self._window(pattern, channels), np.full((channels, 1, *pattern.options["kernel"]), value)
+
+    def _window(self, pattern: Pattern, channels: int) -> Pattern:
+        """Return the pattern of `as_conv`."""
+        options = {
+            "kernel": pattern.options["kernel"], "stride": pattern.options["stride"], "padding": pattern.options["padding"],
+            "dilation": (1,) * self.dims, "groups": (channels,),
+        }  # fmt: skip
+        return Pattern(f"conv{self.dims}d", {}, options)
 
     def _conv(self, pattern: Pattern, source: Shape) -> tuple[Conv, Pattern]:
         conv = PATTERNS[f"conv{self.dims}d"]
         assert isinstance(conv, Conv)
-        return conv, self.as_conv(pattern, np.float64(1.0), source[0])[0]
+        return conv, self._window(pattern, source[0])
 
     def synapses(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray | None = None) -> Synapses:
         """See `PatternType.synapses`."""
@@ -776,6 +787,19 @@ class Pool:
         conv = self._conv(pattern, source)[0]
         same, values = self.as_conv(pattern, weights, source[0])
         return conv.scaled(same, values, factors, source, target)
+
+
+def form_problem(pattern: Pattern) -> str | None:
+    """Return why a pattern does not hold the arrays and options of its kind, or None; to ask before `PatternType.problem`."""
+    kind = PATTERNS[pattern.kind]
+    for what, found, named in (("arrays", pattern.arrays, kind.array_names), ("options", pattern.options, kind.options)):
+        if set(found) != set(named):
+            return f"{kind.kind} has the {what} {', '.join(named) or 'none'}, not {', '.join(found) or 'none'}"
+    for name, option in kind.options.items():
+        count, values = kind.dims if option.per_axis else 1, pattern.options[name]
+        if len(values) != count or min(values) < option.minimum:
+            return f"{kind.kind}: '{name}' is {count} x a number >= {option.minimum}, not {values}"
+    return None
 
 
 def expanded(pattern: Pattern, weights: Array, source: Shape, target: Shape) -> tuple[Pattern, Array]:

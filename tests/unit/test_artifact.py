@@ -5,16 +5,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import random
+import resource
 import struct
 import subprocess
 import sys
 import textwrap
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,11 @@ import numpy as np
 import pytest
 
 import neurocomp.artifact as artifact_module
-from neurocomp.artifact import EMBED_LIMIT, Artifact, arrays, container, read, samples_digest, write
+from neurocomp import api
+from neurocomp.artifact import EMBED_LIMIT, Artifact, arrays, bounds, container, read, samples_digest, write
+from neurocomp.artifact.codec import Malformed
 from neurocomp.errors import ArtifactError, InternalError, Location, UsageError
+from neurocomp.frontends.from_yaml import loads
 from neurocomp.ir.network import Choice, Data, Samples
 
 HINT = "hint:  copy the file again, or compile the network again"
@@ -533,9 +539,24 @@ def pickled() -> bytes:
         (npy("<f8", "(3,)", bytes(16)), "shape (3,) of float64 does not match the 16 bytes that follow"),
         (npy("<f8", "(1000000000, 1000000000)", b""), "of float64 does not match the 0 bytes that follow"),
         (npy("<f8", "(0, 999999999999999999, 999999999999999999)", b""), "is impossible"),
+        (npy("<f4", "(999999999999999999, 0)", b""), "is impossible"),
         (npy("|b1", "(2,)", b"\x00\x02"), "a boolean is neither 0 nor 1"),
     ],
-    ids=["pickle", "complex", "text", "code", "nested", "long header", "empty", "zeros", "short", "bomb", "huge", "bool"],
+    ids=[
+        "pickle",
+        "complex",
+        "text",
+        "code",
+        "nested",
+        "long header",
+        "empty",
+        "zeros",
+        "short",
+        "bomb",
+        "huge",
+        "nothing",
+        "bool",
+    ],
 )
 def test_hostile_arrays(path: Path, content: bytes, what: str) -> None:
     message = replaced_array(path, content)
@@ -635,6 +656,215 @@ def test_random_edits_of_documents_with_valid_digests(path: Path) -> None:
             outcomes.add(error.diagnostics[0].code)
     assert outcomes <= {"read", "NC0602"}
     assert "NC0602" in outcomes
+
+
+# --- what a number costs
+
+Step = str | int
+HEADROOM = 512 << 20
+"""Bytes beyond those of the interpreter with its libraries, in a process that reads what strangers wrote."""
+
+
+def places_of(value: Any, place: tuple[Step, ...] = ()) -> list[tuple[Step, ...]]:
+    """Return the place of every scalar and every list of a document."""
+    children: list[tuple[Step, Any]] = []
+    if isinstance(value, dict):
+        children = list(value.items())
+    elif isinstance(value, list):
+        children = list(enumerate(value))
+    own = [] if isinstance(value, dict) or not place else [place]
+    return own + [found for step, child in children for found in places_of(child, (*place, step))]
+
+
+def edited(document: Any, *changes: tuple[tuple[Step, ...], Any]) -> Any:
+    """Return a document with other values at some places."""
+    document = json.loads(json.dumps(document))
+    for place, value in changes:
+        *way, last = place
+        around = document
+        for step in way:
+            around = around[step]
+        around[last] = value
+    return document
+
+
+def hostile_values(value: Any, numbers: Sequence[int], names: list[str]) -> list[Any]:
+    """Return what a stranger might write in the place of a value."""
+    if isinstance(value, list):
+        return [[], [1 << 31] * 32]
+    if isinstance(value, str):
+        return [next((name for name in names if value in names and name != value), "")]
+    return [other for other in numbers if other != value]
+
+
+def sweep(path: Path, numbers: Sequence[int]) -> None:
+    """Read a file with each value of its documents replaced, in a process of little memory; print place and outcome of each."""
+    artifact_module.load_spec = cache(artifact_module.load_spec)  # type: ignore[attr-defined]
+    members = members_of(path)
+    documents = {name: json.loads(content) for name, content in members.items() if name.endswith(".json")}
+    del documents["manifest.json"]
+    names = list(documents["network.json"]["populations"])
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + HEADROOM,) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (120, 120))  # a loop without end is ended
+    target = path.with_name("hostile.ncz")
+    for name, document in documents.items():
+        for place in places_of(document):
+            old = document
+            for step in place:
+                old = old[step]
+            for value in hostile_values(old, numbers, names) if "origin" not in place else ():
+                print(name, *place, str(value)[:30], end=": ", flush=True)
+                content = artifact_module._json(edited(document, (place, value)))
+                target.write_bytes(repacked({**members, name: content}))
+                try:
+                    read(target)
+                    print("read")
+                except ArtifactError as error:
+                    print(error.diagnostics[0].code, error.diagnostics[0].message.replace("\n", " "))
+
+
+WINDOWS = """neurocomp: 1
+name: windows
+timestep: 1 ms
+ticks: 4
+populations:
+  x: {kind: input, shape: [1, 6, 6]}
+  a: {shape: [2, 4, 4], neuron: {model: cuba_lif, tau_syn: 4 ms, tau_mem: 9 ms, reset: subtract, refractory: 2,
+      reset_every: {interval: 3, offset: 1}}}
+  b: {shape: [3], neuron: {model: lif, tau_mem: 9 ms, reset: zero}}
+projections:
+  - {from: x, to: a, pattern: conv2d, weights: w.npz#xa}
+  - {from: a, to: b, pattern: [{maxpool2d: {kernel: 2}}, flatten, {dense: {weights: w.npz#ab}}]}
+  - {from: b, to: b, weights: w.npz#bb, delay: 2}
+"""
+
+
+def windows(folder: Path) -> Path:
+    """Write the artifact of a network with a convolution, a maximum, a loop and resets; return its file."""
+    rng = np.random.default_rng(3)
+    arrays = {name: rng.normal(0.2, 0.4, shape) for name, shape in (("xa", (2, 1, 3, 3)), ("ab", (3, 8)), ("bb", (3, 3)))}
+    np.savez(folder / "w.npz", **arrays)  # type: ignore[arg-type]
+    api.compile(loads(WINDOWS, folder), "reference").save(folder / "windows.ncz")
+    return folder / "windows.ncz"
+
+
+@pytest.mark.parametrize(("which", "numbers"), [("tiny", "-1, 1 << 31, 1 << 62"), ("windows", "1 << 31, ")])
+def test_no_number_of_a_document_costs_more_than_the_file(path: Path, tmp_path: Path, which: str, numbers: str) -> None:
+    """Every scalar and every list of every document, one at a time, is replaced by what would be costly to believe."""
+    file = path if which == "tiny" else windows(tmp_path)
+    script = textwrap.dedent(
+        f"""
+        import importlib.util, sys
+        from pathlib import Path
+        spec = importlib.util.spec_from_file_location("test_artifact", sys.argv[1])
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.sweep(Path(sys.argv[2]), ({numbers}))
+        """
+    )
+    run = subprocess.run([sys.executable, "-c", script, __file__, str(file)], capture_output=True, text=True)
+    lines = run.stdout.splitlines()
+    assert run.returncode == 0, (lines[-1:], run.stderr)
+    outcomes = {line: line.rpartition(": ")[2] if line.endswith(": read") else line.split(": ", 1)[1] for line in lines}
+    assert [line for line, outcome in outcomes.items() if outcome != "read" and not outcome.startswith("NC0602")] == []
+    assert [line for line in lines if "MemoryError" in line] == []
+    assert len(lines) > 600
+    assert any(line.endswith(": read") for line in lines)
+
+
+def change(path: Path, member: str, *changes: tuple[tuple[Step, ...], Any]) -> str:
+    """Return the message for an artifact with other values in one document."""
+    members = members_of(path)
+    members[member] = artifact_module._json(edited(json.loads(members[member]), *changes))
+    return refused(path, repacked(members))
+
+
+FORM = ("network", "number_format")
+POOL = ("network", "projections", 1, "pool", "options")
+CONV = ("network", "projections", 0, "pattern", "options")
+INPUT = ("network", "populations", "x", "shape")
+
+
+@pytest.mark.parametrize(
+    ("member", "changes", "what"),
+    [
+        (
+            "lowered.json",
+            [(("network", "populations", "a", "compartments"), 1 << 62)],
+            "a neuron of 'a' has one or two compartments",
+        ),
+        ("lowered.json", [((*FORM, "threshold_bits"), 1 << 31)], "all stages have the number format of the spec"),
+        ("quantized.json", [((*FORM, "u_bits"), 1 << 40)], "all stages have the number format of the spec"),
+        ("network.json", [(("ticks",), 10**23)], "network.ticks is not a int of 64 bits"),
+        ("network.json", [(("populations", "x", "shape"), [2] * 33)], "shape is not a list of at most 32 numbers"),
+        ("lowered.json", [(INPUT, [0, 6, 6])], "'x' has extents >= 1"),
+        ("lowered.json", [((*CONV, "stride"), [0, 1])], "'stride' is 2 x a number >= 1, not (0, 1)"),
+        ("lowered.json", [((*CONV, "groups"), [-1])], "'groups' is 1 x a number >= 1, not (-1,)"),
+        ("lowered.json", [((*CONV, "padding"), [1])], "'padding' is 2 x a number >= 0, not (1,)"),
+        ("lowered.json", [(CONV, {"kernel": [3, 3]})], "has the options kernel, stride, padding, dilation, groups, not kernel"),
+        # an input of 2**40 neurons, of which the windows of a convolution see a few
+        (
+            "lowered.json",
+            [(INPUT, [1, 1 << 30, 6]), ((*CONV, "stride"), [1 << 28, 1])],
+            "lowered.network.projections[0] is not between as few neurons as windows of an artifact of this size join",
+        ),
+        # windows of 2**40 places, nearly all of them padding
+        (
+            "lowered.json",
+            [((*POOL, "kernel"), [1 << 40, 2]), ((*POOL, "padding"), [1 << 39, 0]), ((*POOL, "stride"), [3, 2])],
+            "lowered.network.projections[1] is not within the windows that an artifact of this size has",
+        ),
+        ("lowered.json", [((*POOL, "padding"), [2, 2])], "the padding (2, 2) is more than half of the kernel (2, 2)"),
+        ("lowered.json", [(("network", "projections", 0, "weight_bits"), -(1 << 40))], "has 1..8 weight bits"),
+        ("lowered.json", [(("network", "projections", 0, "shift"), 1 << 31)], "stores its weights without 0..8 low bits"),
+    ],
+)
+def test_numbers_that_cost(tmp_path: Path, member: str, changes: list[tuple[tuple[Step, ...], Any]], what: str) -> None:
+    message = change(windows(tmp_path), member, *changes)
+    assert message.startswith("error[NC0602 damaged-artifact]: 'net.ncz' is damaged: ")
+    assert what in message
+
+
+def test_one_array_in_many_places(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of 64 letters stands for a whole array, so how often arrays are named is bounded, too."""
+    monkeypatch.setattr(bounds, "FEW_BYTES", 1 << 10)
+    members = members_of(path)
+    read(path)
+    network = json.loads(members["network.json"])
+    lengthy = b"".join(arrays.chunks(np.zeros(1 << 15)))
+    name = hashlib.sha256(lengthy).hexdigest()
+    network["populations"]["hidden"]["neuron"]["parameters"] = {f"p{i}": name for i in range(40)}
+    content = {**members, "network.json": artifact_module._json(network), f"arrays/{name}.npy": lengthy}
+    assert f"arrays/{name}.npy is not within the bytes that an artifact of this size names" in refused(path, repacked(content))
+
+
+def test_many_cores_for_many_projections(tiny: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each projection is looked at on each core of its targets: both lists may be long, their product not."""
+    monkeypatch.setattr(bounds, "FEW_CORES", 2)
+    bounds.check(tiny.lowered.network, tiny.mapped, 0)
+    monkeypatch.setattr(bounds, "FEW_CORES", 1)
+    bounds.check(tiny.lowered.network, tiny.mapped, 16)
+    with pytest.raises(Malformed, match=r"projections\[1\] is not within the cores that an artifact of this size has"):
+        bounds.check(tiny.lowered.network, tiny.mapped, 15)
+
+
+def test_a_long_name_is_not_copied_for_all_that_it_holds(path: Path) -> None:
+    """A million letters around a hundred thousand numbers: written out for each, they would take 100 GB."""
+    options = {"n" * 1_000_000: [0] * 100_000}
+    members = members_of(path)
+    compilation = json.loads(members["compilation.json"])
+    path.write_bytes(repacked({**members, "compilation.json": artifact_module._json({**compilation, "options": options})}))
+    assert read(path).options == options
+
+
+def test_a_missing_core_or_axon(path: Path) -> None:
+    members = members_of(path)
+    mapped = json.loads(members["mapped.json"])
+    cores = mapped["cores"]
+    cores[0]["axon_neuron"] = cores[1]["axon_neuron"]
+    message = refused(path, repacked({**members, "mapped.json": artifact_module._json(mapped)}))
+    assert "map broke an invariant: core 0 has exactly the input axons of its synapses" in message
 
 
 def test_arrays_that_nothing_uses(path: Path) -> None:
