@@ -278,7 +278,7 @@ def described(value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     if isinstance(value, (int, float)):
         return f"the number {value}" if len(repr(value)) < 40 else "a huge number"
     text = str(value)
