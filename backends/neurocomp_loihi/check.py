@@ -1,4 +1,4 @@
-"""What Loihi cannot do, or this version does not lower to it yet: every rule that a network breaks."""
+"""What Loihi cannot do and nothing is lowered to it for: every rule that a network breaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _AXES = {
     "reset": ("NC0301", "resets by"),
     "reset_when": ("NC0304", "resets in the"),
 }
-# What this version of the backend emits where a spec lists it as native; a floor of the potential is nothing that it knows.
+# What the backend emits where a spec lists it as native; a floor of the potential is nothing that it knows.
 _EMITTED = {
     "neuron_models": ("if", "lif", "cuba_lif", "i", "li", "cuba_li", "ternary_lif"),
     "patterns": ("dense", "one_to_one", "sparse", "block", "conv1d", "conv2d"),

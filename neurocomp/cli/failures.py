@@ -102,6 +102,8 @@ def _usage(error: click.ClickException) -> Diagnostic:
     hint: str | None = f"see '{ctx.command_path if ctx else 'neurocomp'} --help'"
     message = error.format_message()
     message = message[:1].lower() + message[1:].rstrip(".")
+    # Click's word for what a number with bounds must be.
+    message = message.replace("a valid integer range", "a whole number")
     match error:
         case UnknownCommand():
             hint = error.suggestion

@@ -92,7 +92,7 @@ CATALOGUE: dict[str, Entry] = {
         "Put it last, where the shape is the target's, or use two projections with a population between them.",
     ),
     # 03: the target cannot do it
-    "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use 'reset: zero' and retrain if need be."),
+    "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use a reset that it has, and retrain."),
     "NC0302": _e(
         "comparison",
         4,
@@ -107,7 +107,7 @@ CATALOGUE: dict[str, Entry] = {
     "NC0305": _e("many-spikes", 4, "The target sends at most one spike per neuron and tick.", "Use 'spikes_per_tick: one'."),
     "NC0306": _e("potential-floor", 4, "The target has no such floor of the potential.", "Remove 'v_floor'."),
     "NC0307": _e("reset-schedule", 4, "The target has no periodic resets.", "Reset per sample."),
-    "NC0308": _e("pattern", 4, "A synapse pattern is not lowered to this target yet.", "Write it as dense or sparse."),
+    "NC0308": _e("pattern", 4, "The target has no such synapse pattern.", "Write it as one that the message names."),
     "NC0309": _e("delay-limit", 4, "A delay, with the lag that the chip adds, exceeds what a synapse stores.", "Shorten it."),
     "NC0310": _e(
         "native-integers",
@@ -115,7 +115,9 @@ CATALOGUE: dict[str, Entry] = {
         "Integers that the file declares as a chip's own do not fit that chip's number format.",
         "Bring them into the format's range, or drop 'format' so that real values are quantized.",
     ),
-    "NC0311": _e("learning", 4, "Learning rules, groups and modulators are not lowered to this target yet.", "Remove them."),
+    "NC0311": _e(
+        "learning", 4, "Learning rules, groups and modulators are not compiled: a program holds fixed weights.", "Remove them."
+    ),
     "NC0312": _e(
         "precision",
         4,
@@ -135,7 +137,7 @@ CATALOGUE: dict[str, Entry] = {
     "NC0316": _e(
         "max-pool",
         4,
-        "A maximum over spikes of a window is no weighted sum; the target has no lowering for it yet.",
+        "A maximum over spikes of a window is no weighted sum, and the target only adds weighted spikes up.",
         "Use average or sum pooling, or '--target reference'.",
     ),
     "NC0317": _e(

@@ -58,7 +58,7 @@ class Reader:
         for key in table:
             if key in LATER_KEYS and key not in known:
                 message = f"{what}: '{key}' is not understood yet"
-                hint = "it comes in a later version; remove it, or freeze what was learned into weights"
+                hint = "a program holds fixed weights: remove it, and freeze what was learned into weights"
                 self.problems.append(Diagnostic("NC0311", message, self.document.key_at((*place, key)), hint=hint))
             elif key not in known:
                 self.unknown_key((*place, key), what, did_you_mean(key, known))
@@ -278,7 +278,7 @@ def described(value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     if isinstance(value, (int, float)):
         return f"the number {value}" if len(repr(value)) < 40 else "a huge number"
     text = str(value)

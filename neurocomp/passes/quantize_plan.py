@@ -635,8 +635,9 @@ def _incoming(network: Network, q: Projection, gain: FloatArray, form: NumberFor
         replace(q, pattern=pattern, delay=delay), pattern, source, target, weights, gain, form, signed, waiting, distribution
     )
     if distribution.largest and not result.steps().top:
-        message = f"weights of both signs need at least 2 bits; '{form.name}' has {form.weight_bits}"
-        raise UnsupportedError(Diagnostic("NC0312", message, hint="raise integers.weight_bits of the spec"))
+        message = f"projection '{q.name}': weights of both signs need at least 2 bits; '{form.name}' has {form.weight_bits}"
+        hint = "raise integers.weight_bits of the spec, or give the projection weights of one sign"
+        raise UnsupportedError(Diagnostic("NC0312", message, q.origin, hint=hint))
     return result
 
 

@@ -20,6 +20,13 @@ from neurocomp.models.patterns import PATTERNS, expanded
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
 
+TICKS = 2**31 - 1
+"""Ticks per sample that a network may have."""
+
+MOST = 1024
+"""The largest K. A cycle needs no more ticks than it has hops; beyond this the refractory rest of a step and the ticks of a
+sample exceed what chips count anyway."""
+
 
 def ticks_per_step(network: Network, k: int) -> tuple[Network, tuple[str, ...]]:
     """Return a network of K times as many and as short ticks that does what the given one does, and notes.
@@ -43,6 +50,12 @@ def ticks_per_step(network: Network, k: int) -> tuple[Network, tuple[str, ...]]:
     """
     if k == 1:
         return network, ()
+    if k > MOST or network.ticks * k > TICKS:
+        most = min(MOST, TICKS // network.ticks)
+        hint = "a cycle needs no more ticks per step than it has hops"
+        raise UnsupportedError(
+            Diagnostic("NC0321", f"{k} ticks per step for {network.ticks} ticks per sample: at most {most}", hint=hint)
+        )
     problems = [d for p in network.populations.values() if p.neuron is not None for d in _problems(p, p.neuron)]
     if problems:
         raise UnsupportedError(problems)

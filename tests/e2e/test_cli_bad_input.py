@@ -431,6 +431,11 @@ hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key and -
     [
         ("comple", "there is no command 'comple'", "did you mean 'compile'?"),
         ("compile net.yaml", "the option '--target' is missing", None),
+        (
+            "compile net.yaml -t loihi --ticks-per-step 1.5",
+            "invalid value for '--ticks-per-step': '1.5' is not a whole number",
+            "see 'neurocomp compile --help'",
+        ),
         ("compile --target loihi", "the argument NET is missing", "see 'neurocomp compile --help'"),
         ("compile net.yaml --tarnget loihi", "there is no option '--tarnget'", "did you mean '--target'?"),
         ("compile net.yaml -t loihi --emit quantised", "--emit: there is no stage 'quantised'", "did you mean 'quantized'?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,11 @@ def test_vanishing_weights_are_a_warning(tmp_path: Path) -> None:
 def test_one_bit_holds_no_two_signs(tmp_path: Path) -> None:
     """A spec with one weight bit takes weights of one sign alone."""
     spec = changed("weight_bits: 8", "weight_bits: 1")
-    with pytest.raises(UnsupportedError, match="weights of both signs need at least 2 bits; 'loihi' has 1"):
+    with pytest.raises(UnsupportedError) as caught:
         compiled(network(tmp_path), spec, tmp_path)
+    for diagnostic in caught.value.diagnostics:
+        assert re.fullmatch(r"projection '\S+': weights of both signs need at least 2 bits; 'loihi' has 1", diagnostic.message)
+        assert diagnostic.location is not None
     made = compiled(network(tmp_path, weights="[[1, 1], [1, 1]]"), spec, tmp_path)
     assert made.verify(["chip"], count=3).bit_exact
 

@@ -346,6 +346,7 @@ WRITE = "write 'FILE.npz#key' or 'FILE.npy'"
         ("timestep: 1 ms", "timestep: -1 ms", "3:11 NC0209 timestep must be positive, not '-1 ms'"),
         ("timestep: 1 ms", "timestep: inf s", "3:11 NC0209 timestep must be finite"),
         ("timestep: 1 ms", "timestep: 1e-999999999 ms", "3:11 NC0209 timestep must be positive, not '1e-999999999 ms'"),
+        ("shape: [4]", "shape: []", "6:32 NC0104 population 'pixels': shape must be a list of sizes, not an empty list"),
         ("shape: [4]", "shape: 4", "6:32 NC0104 population 'pixels': shape must be a list of sizes, not the number 4 | write [4]"),
         ("shape: [4]", "shape: [0]", "6:33 NC0209 population 'pixels': an extent of the shape is 0; it must lie in 1..2147483647"),
         ("kind: input", "kind: inptu", "6:18 NC0104 population 'pixels': kind must be input, not 'inptu' | did you mean 'input'?"),
@@ -617,7 +618,7 @@ ROWS = "write 'FILE.npz#key', 'FILE.npy' or a list of rows"
          "is taken, or put a population of neurons behind it"),
         ("to: o, pattern: [{conv2d: {padding: 99999, weights: p.npz#k}}, dense], weights: p.npz#out", "13:41 NC0209 projection 'a->o' "
          f"{CHAIN.format(1)}: 'conv2d' makes (6, 200004, 200004), 240009600096 values; 1 to 2147483647 are possible"),
-        ("to: o, pattern: [dense, []], weights: p.npz#out", "13:39 NC0104 projection 'a->o': pattern must be the name of one, not a list "
+        ("to: o, pattern: [dense, []], weights: p.npz#out", "13:39 NC0104 projection 'a->o': pattern must be the name of one, not an empty list "
          "| known: avgpool1d, avgpool2d, block, conv1d, conv2d, dense, flatten, maxpool1d, maxpool2d, one_to_one, scale, sparse, "
          "sumpool1d, sumpool2d"),
         ("to: o, pattern: {dense: {}, flatten: {}}, weights: p.npz#out", "13:31 NC0104 projection 'a->o': pattern must be one name with "

@@ -17,6 +17,7 @@ from neurocomp.ir.network import Network
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.ir.trace import Event
 from neurocomp.models.patterns import Pattern
+from neurocomp.passes.legalize import legalize
 from neurocomp.testing import golden
 from neurocomp.testing.golden import (
     compartments,
@@ -48,14 +49,15 @@ def test_real_networks_are_valid(network: Network) -> None:
 def test_random_networks_have_variety() -> None:
     spiking, kinds, events, delayed = 0, set(), set(), 0
     for seed in range(150):
-        network, stimulus = random_network(seed)
+        made, stimulus = random_network(seed)
+        network, _ = legalize(made)
         trace = ReferenceSimulator().run(integers_of(network), stimulus)
         spiking += any(trace.spikes[p].any() for p in trace.u)
         kinds |= {q.pattern.kind for q in network.projections}
         events |= {event.register for event in trace.events}
         delayed += any(q.delay.ndim for q in network.projections)
     assert spiking > 110
-    assert kinds == {"dense", "one_to_one", "sparse"}
+    assert kinds == {"dense", "one_to_one", "sparse", "block", "conv1d", "conv2d"}
     assert events == {"accumulator", "u", "v"}
     assert delayed > 50
 
@@ -79,9 +81,9 @@ def test_random_networks_follow_their_seed_and_variety() -> None:
 def test_samples_are_independent_of_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     network, _ = random_network(3)
     spikes = {p.name: (np.random.default_rng(0).random((7, 12, p.size)) < 0.4).astype(np.uint8) for p in network.inputs}
-    whole = ReferenceSimulator().run(integers_of(network), spikes)
+    whole = ReferenceSimulator().run(integers_of(legalize(network)[0]), spikes)
     monkeypatch.setattr(simulator, "CHUNK_BYTES", 1)
-    single = ReferenceSimulator().run(integers_of(network), spikes)
+    single = ReferenceSimulator().run(integers_of(legalize(network)[0]), spikes)
     for table in ("spikes", "u", "v"):
         for name, values in getattr(whole, table).items():
             np.testing.assert_array_equal(values, getattr(single, table)[name])
@@ -139,6 +141,19 @@ def test_periodic_reset_comes_before_the_update() -> None:
     neuron = compartments("n", 1, {"du": 0, "vth": 131071, "u_init": 500, "v_init": 7}, reset_interval=3, reset_offset=1)
     trace = ReferenceSimulator().run(driven(neuron), {"a_in": np.full((1, 5, 1), 1)})
     assert trace.u["n"].ravel().tolist() == [563, 64, 127, 190, 64]
+
+
+def test_a_start_comes_before_everything() -> None:
+    """Nothing happens before tick 2: 131072 in tick 1 would overflow u, and the reset of tick 1 has nothing to clear."""
+    neuron = compartments("n", 2, {"du": 0, "dv": 0, "vth": [100, 131071], "u_init": 500, "v_init": 6400})
+    stimulus = {"a_in": np.array([[[9, 9], [131072, 131072], [1, 1], [0, 0]]])}
+    trace = ReferenceSimulator().run(driven(dataclasses.replace(neuron, start=2, refractory=5)), stimulus)
+    assert trace.u["n"][0].tolist() == [[0, 0], [0, 0], [563, 563], [562, 562]]
+    assert trace.v["n"][0].tolist() == [[0, 0], [0, 0], [0, 6963], [0, 7525]]
+    assert trace.spikes["n"][0].tolist() == [[0, 0], [0, 0], [1, 0], [0, 0]]
+    assert trace.events == ()
+    cleared = dataclasses.replace(neuron, start=2, reset_interval=1, reset_offset=1)
+    assert ReferenceSimulator().run(driven(cleared), stimulus).v["n"][0, :3].tolist() == [[0, 0], [0, 0], [64, 64]]
 
 
 @pytest.mark.parametrize(("overflow", "expected"), [("fold", [M, -M + 64, 2 * M]), ("wrap", [-M, -M + 64, 0])])

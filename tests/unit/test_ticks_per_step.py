@@ -183,3 +183,10 @@ def test_counts_and_time_of_a_report() -> None:
     report = compiled.report(inputs=stimulus(ticks=20))
     assert (report.ticks, report.counts.ticks) == (20, 62)
     assert "62 ticks of 0.000333333 s" in report.energy.static_note
+
+
+@pytest.mark.parametrize(("ticks", "k", "most"), [(20, 1025, 1024), (20, 10**12, 1024), (2**31 - 1, 2, 1), (2**22, 1024, 511)])
+def test_more_ticks_than_any_cycle_needs_are_refused_at_once(ticks: int, k: int, most: int) -> None:
+    net = replace(loads(CYCLE, Path()), ticks=ticks)
+    with pytest.raises(UnsupportedError, match=f"NC0321.*: {k} ticks per step for {ticks} ticks per sample: at most {most}"):
+        ticks_per_step(net, k)
