@@ -28,7 +28,7 @@ EMBED_LIMIT = 64_000_000
 READ_LIMIT = 4 << 30
 """Bytes of the largest file that `read` takes unless it is told to take more."""
 JSON_LIMIT = 256 << 20
-SPEC_LIMIT = 1 << 20
+SPEC_LIMIT = 1 << 18
 
 MANIFEST = "manifest.json"
 COMPILATION = "compilation.json"

@@ -624,7 +624,7 @@ def substitute(old: str, new: str) -> Edit:
         ("spec.yaml", substitute("value: 128", "value: -1"), "limits.cores_per_chip.value: -1 is impossible"),
         ("spec.yaml", lambda _: b"[" * 5000, "is damaged"),
         ("spec.yaml", lambda _: b"\xff", "spec.yaml is not UTF-8"),
-        ("spec.yaml", lambda _: b" " * (2 << 20), "spec.yaml is not at most 1048576 bytes long"),
+        ("spec.yaml", lambda _: b" " * (2 << 20), "spec.yaml is not at most 262144 bytes long"),
     ],
 )
 def test_wrong_documents_with_valid_digests(path: Path, member: str, edit: Edit, what: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from neurocomp.models import patterns
-from neurocomp.models.patterns import PATTERNS, Geometry, Pattern, Pool, Shape, expanded, size_of
+from neurocomp.models.patterns import PATTERNS, Geometry, Pattern, Pool, Shape, expanded, form_problem, size_of
 
 Array = NDArray[Any]
 
@@ -316,3 +316,31 @@ def test_scalar_patterns_are_averages_of_a_convolution() -> None:
 
     assert conv.options == {"kernel": (2, 2), "stride": (2, 2), "padding": (1, 1), "dilation": (1, 1), "groups": (4,)}
     np.testing.assert_array_equal(weights, np.full((4, 1, 2, 2), 0.75))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("chosen", [np.arange(24), np.array([3]), np.array([7, 20])], ids=len)
+def test_sources_of_windows_in_blocks(monkeypatch: pytest.MonkeyPatch, groups: int, chosen: np.ndarray) -> None:
+    """A block of windows at a time, with marks per place or with a list of what is reached: the same sources."""
+    options = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": (groups,)}
+    pattern, source, target = Pattern("conv2d", {}, options), (4, 6, 6), (2, 3, 4)
+    assert PATTERNS["conv2d"].problem(pattern, source, target) is None
+    expected = np.unique(PATTERNS["conv2d"].synapses(pattern, source, target, chosen).source)
+    monkeypatch.setattr("neurocomp.models.patterns.BLOCK_BYTES", 400)
+    np.testing.assert_array_equal(PATTERNS["conv2d"].sources(pattern, source, target, chosen), expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        (Pattern("dense", {}, {"kernel": (1,)}), "dense has the options none, not kernel"),
+        (Pattern("block"), "block has the arrays indices, not none"),
+        (Pattern("maxpool1d", {}, {"kernel": (0,), "stride": (1,), "padding": (0,)}),
+         "maxpool1d: 'kernel' is 1 x a number >= 1, not (0,)"),
+        (Pattern("maxpool1d", {}, {"kernel": (1,), "stride": (1, 1), "padding": (0,)}),
+         "maxpool1d: 'stride' is 1 x a number >= 1, not (1, 1)"),
+        (Pattern("maxpool1d", {}, {"kernel": (1,), "stride": (1,), "padding": (0,)}), None),
+    ],
+)  # fmt: skip
+def test_the_form_of_a_pattern(pattern: Pattern, problem: str | None) -> None:
+    assert form_problem(pattern) == problem
