@@ -1,8 +1,8 @@
 """How accurate integers are beside real numbers, by weight bits: the examples, and a recurrent network with outliers.
 
-For the examples: accuracy on their test samples. For the network with outliers, whose weights are drawn: the share of samples on
-which integers and real numbers give the same answer, with one exponent per projection, and with exponent groups and scales of
-single neurons.
+For the examples: accuracy on their test samples. For the network with outliers, whose weights are drawn: the share of samples
+on which integers and real numbers give the same answer, with one exponent per projection, and with exponent groups and scales
+of single neurons.
 """
 
 from __future__ import annotations

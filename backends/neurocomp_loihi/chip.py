@@ -31,6 +31,7 @@ COUNTERS = (
     "dropped",
     "resets",
     "host_writes",
+    "starts",
 )
 """Counters of a trace, each int64 (cores, samples, chip ticks).
 
@@ -40,7 +41,7 @@ What a spike causes is counted in the tick of the spike, whatever its delay and 
 core or axon that does not exist, at their sender, or the host's at the core meant, and synapses visited whose compartment does
 not exist or is no neuron. ``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that
 spiked. ``resets``: neurons cleared by the reset schedule. ``host_writes``: currents that the host wrote, once per neuron and
-sample, in the first tick of their window.
+sample, in the first tick of their window. ``starts``: neurons whose initial state the processor wrote after tick 0.
 """
 CHUNK_BYTES = 256 << 20
 """Samples run together as long as their state and spikes need no more memory than about this."""
@@ -173,6 +174,7 @@ class _Core:
     takes_values: bool
     """Whether the values of messages multiply weights; else each message counts 1."""
     resets: tuple[_Schedule, ...]
+    starts: tuple[_Start, ...]
     synapses: tuple[_Synapses, ...]
     axon_counts: NDArray[np.float64]
     """(axons, 3): stored synapses visited by a message, those with a weight, those without a neuron."""
@@ -191,6 +193,18 @@ class _Schedule:
     def due(self, t: int) -> bool:
         """Return whether tick t begins with it."""
         return t >= self.tick and (t - self.tick) % self.interval == 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Start:
+    """A run of compartments (among all) that does nothing before a tick, and then begins from its initial state."""
+
+    compartments: slice
+    neurons: int
+    """Of them, without reset compartments."""
+    tick: int
+    u_init: IntArray
+    v_init: IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -315,6 +329,10 @@ class _Machine:
                 self._write_currents(stimulus, chunk, ticks, t, current, counters)
             arrived = arriving[t % self.depth]
             for number, core in enumerate(self.cores):
+                for start in core.starts:
+                    if t == start.tick:
+                        u[:, start.compartments], v[:, start.compartments] = start.u_init, start.v_init
+                        counters["starts"][number, chunk, t] += start.neurons
                 for schedule in core.resets:
                     if schedule.due(t):
                         for state in (u, v, waiting):
@@ -330,11 +348,16 @@ class _Machine:
                 u[:, at], v[:, at], spiked[:, at] = tick.u, tick.v, tick.spikes
                 if waiting is not None and tick.waiting is not None:
                     waiting[:, at] = tick.waiting
-                fired = tick.spikes != 0
                 flags["accumulator"][:, at] = (activation < -core.accumulator_half) | (activation >= core.accumulator_half)
                 flags["u"][:, at], flags["v"][:, at] = tick.u_overflow, tick.v_overflow
+                for start in core.starts:
+                    if t < start.tick:
+                        for state in (u, v, spiked, waiting, *flags.values()):
+                            if state is not None:
+                                state[:, start.compartments] = 0
+                fired = spiked[:, at] != 0
                 counters["updates"][number, chunk, t] = at.stop - at.start
-                counters["updates_active"][number, chunk, t] = ((tick.u != 0) | (tick.v != 0) | fired).sum(axis=1)
+                counters["updates_active"][number, chunk, t] = ((u[:, at] != 0) | (v[:, at] != 0) | fired).sum(axis=1)
                 for name, per_spike in (("spikes", None), ("packets", self.output_count), ("dropped", self.lost)):
                     sent = fired if per_spike is None else fired * per_spike[at]
                     counters[name][number, chunk, t] += sent.sum(axis=1)
@@ -438,6 +461,7 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
         refractory=np.where(neuron, c["refractory"], 0) if c["refractory"][neuron].any() else None,
         reset=_reset(c, h["state_shift"]) if (c["reset"][neuron] != fm.TO_ZERO).any() else None,
     )
+    u_init, v_init = np.where(neuron, c["u_init"], 0), np.where(neuron, c["v_init"], 0)
     n_axons, n = len(d.axon_row), h["compartments"]
     items = d.rows.block_start[d.rows.row_start]
     count = np.diff(items)[d.axon_row]
@@ -455,8 +479,9 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
         synapses.append(_Synapses.of(int(value), axon[these], compartment[these], weight[these], n_axons, n))
     return _Core(
         slice(first_compartment, first_compartment + n), slice(first_axon, first_axon + n_axons),
-        form, np.where(neuron, c["u_init"], 0), np.where(neuron, c["v_init"], 0), 1 << (h["accumulator_bits"] - 1),
-        h["payload"] == fm.VALUE, _schedules(d, first_compartment), tuple(synapses),
+        form, u_init, v_init, 1 << (h["accumulator_bits"] - 1),
+        h["payload"] == fm.VALUE, _schedules(d, first_compartment),
+        _starts(d, first_compartment, u_init, v_init), tuple(synapses),
         np.stack(axon_counts, axis=1).astype(np.float64),
     )  # fmt: skip
 
@@ -478,6 +503,14 @@ def _schedules(d: fm.DecodedCore, first_compartment: int) -> tuple[_Schedule, ..
         )
         for first, count, interval, tick in zip(*columns, strict=True)
     )  # fmt: skip
+
+
+def _starts(d: fm.DecodedCore, first_compartment: int, u_init: IntArray, v_init: IntArray) -> tuple[_Start, ...]:
+    starts = []
+    for first, count, tick in zip(*(d.starts[name].tolist() for name in ("first", "count", "tick")), strict=True):
+        run, own = slice(first_compartment + first, first_compartment + first + count), slice(first, first + count)
+        starts.append(_Start(run, int(d.integrates[own].sum()), tick, u_init[own], v_init[own]))
+    return tuple(starts)
 
 
 def _targets(d: fm.DecodedCore, index_of: Mapping[tuple[int, int], int]) -> IntArray:

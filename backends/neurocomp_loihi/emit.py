@@ -35,7 +35,7 @@ RESETS = {"zero": fm.TO_ZERO, "subtract": fm.SUBTRACT_OWN, "none": fm.KEEP}
 """Reset of a neuron that is one compartment."""
 LARGEST_REFRACTORY = (1 << 8) - 1
 LARGEST_TIME = (1 << 32) - 1
-"""Of the reset schedule."""
+"""Of the reset schedule and of late starts."""
 
 
 def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
@@ -99,6 +99,7 @@ def _claim_neuron(p: IntegerPopulation, spec: HardwareSpec) -> None:
     _claim(p.refractory <= LARGEST_REFRACTORY, f"the refractory ticks of '{p.name}' fit their field")
     schedule = max(p.reset_interval or 0, p.reset_offset)
     _claim(p.reset_interval is None or schedule <= LARGEST_TIME, f"the reset schedule of '{p.name}' fits its fields")
+    _claim(p.start <= LARGEST_TIME, f"the start of '{p.name}' fits its field")
 
 
 def _payload(network: IntegerNetwork, members: Members) -> int:
@@ -195,6 +196,7 @@ def _tables(
         "output_lists": lists,
         "output_axons": messages,
         "resets": _resets(network, members),
+        "starts": _starts(network, members),
     }
     return {name: fm.to_bytes(records[name]) for name in fm.RECORDS}
 
@@ -266,10 +268,24 @@ def _resets(network: IntegerNetwork, members: Members) -> Array:
     for name, _, slots in members:
         p = network.populations[name]
         if p.reset_interval is not None:
-            own = _slots(p, slots)
-            for run in np.split(own, np.flatnonzero(np.diff(own) != 1) + 1):
-                entries.append((int(run[0]), len(run), p.reset_interval, p.reset_offset))
+            entries += [(first, count, p.reset_interval, p.reset_offset) for first, count in _runs(p, slots)]
     return np.array(entries, fm.RESET)
+
+
+def _starts(network: IntegerNetwork, members: Members) -> Array:
+    """Return the late starts: the populations that start after tick 0 as runs of consecutive compartments."""
+    entries: list[tuple[int, int, int]] = []
+    for name, _, slots in members:
+        p = network.populations[name]
+        if p.start:
+            entries += [(first, count, p.start) for first, count in _runs(p, slots)]
+    return np.array(entries, fm.START)
+
+
+def _runs(p: IntegerPopulation, slots: IntArray) -> list[tuple[int, int]]:
+    """Return all compartments of neurons in these slots as runs: (first compartment, how many)."""
+    own = _slots(p, slots)
+    return [(int(run[0]), len(run)) for run in np.split(own, np.flatnonzero(np.diff(own) != 1) + 1)]
 
 
 def _formats(rows: CoreRows) -> fm.Formats:

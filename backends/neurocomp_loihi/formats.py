@@ -77,6 +77,7 @@ INPUT_AXON = np.dtype([("pointer", "<u4"), ("length", "<u4"), ("base", "<u2"), (
 OUTPUT_LIST = np.dtype([("first", "<u4"), ("count", "<u4")])
 OUTPUT_AXON = np.dtype([("chip", "<u2"), ("core", "<u2"), ("axon", "<u2"), ("zero", "<u2")])
 RESET = np.dtype([("first", "<u2"), ("count", "<u2"), ("interval", "<u4"), ("tick", "<u4")])
+START = np.dtype([("first", "<u2"), ("count", "<u2"), ("tick", "<u4")])
 SYNAPSE_FORMAT = np.dtype("<u4")
 SYNAPSE_WORD = np.dtype("<u8")
 
@@ -91,6 +92,7 @@ RECORDS: dict[str, np.dtype[Any]] = {
     "output_lists": OUTPUT_LIST,
     "output_axons": OUTPUT_AXON,
     "resets": RESET,
+    "starts": START,
 }
 """Table -> its record, in the order of `CoreTables.tables`."""
 
@@ -422,6 +424,16 @@ class DecodedCore:
     output_axon: IntArray
     resets: Mapping[str, IntArray]
     """Fields of the reset schedule, (entries,)."""
+    starts: Mapping[str, IntArray]
+    """Fields of the late starts, (entries,)."""
+
+    @property
+    def start(self) -> IntArray:
+        """The tick in which each compartment starts, (n,); 0 where nothing else is said."""
+        start = np.zeros(self.header["compartments"], np.int64)
+        for first, count, tick in zip(*(self.starts[name].tolist() for name in ("first", "count", "tick")), strict=True):
+            start[first : first + count] = tick
+        return start
 
     @property
     def integrates(self) -> NDArray[np.bool_]:
@@ -475,7 +487,8 @@ def decode_core(core: CoreTables) -> DecodedCore:
     chip, place, axon = (messages[name][message].astype(np.int64) for name in ("chip", "core", "axon"))
     return DecodedCore(
         core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), axons["base"].astype(np.int64), rows,
-        np.repeat(np.arange(len(lists)), count), chip, place, axon, _resets(core, len(table)),
+        np.repeat(np.arange(len(lists)), count), chip, place, axon,
+        _runs(core, "resets", len(table)), _runs(core, "starts", len(table)),
     )  # fmt: skip
 
 
@@ -489,10 +502,13 @@ def _check_pairs(core: CoreTables, reset: IntArray, role: IntArray) -> None:
         raise damaged(core, "neurons that subtract the next compartment and reset compartments do not form pairs")
 
 
-def _resets(core: CoreTables, compartments: int) -> Mapping[str, IntArray]:
-    table = {name: records_of(core, "resets")[name].astype(np.int64) for name in RESET.names or ()}
+def _runs(core: CoreTables, name: str, compartments: int) -> Mapping[str, IntArray]:
+    """Return the fields of a table of runs of compartments: the reset schedule, or the late starts."""
+    records = records_of(core, name)
+    table = {column: records[column].astype(np.int64) for column in RECORDS[name].names or ()}
+    what = {"resets": "the reset schedule names", "starts": "the late starts name"}[name]
     if (table["first"] + table["count"] > compartments).any():
-        raise damaged(core, "the reset schedule names compartments that do not exist")
-    if (table["interval"] == 0).any():
+        raise damaged(core, f"{what} compartments that do not exist")
+    if (table.get("interval", np.ones(0)) == 0).any():
         raise damaged(core, "the reset schedule has an interval of 0 ticks")
     return table

@@ -150,8 +150,8 @@ def _senders(scene: _Scene) -> list[_Sender]:
 def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[_Candidate]:
     """Yield corruptions of synapses that the first spike of their source reaches: until then nothing else can differ.
 
-    When that spike acts, the target's u differs, as u is never held and schedules clear it before anything arrives. Those come
-    first that act inside the window of their target, then those that act before it.
+    When that spike acts, the target's u differs, as u is never held once the target has started and schedules clear it before
+    anything arrives. Those come first that act inside the window of their target, then those that act before it.
     """
     senders = _senders(scene)
     order = rng.permutation(len(senders))
@@ -165,7 +165,8 @@ def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[_C
             target = row.index + int(core.axon_base[sender.axon])
             lags = np.array([_lag(scene, sender.core, int(i)) for i in target], np.int64)
             acts = sender.tick + 1 + row.delay - lags
-            in_time = (acts < scene.trace.ticks) & ((acts >= 0) == inside)
+            started = acts + lags >= np.append(core.start, 0)[np.minimum(target, len(core.start))]
+            in_time = (acts < scene.trace.ticks) & ((acts >= 0) == inside) & started
             there = (weights != 0) & np.array([(sender.core, int(i)) in scene.names for i in target], np.bool_) & in_time
             for item in rng.permutation(np.flatnonzero(there)):
                 candidate = _corrupt(scene, rng, kind, sender, row, int(item))

@@ -111,7 +111,10 @@ def _beyond_lava(network: IntegerNetwork) -> Iterator[str]:
 
 
 def _model(p: IntegerPopulation) -> str:
-    """Return ``stock`` where Lava's own models execute a population, ``own`` where ours change what a spike does."""
+    """Return ``stock`` where Lava's own models execute a population, ``own`` where ours change what a spike does.
+
+    A late start changes nothing that is executed: before it the model does not run.
+    """
     return "own" if p.refractory or p.reset != "zero" else "stock"
 
 
@@ -175,6 +178,7 @@ def write_job(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path) -> dict
             "refractory": p.refractory,
             "reset_interval": p.reset_interval,
             "reset_offset": p.reset_offset,
+            "start": p.start,
             "current": None if p.current is None else store(f"p{index}_current.npy", stimulus[p.current]),
         }
 
@@ -281,7 +285,7 @@ def samples_stay_apart(lowered: LoweredNetwork) -> bool:
     for p in network.populations.values():
         if p.is_input:
             continue
-        if p.parameters["u_init"].any() or p.parameters["v_init"].any():
+        if p.start or p.parameters["u_init"].any() or p.parameters["v_init"].any():
             return False
         rests = not p.parameters["bias_mant"].any() and not (p.parameters["vth"] < 0).any()
         if p.dynamics == "ternary":

@@ -11,8 +11,9 @@ Two modes, both with one build for all samples:
   the sample's window begins (lag steps after the input's), by LIFReset where that is all there is to do, and a file holds the
   windows: ``user_ticks`` per sample. Right only if no spike crosses from one sample into the next, and if every window
   begins with u = v = 0, which the caller knows.
-- not batched: each sample has its ``chip_ticks`` to itself; at its first step u and v are set to u0 and v0 and every
-  connection is emptied. A file holds all chip ticks.
+- not batched: each sample has its ``chip_ticks`` to itself; at its first step every connection is emptied and u and v are set
+  to u0 and v0, or in a population with a later ``start`` to 0, where they stay, without a spike, until that chip tick sets
+  them to u0 and v0. A file holds all chip ticks.
 
 Lava runs each population and each projection as a process, and each weakly connected part of the network by itself.
 Populations are flat; a convolution gets and gives its (x, y, channel) through Lava's virtual ports, which cost no tick.
@@ -179,7 +180,7 @@ class Network:
         reset = stock_reset(job, population) if plain else None
         if not (reset and job.batched):
             parameters |= {"u": job.array(population["u0"]), "v": job.array(population["v0"])}
-            course["restarts"] = True
+            course |= {"restarts": True, "start": population["start"]}
         if reset:
             parameters |= reset
         elif interval is not None:

@@ -49,7 +49,7 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec, options: LoihiOptions
         lowered = _readout(p, quantized, form, step) if not p.fires else _comparison(p, quantized, options, step)
         lowered = _reset(lowered, spec, step)
         lowered = _schedule(lowered, lag[p.name])
-        lowered = _start(lowered, lag[p.name], form, step)
+        lowered = _start(lowered, lag[p.name], spec, step)
         notes += [f"'{p.name}'{note}" for note in step.notes]
         populations[p.name] = lowered
         representatives[p.name] = Representative(
@@ -209,13 +209,21 @@ def _schedule(p: IntegerPopulation, lag: int) -> IntegerPopulation:
     return p if p.reset_interval is None else replace(p, reset_offset=p.reset_offset + lag)
 
 
-def _start(p: IntegerPopulation, lag: int, form: NumberFormat, step: _Step) -> IntegerPopulation:
-    """Start a lagging population from a state that leads to the initial one in the tick in which the user's time begins."""
-    start = early_start(p, lag, form)
+def _start(p: IntegerPopulation, lag: int, spec: HardwareSpec, step: _Step) -> IntegerPopulation:
+    """Let a lagging population be in its initial state, and not have spiked, in the tick in which the user's time begins.
+
+    It starts early, from a state that leads there. Where some neuron has no such state the processor that clears populations
+    periodically writes the initial one in that tick, and the population does nothing before.
+    """
+    start = early_start(p, lag, spec.number_format)
     if not start.changed:
         return p
     if start.exact.all():
         step.keep(f"starts {lag} ticks early from a corrected state, exact")
+    elif spec.has("periodic_reset"):
+        step.exact.append(f"started by the processor in tick {lag}, exact")
+        step.notes.append(f" is started by the processor in tick {lag}: {2 * p.size} values per sample")
+        return replace(p, start=lag)
     else:
         step.lose(
             f"{int((~start.exact).sum())} of {p.size} neurons cannot start {lag} ticks early without a spike or a clip; "

@@ -127,7 +127,8 @@ class _Machine:
 
         for t in range(self.chip_ticks):
             for name in self.order:
-                if populations[name].is_input:
+                # What arrives before a population starts is lost; until then its state is the one that it starts from.
+                if populations[name].is_input or t < populations[name].start:
                     continue
                 activation = np.zeros((samples, populations[name].size), np.int64)
                 for group in self.groups[name]:

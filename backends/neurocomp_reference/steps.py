@@ -314,7 +314,7 @@ class State:
 
     @classmethod
     def first(cls, population: IntegerPopulation, samples: int) -> State:
-        """Return the state before the first tick: ``u_init`` and ``v_init`` in Lava's 32-bit words, nobody refractory."""
+        """Return the state in which a population starts: ``u_init``, ``v_init`` in Lava's 32-bit words, nobody refractory."""
         u, v = (np.tile(wrap(population.values(name), WORD), (samples, 1)) for name in ("u_init", "v_init"))
         return cls(u, v, np.zeros_like(u))
 

@@ -28,9 +28,10 @@ PER_CORE = (
     "host_packets",
     "resets",
     "host_writes",
+    "starts",
 )
-"""Events counted per core, sample and chip tick. All belong to the tick in which the spike is sent, the neuron updated, or
-the current first acts."""
+"""Events counted per core, sample and chip tick. All belong to the tick in which the spike is sent, the neuron updated,
+cleared or started, or the current first acts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,8 @@ class Counts:
     after the update, or the neuron spiked. ``packets``: messages from core to core, one per spike (whatever its value) and
     target core; ``host_packets``: the same from the host's encoders. ``hops_x``, ``hops_y``: tile boundaries that packets
     between cores cross. ``resets``: neurons that a clock cleared. ``host_writes``: currents written, one per neuron.
+    ``starts``: neurons whose u and v the processor wrote because they start after tick 0; until then they are updates, never
+    active ones.
     """
 
     samples: int
@@ -115,6 +118,8 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
             per_core["spikes"][index] += here.sum(axis=2)
             per_core["packets"][index] += _weighted(here, ways[name].cores[neurons, None])[0]
             per_core["resets"][index] += len(neurons) * _resets(p, ticks)
+            if p.start:
+                per_core["starts"][index][:, p.start : p.start + 1] += len(neurons)
             if p.current is not None:
                 per_core["host_writes"][index][:, mapped.lowered.lag[name]] += len(neurons)
         core = mapped.cores[index]
@@ -241,13 +246,18 @@ def _per_population(
 
 
 def _per_projection(trace: Trace, mapped: MappedNetwork, fired: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, int]]:
+    """Return the counts of the user's projections: an exponent group works on synapses that its projection already has."""
     network = mapped.lowered.network
     result: dict[str, dict[str, int]] = {}
     for q in network.projections:
+        sops = int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero_fan_out(network, q))
+        if q.group_of is not None:
+            result[q.group_of]["sops"] += sops
+            continue
         synapses = int(network.synapse_counts(q).sum())
         result[q.name] = {
             "synapses": synapses,
-            "sops": int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero_fan_out(network, q)),
+            "sops": sops,
             "sops_dense": synapses * trace.ticks * fired[q.source].shape[0],
             "source_spikes": int(fired[q.source].sum()),
         }

@@ -95,6 +95,7 @@ def _population_entry(p: IntegerPopulation, lag: int) -> dict[str, Any]:
         "reset_interval": p.reset_interval,
         "reset_offset": p.reset_offset,
         "current": p.current,
+        "start": p.start,
         "compartments": p.compartments,
     }
 
@@ -116,6 +117,7 @@ def _projection_entry(q: IntegerProjection, source: Shape) -> dict[str, Any]:
         "sign_mode": q.sign_mode,
         "weight_bits": q.weight_bits,
         "binary": q.binary,
+        "group_of": q.group_of,
         "pool": pool,
     }
 

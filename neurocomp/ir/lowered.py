@@ -63,7 +63,10 @@ class LoweredNetwork:
         return result
 
     def verify(self, delays: Mapping[str, np.ndarray], max_delay: int, least: int = 1) -> LoweredNetwork:
-        """Re-derive the lag equation on every projection.
+        """Re-derive the lag equation on every projection, and that nothing arrives at a population before it starts.
+
+        A spike is sent no earlier than in the lag of its source: lowering sees to it that what runs ahead of its lag is silent.
+        So it arrives no earlier than in the lag of its target if a hop takes at least the difference of both.
 
         Args:
             delays: The delay of each projection of the quantized network, by name.
@@ -76,11 +79,15 @@ class LoweredNetwork:
         for name, population in self.network.populations.items():
             if population.is_input and self.lag[name] != 0:
                 raise broken_invariant("lower", f"input '{name}' has no lag")
+            if population.start not in (0, self.lag[name]):
+                raise broken_invariant("lower", f"'{name}' starts in tick 0 or in its lag")
         for q in self.network.projections:
             if q.delay.size == 0:
                 continue
             if int(q.delay.min()) < least or int(q.delay.max()) - least > max_delay:
                 raise broken_invariant("lower", f"delays of '{q.name}' lie in {least}..{max_delay + least}")
+            if self.network.populations[q.target].start and int(q.delay.min()) < self.lag[q.target] - self.lag[q.source]:
+                raise broken_invariant("lower", f"no spike of '{q.name}' arrives before '{q.target}' starts")
             if q.name in delays:
                 expected = delays[q.name] + self.lag[q.target] - self.lag[q.source]
                 if not np.array_equal(np.broadcast_to(expected, q.delay.shape), q.delay):

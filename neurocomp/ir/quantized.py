@@ -38,8 +38,8 @@ class IntegerPopulation:
     """Neurons with integer state.
 
     ``dynamics`` names the integer update (`DYNAMICS`), whose ``parameters`` are int64, 0-d or (n,). In a tick, in this order:
-    the reset schedule; u; v, held where the neuron is refractory; the comparison, of neurons that are not refractory; the
-    reset. docs/semantics.md writes it out.
+    the start; the reset schedule; u; v, held where the neuron is refractory; the comparison, of neurons that are not
+    refractory; the reset. docs/semantics.md writes it out.
     """
 
     name: str
@@ -58,6 +58,11 @@ class IntegerPopulation:
     reset_offset: int = 0
     current: str | None = None
     """The population of dynamics ``current`` whose value per neuron is added to v, like a bias, in each tick of its window."""
+    start: int = 0
+    """The tick before whose update the processor writes ``u_init`` and ``v_init``; the population does nothing until then.
+
+    u and v are 0 up to it, no spike is sent, what arrives is lost. A lowered population starts in tick 0 or in its lag.
+    """
     compartments: int = 1
     """Compartments of the chip per neuron; 2: the second one holds what a reset by subtraction takes off."""
     has_current: bool = False
@@ -195,7 +200,8 @@ class IntegerNetwork:
                 self.populations[p.current].dynamics == "current" and self.populations[p.current].size == p.size
             )
             claim(driven, f"the current of '{p.name}' has a value per neuron")
-            claim(p.refractory >= 0 and p.reset_offset >= 0, f"'{p.name}' has no negative times")
+            claim(p.compartments in (1, 2), f"a neuron of '{p.name}' has one compartment or two")
+            claim(min(p.refractory, p.reset_offset, p.start) >= 0, f"'{p.name}' has no negative times")
             claim(p.reset_interval is None or p.reset_interval > 0, f"'{p.name}' has a positive reset interval")
             for key, value in p.parameters.items():
                 claim(

@@ -286,6 +286,7 @@ def _integer_population(population: IntegerPopulation) -> Lines:
         "compare": f"compare {population.compare}",
         "refractory": f"refractory {_counted(population.refractory, 'tick')}",
         "current": f"current from {population.current}",
+        "start": f"started in tick {population.start}",
         "compartments": f"{_counted(population.compartments, 'compartment')} per neuron",
     }
     unusual = [words for key, words in others.items() if getattr(population, key) != getattr(usual, key)]

@@ -164,7 +164,7 @@ def choices(left_open: Sequence[Choice]) -> str:
 def _size(network: IntegerNetwork) -> str:
     neurons = sum(p.size for p in network.populations.values() if not p.is_input)
     inputs = sum(p.size for p in network.populations.values() if p.is_input)
-    synapses = sum(int(network.synapse_counts(q).sum()) for q in network.projections)
+    synapses = sum(int(network.synapse_counts(q).sum()) for q in network.projections if q.group_of is None)
     return ", ".join((counted(inputs, "input"), counted(neurons, "neuron"), counted(synapses, "synapse")))
 
 

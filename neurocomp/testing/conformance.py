@@ -31,12 +31,12 @@ class BackendConformance:
 
     target: ClassVar[str]
     unsupported: ClassVar[Mapping[str, str]] = {}
-    native: ClassVar[Sequence[Case]] = tuple((random_network, seed) for seed in range(150))
-    real: ClassVar[Sequence[Case]] = tuple((random_real_network, seed) for seed in range(1000, 1100))
+    native: ClassVar[Sequence[Case]] = tuple((random_network, seed) for seed in range(300))
+    real: ClassVar[Sequence[Case]] = tuple((random_real_network, seed) for seed in range(1000, 1210))
     injected: ClassVar[Sequence[Case]] = tuple((random_network, seed) for seed in range(2000, 2060))
     witnessed: ClassVar[Sequence[Case]] = (
-        *((random_network, seed) for seed in range(3000, 3012)),
-        *((random_real_network, seed) for seed in range(4000, 4006)),
+        *((random_network, seed) for seed in range(3000, 3020)),
+        *((random_real_network, seed) for seed in range(4000, 4012)),
     )
     least_injected: ClassVar[int] = 50
     """In so many of ``injected`` there must be something to corrupt."""

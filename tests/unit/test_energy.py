@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import neurocomp
 import neurocomp_hwspecs
 from neurocomp.energy.counts import PER_CORE, Counts, count
 from neurocomp.energy.joules import BADGE, EVENTS, Energy, Interval, estimate
@@ -16,6 +17,7 @@ from neurocomp.errors import UsageError
 from neurocomp.hardware import HardwareSpec, read_spec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
+from neurocomp.ir.network import Network, Neuron, Population, Projection, frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.mapping.mapper import map_network
@@ -82,6 +84,7 @@ def test_counts_by_hand() -> None:
         "host_packets": [[2, 1, 0, 0, 0], [0, 0, 0, 0, 0]],
         "resets": [[0] * 5, [0] * 5],
         "host_writes": [[0] * 5, [0] * 5],
+        "starts": [[0] * 5, [0] * 5],
     }
     silent = {name: int(values[:, 1].sum()) for name, values in counts.per_core.items()}
     assert silent == dict.fromkeys(PER_CORE, 0) | {"updates": 15}
@@ -110,6 +113,7 @@ def test_totals_by_hand() -> None:
         "host_packets": 3,
         "resets": 0,
         "host_writes": 0,
+        "starts": 0,
         "updates_inactive": 21,
         "input_spikes": 3,
         "sops_dense": 2 * 3 * (4 + 2),
@@ -168,6 +172,7 @@ def all_features() -> MappedNetwork:
         reset_offset=3,
         current="i",
         refractory=1,
+        start=2,
     )
     populations = {
         "i": IntegerPopulation("i", (3,), "current", {}), "x": IntegerPopulation("x", (1, 4), "input", {}), "a": a, "b": b,
@@ -181,7 +186,7 @@ def all_features() -> MappedNetwork:
 
 
 def test_counts_of_second_compartments_clocks_and_currents() -> None:
-    """Reset compartments are updated and never active; a clock clears neurons; the host writes a current once per neuron."""
+    """Reset compartments are updated and never active; a clock clears neurons; a current and a start are one write each."""
     mapped = all_features()
     rng = np.random.default_rng(4)
     shape = {"x": 4, "a": 12, "b": 3}
@@ -198,6 +203,7 @@ def test_counts_of_second_compartments_clocks_and_currents() -> None:
         assert np.array_equal(counts.per_core["updates_active"][core], expected)
     assert counts.per_core["resets"].tolist() == [[[0] * 6] * 2, [[0, 0, 0, 2, 0, 2]] * 2, [[0, 0, 0, 1, 0, 1]] * 2]
     assert counts.per_core["host_writes"].tolist() == [[[0] * 6] * 2, [[0, 0, 2, 0, 0, 0]] * 2, [[0, 0, 1, 0, 0, 0]] * 2]
+    assert counts.per_core["starts"].tolist() == counts.per_core["host_writes"].tolist()
     assert counts.per_population["b"] == {
         "neurons": 3, "is_input": 0, "spikes": int(spikes["b"].sum()), "updates": 2 * 6 * 6,
         "updates_active": int(active["b"].sum()),
@@ -334,3 +340,25 @@ def test_unknown_costs() -> None:
         estimate(counted(), SPEC, 1e-3, "sanafe")
     assert caught.value.exit_code == 2
     assert caught.value.render() == "error[NC0801 usage]: loihi has no cost source 'sanafe'\nhint:  did you mean 'sana_fe'?"
+
+
+def test_exponent_groups_count_for_their_projection() -> None:
+    """A projection with outliers has the synapses of its file, and its sops are those of the group too."""
+    rng = np.random.default_rng(3)
+    weights = rng.normal(0, 0.1, (20, 30))
+    weights[rng.random(weights.shape) < 0.02] = 6.0
+    values = {"tau_mem": 0.01, "r": 1.0, "v_threshold": 1.0, "v_init": 0.0}
+    neuron = Neuron("lif", {key: frozen(value, np.float64) for key, value in values.items()})
+    network = Network(
+        "outliers", 1e-3, 12, {"in": Population("in", (30,)), "out": Population("out", (20,), neuron)},
+        (Projection("in->out", "in", "out", Pattern("dense"), frozen(weights)),),
+    )  # fmt: skip
+    compiled = neurocomp.compile(network, target="loihi")
+    assert any(q.group_of == "in->out" for q in compiled.artifact.lowered.network.projections)
+    stimulus = (rng.random((2, 12, 30)) < 0.3).astype(np.uint8)
+    report = compiled.report(inputs={"in": stimulus}).as_json()
+    (entry,) = report["per_projection"].values()
+    assert entry["synapses"] == 600
+    assert entry["sops_dense"] == 600 * 12 * 2
+    assert entry["source_spikes"] == int(stimulus.sum())
+    assert entry["sops"] == report["counts"]["sops"]

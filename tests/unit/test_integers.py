@@ -15,7 +15,7 @@ from neurocomp.models.patterns import Pattern
 
 USUAL = {
     "reset": "zero", "compare": ">", "refractory": 0, "reset_interval": None, "reset_offset": 0, "current": None,
-    "compartments": 1,
+    "start": 0, "compartments": 1,
 }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_every_axis(tiny: Artifact) -> None:
     hidden = network.populations["hidden"]
     ternary = replace(
         hidden, dynamics="ternary", parameters={**hidden.parameters, "vth_low": frozen(np.int64(-7))}, reset="subtract",
-        refractory=3, reset_interval=4, reset_offset=1, current="drive", compartments=2,
+        refractory=3, reset_interval=4, reset_offset=1, current="drive", compartments=2, start=5,
     )  # fmt: skip
     digits = replace(network.populations["digits"], compare=">=", reset="none")
     drive = IntegerPopulation("drive", (2, 2), "current", {})
@@ -45,7 +45,7 @@ def test_every_axis(tiny: Artifact) -> None:
     by_name = {p["name"]: p for p in json.loads(str(arrays["meta"]))["populations"]}
     axes = {
         "dynamics": "ternary", "reset": "subtract", "refractory": 3, "reset_interval": 4, "reset_offset": 1, "current": "drive",
-        "compartments": 2,
+        "start": 5, "compartments": 2,
     }  # fmt: skip
     assert by_name["hidden"] == {"name": "hidden", "shape": [2, 2], "lag": 0} | USUAL | axes
     assert by_name["digits"] == {"name": "digits", "shape": [2], "dynamics": "compartment", "lag": 0} | USUAL | {

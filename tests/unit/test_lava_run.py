@@ -58,7 +58,8 @@ class JobFolder:
 
     def cuba(self, name: str, n: int, lag: int, **parameters: Any) -> None:
         defaults = {"du": 0, "dv": 0, "vth": 100, "bias_mant": 0, "bias_exp": 0, "u0": 0, "v0": 0}
-        plain = {"model": "stock", "reset": "zero", "refractory": 0, "reset_interval": None, "reset_offset": 0, "current": None}
+        plain = {"model": "stock", "reset": "zero", "refractory": 0, "reset_interval": None, "reset_offset": 0}
+        plain |= {"start": 0, "current": None}
         self.populations.append({"name": name, "n": n, "kind": "cuba", "lag": lag, **plain, **defaults, **parameters})
 
     def connect(

@@ -98,6 +98,8 @@ def oracle(
         waiting = {p.name: [0] * p.size for p in neurons}
         for t in range(length):
             for p in neurons:
+                if t < p.start:
+                    continue
                 a = [0] * p.size
                 for q, synapses_of_q in into[p.name]:
                     sums: dict[tuple[int, int], int] = {}
@@ -241,12 +243,17 @@ def apart() -> LoweredNetwork:
     start = np.arange(-3000, 3000, 1000)
     populations = [
         spikes("x", 6), spikes("image", 2, 4, 3), spikes("wide", 128, 2), spikes("fits", 127, 1), current("drive", 6),
+        current("drive2", 6),
         neurons("ring", 6, refractory=2, bias_mant=30, bias_exp=5, u_init=start, v_init=-start),
         neurons("residue", 6, reset="subtract", bias_mant=50, bias_exp=6, v_init=start, vth=70),
         neurons("signs", 6, vth_low=-40, v_init=start, u_init=640),
         neurons("late", 6, dv=0, reset_interval=4, reset_offset=6, v_init=start, bias_mant=9, bias_exp=6),
         neurons("twelve", 6, dv=0, reset_interval=6, reset_offset=1, v_init=start, bias_mant=3, bias_exp=6),
         neurons("driven", 6, vth_low=-90, dv=0, current="drive", v_init=start, bias_mant=2, bias_exp=7, reset_interval=5),
+        neurons("started", 6, v_init=6000, u_init=start, bias_mant=40, bias_exp=6, dv=0, start=2, vth=80),
+        neurons("started_own", 6, reset="subtract", refractory=2, v_init=-start, bias_mant=30, bias_exp=6, start=3, vth=40),
+        neurons("started_signs", 6, vth_low=-80, current="drive2", v_init=2 * start, dv=0, start=2),
+        neurons("started_clock", 6, dv=0, v_init=9000, bias_mant=9, bias_exp=6, reset_interval=4, reset_offset=3, start=2),
         neurons("conv", 3, 3, 2), neurons("delayed", 3, 3, 2),
         neurons("pieces", 128, 1, vth=100), neurons("whole", 127, 1, vth=40),
         neurons("sink", 4, vth=20),
@@ -260,6 +267,10 @@ def apart() -> LoweredNetwork:
         project("signs", "late", drawn(6, 6), binary=False),
         project("signs", "twelve", drawn(6, 6), binary=False, delay=drawn(6, 6, low=1, high=4)),
         project("x", "driven", drawn(6, 6)),
+        project("x", "started", drawn(6, 6), delay=2),
+        project("ring", "started_own", drawn(6, 6), delay=drawn(6, 6, low=2, high=4)),
+        project("started", "started_signs", drawn(6, 6)),
+        project("started_signs", "started_clock", drawn(6, 6), binary=False),
         project("image", "conv", drawn(3, 2, 2, 2), conv((2, 2))),
         project("image", "delayed", drawn(3, 2, 2, 2), conv((2, 2)), delay=drawn(3, 2, 2, 2, low=1, high=5)),
         project("conv", "conv", drawn(3, 3, 3, 1, low=-60, high=60), conv((3, 1), padding=(1, 0))),
@@ -268,10 +279,21 @@ def apart() -> LoweredNetwork:
         project("fits", "whole", drawn(127, 1, 1, low=0), conv((1,), groups=(127,))),
         *(
             project(name, "sink", drawn(4, n, low=-20, high=30))
-            for name, n in (("late", 6), ("twelve", 6), ("driven", 6), ("delayed", 18), ("pieces", 128), ("whole", 127))
+            for name, n in (
+                ("late", 6),
+                ("twelve", 6),
+                ("driven", 6),
+                ("started", 6),
+                ("started_own", 6),
+                ("started_clock", 6),
+                ("delayed", 18),
+                ("pieces", 128),
+                ("whole", 127),
+            )
         ),
     ]
-    return lowered(populations, projections, {"signs": 2, "sink": 2}, ticks=10)
+    late = {"signs": 2, "sink": 2, "started": 2, "started_own": 3, "started_signs": 2, "started_clock": 2}
+    return lowered(populations, projections, late, ticks=10)
 
 
 def stimulus_of(net: LoweredNetwork, samples: int, ticks: int) -> dict[str, Array]:
@@ -333,6 +355,7 @@ def test_lava_equals_plain_loops(build: Any, samples: int, ticks: int, windowed:
         plain += [(p.name, {"reset": "zero"})] if p.reset != "zero" else []
         plain += [(p.name, {"reset_interval": None})] if p.reset_interval else []
         plain += [(p.name, {"current": None})] if p.current else []
+        plain += [(p.name, {"start": 0})] if p.start else []
         plain += [] if p.fires else [(p.name, {"fires": True})]
     for name, fields in plain:
         given = {other: sent for other, sent in expected["spikes"].items() if other != name}
@@ -409,7 +432,7 @@ def test_models_say_who_wrote_them() -> None:
     models = LavaWitness().models(net)
     assert {name for name, model in models.items() if model == "own"} == own
     assert {name for name, model in models.items() if model == "stock"} == net.network.populations.keys() - inputs - own
-    assert {name for name, model in LavaWitness().models(apart()).items() if model == "own"} == {"ring", "residue"}
+    assert {name for name, model in LavaWitness().models(apart()).items() if model == "own"} == {"ring", "residue", "started_own"}
 
 
 # Whether samples can run without a gap
@@ -437,7 +460,7 @@ def test_samples_stay_apart(options: dict[str, Any]) -> None:
     assert samples_stay_apart(chain(**options))
 
 
-@pytest.mark.parametrize("options", [{"v_init": [0, 1]}, {"u_init": -1}, {"bias_mant": [3, 0]}])
+@pytest.mark.parametrize("options", [{"v_init": [0, 1]}, {"u_init": -1}, {"bias_mant": [3, 0]}, {"start": 2}])
 def test_samples_that_need_time_of_their_own(options: dict[str, Any]) -> None:
     assert not samples_stay_apart(chain(**options))
 

@@ -121,6 +121,7 @@ def test_counters_by_hand() -> None:
         "dropped": [[0] * 6, [0] * 6],
         "resets": [[0] * 6, [0] * 6],
         "host_writes": [[0] * 6, [0] * 6],
+        "starts": [[0] * 6, [0] * 6],
     }
 
 

@@ -150,6 +150,7 @@ def tables(**changed: Any) -> CoreTables:
         "output_lists": np.array([(0, 2), (2, 1)], fm.OUTPUT_LIST),
         "output_axons": np.array([(0, 1, 7, 0), (0, 2, 8, 0), (3, 127, 4095, 0)], fm.OUTPUT_AXON),
         "resets": np.array([(0, 2, 9, 4)], fm.RESET),
+        "starts": np.array([(1, 1, 3)], fm.START),
     }
     return CoreTables(2, 5, {name: fm.to_bytes(changed.get(name, records[name])) for name in records})
 
@@ -167,6 +168,8 @@ def test_a_core_comes_back() -> None:
     assert {name: values.tolist() for name, values in core.resets.items()} == {
         "first": [0], "count": [2], "interval": [9], "tick": [4],
     }  # fmt: skip
+    assert {name: values.tolist() for name, values in core.starts.items()} == {"first": [1], "count": [1], "tick": [3]}
+    assert core.start.tolist() == [0, 3]
     assert core.rows.index.tolist() == [0, 1]
     assert core.formats.weights(core.rows.item_format, core.rows.weight).tolist() == [18, -4]
     assert core.output_source.tolist() == [0, 0, 1]
@@ -206,6 +209,8 @@ PAIRS = "neurons that subtract the next compartment and reset compartments do no
         ({"synapse_formats": np.array([7 | 1 << 3 | 1 << 15], "<u4")}, "a synapse format has no meaning"),
         ({"resets": np.array([(1, 2, 9, 4)], fm.RESET)}, "the reset schedule names compartments that do not exist"),
         ({"resets": np.array([(0, 2, 0, 4)], fm.RESET)}, "the reset schedule has an interval of 0 ticks"),
+        ({"starts": np.array([(1, 2, 3)], fm.START)}, "the late starts name compartments that do not exist"),
+        ({"starts": np.zeros(7, np.uint8)}, "the table 'starts' does not hold whole records"),
         ({"resets": np.zeros(13, np.uint8)}, "the table 'resets' does not hold whole records"),
         ({"decay_profiles": np.zeros(0, fm.DECAY_PROFILE)}, "a compartment names a decay profile that does not exist"),
         (

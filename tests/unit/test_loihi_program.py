@@ -113,6 +113,7 @@ class Told:
     v: dict[str, list[list[int]]]
     active: int = 0
     cleared: int = 0
+    started: int = 0
     sops: int = 0
 
 
@@ -143,6 +144,9 @@ def told(net: IntegerNetwork, lag: Mapping[str, int], stimulus: Mapping[str, lis
     for t in range(chip_ticks):
         for p in neurons:
             name, sent = p.name, [0] * p.size
+            if t == p.start:
+                u[name], v[name], counter[name] = p.values("u_init").tolist(), p.values("v_init").tolist(), [0] * p.size
+                result.started += p.size if p.start else 0
             if p.reset_interval is not None and t >= p.reset_offset and (t - p.reset_offset) % p.reset_interval == 0:
                 u[name], v[name], counter[name] = [0] * p.size, [0] * p.size, [0] * p.size
                 result.cleared += p.size
@@ -170,6 +174,8 @@ def told(net: IntegerNetwork, lag: Mapping[str, int], stimulus: Mapping[str, lis
                         new_v = {"zero": 0, "subtract": new_v - amount, "none": new_v}[p.reset]
                         counter[name][i] = p.refractory
                     v[name][i] = new_v
+                if t < p.start:
+                    sent[i] = u[name][i] = v[name][i] = counter[name][i] = 0
                 result.active += int(bool(sent[i] or u[name][i] or v[name][i]))
             result.spikes[name].append(sent)
             result.u[name].append(list(u[name]))
@@ -192,6 +198,7 @@ def assert_equals_told(net: IntegerNetwork, program: Program, stimulus: Mapping[
                 assert values[sample].tolist() == getattr(expected, register)[name], f"{register} of {name}, sample {sample}"
         totals = {event: int(counts[:, sample].sum()) for event, counts in trace.counters.items()}
         assert (totals["updates_active"], totals["resets"]) == (expected.active, expected.cleared)
+        assert totals["starts"] == expected.started
         assert totals["sops"] == expected.sops
         assert totals["dropped"] == 0
     return trace
@@ -320,6 +327,43 @@ def test_a_population_in_pieces_is_cleared_in_runs() -> None:
     )
 
     assert fm.records_of(emit(mapped, LOIHI).cores[0], "resets").tolist() == [(0, 2, 2, 0), (3, 2, 2, 0)]
+
+
+def test_a_start_by_hand() -> None:
+    """Until tick 3 nothing happens: 640 per spike of x is lost, the bias too; then v has 7 + 640 + 2 at once."""
+    net, spikes = relay(2, start=3, refractory=2, parameters={"v_init": [7, 5000], "bias_mant": 2, "u_init": -1, "du": 0})
+    program = program_of(net, [["a"]])
+    trace = assert_equals_told(net, program, spikes)
+
+    assert fm.records_of(program.cores[0], "starts").tolist() == [(0, 2, 3)]
+    assert trace.v["a"][0, :4].tolist() == [[0, 0]] * 3 + [[649, 0]]
+    assert trace.u["a"][0, :4, 0].tolist() == [0, 0, 0, 640]
+    assert trace.spikes["a"][0, :5, 1].tolist() == [0, 0, 0, 1, 0]
+    assert trace.counters["starts"][0, 0].tolist() == [0, 0, 0, 2, *([0] * 8)]
+    assert trace.counters["updates"][0, 0].tolist() == [2] * 12
+    assert trace.counters["updates_active"][0, 0, :4].tolist() == [0, 0, 0, 2]
+    assert trace.counters["packets_received"][0, 0].tolist() == [2] * 12
+
+
+def test_no_event_is_reported_before_a_start() -> None:
+    parameters = {"bias_mant": 4095, "bias_exp": 7, "v_init": 2**23 - 1}
+    net = network([population("a", 1, parameters, reset="none", start=2)], [], 4)
+    trace = assert_equals_told(net, program_of(net, [["a"]]), {})
+
+    assert trace.events == (Event("a", "v", 2, 0, 2, 0),)
+
+
+def test_pairs_are_started_and_counted_as_neurons() -> None:
+    populations = [
+        population("a", 3, {"v_init": 5}, reset="subtract", compartments=2, start=1),
+        population("b", 2),
+        population("c", 1, {"u_init": 6}, start=4, reset_interval=2),
+    ]
+    net = network(populations, ticks=5)
+    program = program_of(net, [["a", "b", "c"]])
+
+    assert fm.records_of(program.cores[0], "starts").tolist() == [(0, 6, 1), (8, 1, 4)]
+    assert assert_equals_told(net, program, {}).counters["starts"][0, 0].tolist() == [0, 3, 0, 0, 1]
 
 
 def test_currents_act_in_the_window_of_their_population() -> None:
@@ -580,6 +624,8 @@ def random_case(seed: int) -> tuple[IntegerNetwork, Program, dict[str, Any]]:
         }
         if rng.random() < 0.4:
             fields |= {"reset_interval": int(rng.integers(1, 9)), "reset_offset": int(rng.integers(0, 9))}
+        if rng.random() < 0.2:
+            fields["start"] = int(rng.integers(1, 5))
         if rng.random() < 0.3:
             fields["current"] = f"i{index}"
             populations.append(current(f"i{index}", size))
@@ -640,12 +686,12 @@ def test_random_programs_have_variety() -> None:
                 reset = "pair" if p.compartments == 2 else p.reset
                 for feature in (reset, p.dynamics, "refractory" if p.refractory else "", "current" if p.current else ""):
                     found[feature] = found.get(feature, 0) + 1
-        for name in ("resets", "host_writes"):
+        for name in ("resets", "host_writes", "starts"):
             found[name] = found.get(name, 0) + bool(trace.counters[name].any())
         found["-1"] = found.get("-1", 0) + any((s < 0).any() for n, s in trace.spikes.items() if n in program.populations)
 
     least = dict.fromkeys(
-        ("pair", "subtract", "none", "zero", "ternary", "refractory", "current", "resets", "host_writes", "-1"), 15
+        ("pair", "subtract", "none", "zero", "ternary", "refractory", "current", "resets", "host_writes", "starts", "-1"), 15
     )
     assert {name: found[name] >= n for name, n in least.items()} == dict.fromkeys(least, True), found
 
@@ -792,6 +838,7 @@ def test_a_synapse_can_be_sent_to_a_reset_compartment() -> None:
         (network([population("a", 1, compartments=2)]), LOIHI_2, "compartments of loihi2 reset as 'a' does"),
         (network([population("a", 1, refractory=256)]), LOIHI, "the refractory ticks of 'a' fit their field"),
         (network([population("a", 1, reset_interval=2**32)]), LOIHI, "the reset schedule of 'a' fits its fields"),
+        (network([population("a", 1, start=2**32)]), LOIHI, "the start of 'a' fits its field"),
         (
             network(
                 [feed("x", 1), population("a", 1)],
@@ -884,10 +931,11 @@ def test_the_digest_covers_all_symbols() -> None:
         ("compartments", {"reset": 0}),
         ("resets", {"interval": 0}),
         ("resets", {"count": 3}),
+        ("starts", {"count": 3}),
     ],
 )
 def test_corrupted_bytes_are_refused(table: str, fields: dict[str, int]) -> None:
-    net, spikes = relay(reset="subtract", compartments=2, reset_interval=3)
+    net, spikes = relay(reset="subtract", compartments=2, reset_interval=3, start=1)
     program = program_of(net, [["a"]])
     ChipSimulation().run(program, spikes)
 

@@ -1,4 +1,4 @@
-"""Lowering to Loihi: lags, exact early starts, what is lossy, and what the chip's timing refuses."""
+"""Lowering to Loihi: lags, exact starts, what is lossy, and what the chip's timing refuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import neurocomp_hwspecs
-from neurocomp.errors import Location
+from neurocomp.errors import InternalError, Location
 from neurocomp.hardware import read_spec
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork
 from neurocomp.models.patterns import Pattern
@@ -236,13 +236,64 @@ def test_a_bias_starts_at_the_lag() -> None:
             assert np.array_equal(*tables), (register, name)
 
 
-def test_neurons_that_cannot_start_early_are_lossy() -> None:
-    """The bias of one neuron of three alone passes its threshold in each tick, so it spikes before its time."""
+def cannot_start_early() -> IntegerNetwork:
+    """The bias of one neuron of three of b alone passes its threshold in each tick, so it spikes before its time."""
     b = population("b", 3, bias_mant=[0, 4000, 10], vth=[10, 10, 10])
     net = network(dense("x", "b", 0, [[20]] * 3), dense("b", "c", 0, [[2, 2, 2]]), dense("x", "d"),
                   populations=[INPUT, b])  # fmt: skip
-    net = replace(net, populations={**net.populations, "b": replace(b, parameters={**b.parameters, "dv": np.array(4095)})})
-    lowering = lower(quantized(net), SPEC)
+    return replace(net, populations={**net.populations, "b": replace(b, parameters={**b.parameters, "dv": np.array(4095)})})
+
+
+def test_neurons_that_cannot_start_early_are_started_by_the_processor() -> None:
+    """In the tick of their lag, from the state of the quantized network; nothing arrives before."""
+    net = cannot_start_early()
+    logical, physical, lowered = run_both(net)
+    b = lowered.network.populations["b"]
+    assert (b.start, lowered.lag["b"]) == (1, 1)
+    assert b.parameters == net.populations["b"].parameters
+    assert {name: p.start for name, p in lowered.network.populations.items()} == {"x": 0, "b": 1, "c": 0, "d": 0}
+    assert "'b' is started by the processor in tick 1: 6 values per sample" in lowered.notes
+    assert lowered.map["b"].reason == "started by the processor in tick 1, exact"
+    assert lowered.reached_by_loss(8) == {}
+    assert lowered.verify({q.name: q.delay for q in net.projections}, 62) is lowered
+    assert logical.spikes["b"].all(axis=(0, 1)).tolist() == [False, True, False]
+    for register in ("spikes", "u", "v"):
+        for name in ("b", "c", "d"):
+            tables = [getattr(trace, register)[name] for trace in (logical, physical)]
+            assert np.array_equal(*tables), (register, name)
+
+
+def test_what_starts_late_keeps_its_reset_schedule_and_current() -> None:
+    current = IntegerPopulation("c", (2,), "current", {})
+    b = replace(population("b", 2, bias_mant=4000, v_init=[9000, -500], vth=30), current="c", reset_interval=3, reset_offset=1)
+    net = network(dense("x", "a"), dense("a", "b", 0, [[20]] * 2), populations=[INPUT, current, b])
+    stimulus = {"x": np.ones((1, 8, 1), np.int64), "c": np.full((1, 8, 2), [300, -4100])}
+    lowered = lower(quantized(net), SPEC).network
+    assert (lowered.network.populations["b"].start, lowered.network.populations["b"].reset_offset) == (2, 3)
+    logical = ReferenceSimulator().run(net, stimulus)
+    physical = ReferenceSimulator().run(lowered.network, stimulus, lag=lowered.lag).in_user_time()
+    assert logical.spikes["b"].any()
+    for register in ("spikes", "u", "v"):
+        assert np.array_equal(getattr(logical, register)["b"], getattr(physical, register)["b"])
+
+
+def test_what_a_lowered_network_claims_of_starts() -> None:
+    lowered = lower(quantized(cannot_start_early()), SPEC).network
+    net = lowered.network
+    early = replace(net, populations={**net.populations, "b": replace(net.populations["b"], start=2)})
+    with pytest.raises(InternalError, match="'b' starts in tick 0 or in its lag"):
+        replace(lowered, network=early).verify({}, 62)
+    later = {**lowered.lag, "b": 2}
+    started = replace(net.populations["b"], start=2)
+    late = replace(net, populations={**net.populations, "b": started})
+    with pytest.raises(InternalError, match="no spike of 'x->b' arrives before 'b' starts"):
+        replace(lowered, network=late, lag=later).verify({}, 62)
+
+
+def test_neurons_that_cannot_start_early_are_lossy_without_such_a_processor() -> None:
+    net = cannot_start_early()
+    without = replace(SPEC, native={axis: words for axis, words in SPEC.native.items() if axis != "periodic_reset"})
+    lowering = lower(quantized(net), without)
     lowered = lowering.network
     reason = (
         "1 of 3 neurons cannot start 1 ticks early without a spike or a clip; "

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from neurocomp.errors import UnsupportedError
 from neurocomp.hardware import read_spec
 from neurocomp.ir.network import Decoder, NativeWeights, Network, Neuron, Population, Projection, frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, QuantizedNetwork
-from neurocomp.models.neurons import NEURON_MODELS, IntegrateAndFire, Parameter
+from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import Pattern
 from neurocomp.passes import quantize_plan
+from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import CLIP_OCTAVES, MIN_THRESHOLD, Quantization, quantize, sign_mode_of
 from neurocomp.simulation import simulate
 from neurocomp.testing.random_networks import random_network, random_real_network
@@ -84,6 +85,7 @@ def effective(result: QuantizedNetwork, index: int = 0) -> Any:
 @pytest.mark.parametrize("seed", range(20))
 def test_native_integers_pass_unchanged(seed: int) -> None:
     net, stimulus = random_network(seed)
+    net = legalize(net)[0]
     for calibration in (None, stimulus):
         result = quantized(net, calibration).network
         for name, p in net.populations.items():
@@ -117,6 +119,7 @@ def test_native_and_real_populations_in_one_network() -> None:
 def test_weights_are_the_same_in_every_rounding_variant(seed: int) -> None:
     """Mixed weights are even and at most 254 in magnitude; exponents never shift bits away."""
     net, stimulus = random_real_network(seed)
+    net = legalize(net)[0]
     for q in quantized(net, stimulus).network.network.projections:
         if not q.weights.size:
             continue
@@ -435,6 +438,7 @@ def test_dead_and_saturated_populations_are_named() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_nothing_overflows_on_the_calibration_data(seed: int) -> None:
     net, stimulus = random_real_network(seed)
+    net = legalize(net)[0]
     result = quantized(net, stimulus)
     assert result.calibration is not None
     assert result.calibration.events == ()
@@ -744,23 +748,9 @@ def test_calibration_leaves_headroom() -> None:
 # Ternary neurons
 
 
-@dataclass(frozen=True)
-class Ternary(IntegrateAndFire):
-    """A model as the lava-dl sigma-delta family has it: it sends 1 above its threshold, -1 below a lower one."""
-
-    dynamics: str = "ternary"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        low = Parameter("1", "lower threshold", default=-1.0)
-        object.__setattr__(self, "parameters", {**self.parameters, "v_threshold_low": low})
-
-
 def test_ternary_neurons() -> None:
     """Both thresholds are on one scale; what it sends multiplies the weights."""
-    NEURON_MODELS.register("ternary_of_test", Ternary("ternary_of_test", "", True, False, True))
-    made = neuron()
-    made = replace(made, model="ternary_of_test", parameters={**made.parameters, "v_threshold_low": np.float64(-0.5)})
+    made = neuron("ternary_lif", v_threshold_low=-0.5)
     net = network(
         {"x": (4, None), "a": (3, made), "b": (2, neuron("li"))},
         [dense("x", "a", random_weights(1, (3, 4))), dense("a", "b", [[1.0, -0.5, 0.25], [0.1, 0.2, 0.3]])],

@@ -141,6 +141,19 @@ def test_periodic_reset_comes_before_the_update() -> None:
     assert trace.u["n"].ravel().tolist() == [563, 64, 127, 190, 64]
 
 
+def test_a_start_comes_before_everything() -> None:
+    """Nothing happens before tick 2: 131072 in tick 1 would overflow u, and the reset of tick 1 has nothing to clear."""
+    neuron = compartments("n", 2, {"du": 0, "dv": 0, "vth": [100, 131071], "u_init": 500, "v_init": 6400})
+    stimulus = {"a_in": np.array([[[9, 9], [131072, 131072], [1, 1], [0, 0]]])}
+    trace = ReferenceSimulator().run(driven(dataclasses.replace(neuron, start=2, refractory=5)), stimulus)
+    assert trace.u["n"][0].tolist() == [[0, 0], [0, 0], [563, 563], [562, 562]]
+    assert trace.v["n"][0].tolist() == [[0, 0], [0, 0], [0, 6963], [0, 7525]]
+    assert trace.spikes["n"][0].tolist() == [[0, 0], [0, 0], [1, 0], [0, 0]]
+    assert trace.events == ()
+    cleared = dataclasses.replace(neuron, start=2, reset_interval=1, reset_offset=1)
+    assert ReferenceSimulator().run(driven(cleared), stimulus).v["n"][0, :3].tolist() == [[0, 0], [0, 0], [64, 64]]
+
+
 @pytest.mark.parametrize(("overflow", "expected"), [("fold", [M, -M + 64, 2 * M]), ("wrap", [-M, -M + 64, 0])])
 def test_current_overflows(overflow: Any, expected: list[int]) -> None:
     form = NumberFormat("odd", u_overflow=overflow, checked=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -195,14 +195,18 @@ class Oracle:
             values = self.stimulus[p.name]
             self.out[f"s/{p.name}"].append(values[t] if t < self.ticks else [0] * p.size)
             return
+        if t < p.start:
+            for register in "suv":
+                self.out[f"{register}/{p.name}"].append([0] * p.size)
+            return
         form, rest = self.network.number_format, self.rest[p.name]
         activation = self.activation(p.name, t)
         clocked = p.reset_interval is not None and t >= p.reset_offset and (t - p.reset_offset) % p.reset_interval == 0
         rows: dict[str, list[int]] = {"s": [], "u": [], "v": []}
         for i, a in enumerate(activation):
             own = {key: int(p.values(key)[i]) for key in p.parameters}
-            u = self.out[f"u/{p.name}"][t - 1][i] if t else wrapped(own["u_init"], 32)
-            v = self.out[f"v/{p.name}"][t - 1][i] if t else wrapped(own["v_init"], 32)
+            u = self.out[f"u/{p.name}"][t - 1][i] if t > p.start else wrapped(own["u_init"], 32)
+            v = self.out[f"v/{p.name}"][t - 1][i] if t > p.start else wrapped(own["v_init"], 32)
             if clocked:
                 u = v = rest[i] = 0
 
@@ -382,10 +386,11 @@ class Maker:
             self.populations.append(current_population(current, shape))
             self.values[current] = (-2000, 5000)
         clock = {"reset_interval": self.integer(1, 6), "reset_offset": self.integer(0, 7)} if self.chance(30) else {}
-        return compartments(
+        population = compartments(
             name, shape, parameters, fires=self.chance(90), reset=self.one_of("zero", "subtract", "none"),
             compare=self.one_of(">", ">="), refractory=self.one_of(0, 0, 1, 2, 3), current=current, **clock,
         )  # fmt: skip
+        return replace(population, start=self.integer(1, 5) if self.chance(20) else 0)
 
     def network(self) -> tuple[IntegerNetwork, dict[str, Array], dict[str, int]]:
         """Return a network, a stimulus and lags."""
@@ -453,13 +458,25 @@ def test_random_networks_have_every_feature() -> None:
                 found |= {"refractory"} if p.refractory else set()
                 found |= {"refractory ternary, subtract"} if p.refractory and p.dynamics == "ternary" else set()
                 found |= {"clock"} if p.reset_interval else set()
+                found |= {"start"} if p.start else set()
                 found |= {"current"} if p.current in active else set()
                 found |= {"down"} if (trace.spikes[p.name] < 0).any() else set()
         for name in found:
             seen_features[name] = seen_features.get(name, 0) + 1
     kinds = {"dense", "one_to_one", "sparse", "block", "conv1d", "conv2d"}
     expected = {*kinds, *(f"{kind} with delays" for kind in kinds), "max pool 1d", "max pool 2d", "graded", "recurrent"}
-    expected |= {"stride", "padding", "dilation", "groups", "exponent < 0", "exponent >= 0", "refractory", "clock", "current"}
+    expected |= {
+        "stride",
+        "padding",
+        "dilation",
+        "groups",
+        "exponent < 0",
+        "exponent >= 0",
+        "refractory",
+        "clock",
+        "current",
+        "start",
+    }
     expected |= {"reset zero", "reset subtract", "reset none", "compare >", "compare >=", "compartment", "ternary", "down"}
     expected |= {"refractory ternary, subtract", "accumulator overflows", "u overflows", "v overflows"}
     assert set(seen_features) == expected

@@ -249,7 +249,7 @@ def test_unusual_integer_populations_and_projections(tiny: Artifact) -> None:
     network = tiny.lowered.network
     hidden = replace(
         network.populations["hidden"], reset="subtract", refractory=1, reset_interval=5, reset_offset=6, current="drive",
-        compartments=2,
+        compartments=2, start=1,
     )  # fmt: skip
     digits = replace(network.populations["digits"], compare=">=")
     drive = IntegerPopulation("drive", (2, 2), "current", {})
@@ -270,7 +270,7 @@ def test_unusual_integer_populations_and_projections(tiny: Artifact) -> None:
         "  hidden [2, 2] compartment reset every 5 ticks at 6",
         "    du 0, dv 200, bias_mant 0, bias_exp 0, u_init 0, v_init 0",
         "    vth int64 [4] 100 150 200 10",
-        "    reset subtract, refractory 1 tick, current from drive, 2 compartments per neuron",
+        "    reset subtract, refractory 1 tick, current from drive, started in tick 1, 2 compartments per neuron",
         "  digits [2] compartment silent",
         "    du 0, dv 1, vth 0, bias_mant 0, bias_exp 0, u_init 0, v_init 0",
         "    compare >=",

@@ -15,6 +15,7 @@ from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Options, Stimulus
 from neurocomp.errors import InternalError
+from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection
 from neurocomp.ir.quantized import IntegerPopulation
@@ -34,6 +35,10 @@ def chip_neuron(**parameters: int) -> Neuron:
 
 def compiled(**parameters: int) -> Artifact:
     """x (2) -> a (3) -> b (2), each hop without delay, so that a runs 1 and b 2 ticks late."""
+    return compiled_for(registry.find_spec("loihi"), **parameters)
+
+
+def compiled_for(spec: HardwareSpec, **parameters: int) -> Artifact:
     populations = {
         "x": Population("x", (2,)),
         "a": Population("a", (3,), chip_neuron()),
@@ -44,7 +49,6 @@ def compiled(**parameters: int) -> Artifact:
         Projection("a->b", "a", "b", Pattern("dense"), np.array([[20, 20, -4], [2, 6, 30]]), native=NativeWeights()),
     )
     net = Network("net", 1e-3, TICKS, populations, projections)
-    spec = registry.find_spec("loihi")
     backend = registry.backend("loihi")
     return pipeline.compile_network(net, spec, backend, registry.simulator("reference"), Options())
 
@@ -247,7 +251,9 @@ def test_an_injected_fault(artifact: Artifact) -> None:
 
 def test_lossy_populations_are_listed_with_their_distance() -> None:
     """b starts above its threshold and spikes at once: started early, it spikes before its window, and that spike is lost."""
-    report = compared(compiled(v_init=5000), FakeWitness())
+    spec = registry.find_spec("loihi")
+    without = replace(spec, native={axis: words for axis, words in spec.native.items() if axis != "periodic_reset"})
+    report = compared(compiled_for(without, v_init=5000), FakeWitness())
     assert report.bit_exact
     assert set(report.lossy) == {"b"}
     entry = report.lossy["b"]
@@ -257,6 +263,16 @@ def test_lossy_populations_are_listed_with_their_distance() -> None:
     )
     assert entry["spikes_moved_or_lost"] >= 3 * 2
     assert entry["spikes"] >= entry["spike_count_difference"] > 0
+
+
+def test_a_start_by_the_processor_is_exact() -> None:
+    """The same on a chip whose processor writes states: b does nothing before its time, and is compared like all others."""
+    made = compiled(v_init=5000)
+    report = compared(made, FakeWitness())
+    assert made.lowered.network.populations["b"].start == 2
+    assert (report.bit_exact, dict(report.lossy)) == (True, {})
+    spikes = ReferenceSimulator().run(made.lowered.network, STIMULUS, lag=made.lowered.lag).spikes["b"]
+    assert spikes[:, :3].any(axis=0).tolist() == [[False] * 2, [False] * 2, [True] * 2]
 
 
 def test_distances_of_a_lossy_step(artifact: Artifact) -> None:

@@ -39,7 +39,9 @@ class Course:
     ticks: int
     offset: int
     restarts: bool = False
-    """u and v take their initial values at the first tick of each part (LIFReset does it by itself)."""
+    """u and v take their initial values at tick ``start`` of each part (LIFReset does it by itself)."""
+    start: int = 0
+    """Before this tick of each part the model does not run: u = v = 0, no spike is sent, what arrives is dropped."""
     reset_interval: int | None = None
     """u and v are cleared before the update of chip tick ``reset_offset`` and every interval on; LIFReset by itself again."""
     reset_offset: int = 0
@@ -58,16 +60,25 @@ class _Neurons:
     u: Any
     v: Any
     bias_mant: Any
+    a_in: Any
+    s_out: Any
     _fired: Any
     _files: tuple[Any, Any, Any] | None = None
     _current: Any = None
 
     def run_spk(self) -> None:
-        """Run the stock step between what comes before and after it in this tick."""
+        """Run the stock step, from the start on, between what comes before and after it in this tick."""
         course: Course = self.proc_params["course"]
         sample, tick = divmod(self.time_step - 1 - course.offset, course.ticks)
         inside = 0 <= sample < course.samples
-        if inside and tick == 0 and course.restarts:
+        if inside and tick < course.start:
+            self._start(0, 0)
+            self.a_in.recv()
+            self._fired = np.zeros_like(self.v)
+            self.s_out.send(self._fired)
+            self._record(course, sample, tick)
+            return
+        if inside and tick == course.start and course.restarts:
             self._start(self.proc_params["u"], self.proc_params["v"])
         if inside and course.reset_interval is not None:
             since = tick + course.offset - course.reset_offset
