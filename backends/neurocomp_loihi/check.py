@@ -13,18 +13,9 @@ from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import PATTERNS
-from neurocomp.passes.check_integers import check_decays, check_native_population, check_native_projection
+from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
 from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, extensions_of, lag_violations
 
-# Semantic axis -> (code, what the population does, in words); the spec's `native` says what the chip does.
-_AXES = {
-    "input": ("NC0304", "takes its input as"),
-    "threshold_on": ("NC0304", "compares with the threshold the potential that is"),
-    "compare": ("NC0302", "compares with"),
-    "spikes_per_tick": ("NC0305", "sends, of spikes per tick,"),
-    "reset": ("NC0301", "resets by"),
-    "reset_when": ("NC0304", "resets in the"),
-}
 # What this version of the backend emits where a spec lists it as native; a floor of the potential is nothing that it knows.
 _EMITTED = {
     "neuron_models": ("if", "lif", "cuba_lif", "i", "li", "cuba_li", "ternary_lif"),
@@ -127,7 +118,7 @@ def _check_semantics(p: Population, spec: HardwareSpec, options: LoihiOptions) -
         else:
             hint = "write one of these models and train with it"
             refuse("NC0313", f"has the model {model.name}; {spec.name} has {_words(models)}", model.name, _words(models), hint)
-    for axis, (code, does) in _AXES.items():
+    for axis, (code, does) in AXES_IN_WORDS.items():
         value = str(getattr(semantics, axis))
         has = _native(spec, axis)
         if value not in _accepted(spec, axis) and (model.fires or axis == "input"):

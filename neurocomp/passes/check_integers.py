@@ -1,4 +1,4 @@
-"""What a number format cannot hold of a network, asked before quantization: integers of the file, decays, thresholds."""
+"""What backends refuse before quantization: how they name semantics, and what a number format cannot hold of a network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import compartment_ranges, weight_range, weight_shift
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.passes.quantize import native_sign_mode
+
+AXES_IN_WORDS = {
+    "input": ("NC0304", "takes its input as"),
+    "threshold_on": ("NC0304", "compares with the threshold the potential that is"),
+    "compare": ("NC0302", "compares with"),
+    "spikes_per_tick": ("NC0305", "sends, of spikes per tick,"),
+    "reset": ("NC0301", "resets by"),
+    "reset_when": ("NC0304", "resets in the"),
+}
+"""Semantic axis -> (code, what a population does, in words); a spec's `native` says what its target does."""
 
 # Parameter of a compartment -> the field of the number format that bounds it.
 _BOUNDED_BY = {
