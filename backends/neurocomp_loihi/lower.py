@@ -145,7 +145,7 @@ def _comparison(p: IntegerPopulation, quantized: QuantizedNetwork, options: Loih
         step.keep("'>=' becomes '>' with the next lower threshold, exact: its potential moves in steps of thresholds")
         return replace(p, compare=">", parameters={**p.parameters, "vth": frozen(p.parameters["vth"] - 1)})
     assert options.compare == "gt"
-    step.lose(f"'>=' is taken for '>', as {obstacle}")
+    step.lose(f"'>' is taken for '>=', as {obstacle}")
     return replace(p, compare=">")
 
 

@@ -46,20 +46,26 @@ class LoweredNetwork:
         return max(self.lag.values(), default=0)
 
     def reached_by_loss(self, ticks: int) -> dict[str, str]:
-        """Return the logical populations that a lossy step reaches in samples of ``ticks`` ticks, with the step's reason."""
+        """Return the logical populations that a lossy step reaches in samples of ``ticks`` ticks, with the step's reason.
+
+        A population that hears from one with a lossy step, and has none of its own, names that one in front of the reason.
+        """
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.network.populations)
         graph.add_edges_from((q.source, q.target) for q in self.network.projections)
-        result: dict[str, str] = {}
+        own: dict[str, str] = {}
         for name, representative in self.map.items():
             too_long = representative.exact_ticks is not None and ticks > representative.exact_ticks
             if representative.lossy or too_long:
                 reason = representative.reason if representative.lossy else None
-                reason = reason or f"'{name}' is proved exact for {representative.exact_ticks} ticks only"
-                reached = {representative.population, *nx.descendants(graph, representative.population)}
-                for logical, other in self.map.items():
-                    if other.population in reached:
-                        result.setdefault(logical, reason)
+                own[name] = reason or f"'{name}' is proved exact for {representative.exact_ticks} ticks only"
+        result = dict(own)
+        for name, reason in own.items():
+            origin = self.map[name].population
+            reached = {origin, *nx.descendants(graph, origin)}
+            for logical, other in self.map.items():
+                if other.population in reached:
+                    result.setdefault(logical, reason if other.population == origin else f"behind '{name}': {reason}")
         return result
 
     def verify(self, delays: Mapping[str, np.ndarray], max_delay: int, least: int = 1) -> LoweredNetwork:

@@ -145,8 +145,11 @@ def verdicts(found: Sequence[Verdict]) -> str:
     seen = ", ".join(f"{v.population}.{v.register} up to {percent(v.bound / v.limit)}" for v in observed[:3])
     more = f" and {len(observed) - 3} more" if len(observed) > 3 else ""
     samples = max(v.samples for v in observed)
-    where = f"in {counted(samples, 'sample')}" if samples else "as far as can be said without data"
-    return f"{len(found) - len(observed)} of {len(found)} registers proved not to clip or wrap; observed: {seen}{more} {where}"
+    proved = f"{len(found) - len(observed)} of {len(found)} registers proved not to clip or wrap"
+    if not samples:
+        names = ", ".join(f"{v.population}.{v.register}" for v in observed[:3])
+        return f"{proved}; neither proved nor observed, as there are no data: {names}{more}"
+    return f"{proved}; observed: {seen}{more} in {counted(samples, 'sample')}"
 
 
 def choices(left_open: Sequence[Choice]) -> str:

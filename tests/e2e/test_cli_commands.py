@@ -627,9 +627,11 @@ def test_at_least(cli: Cli) -> None:
     assert "hint:  --compare gt takes '>' in its place and measures what that changes" in refused.err
     made = cli("compile", "net.yaml", "-t", "loihi", "-o", "gt.ncz", "--compare", "gt", "--json").document
     assert [note for note in made["notes"] if "(lossy)" in note] == [
-        "'b': '>=' is taken for '>', as its potential leaks (dv 390) (lossy)"
+        "'b': '>' is taken for '>=', as its potential leaks (dv 390) (lossy)"
     ]
-    assert set(cli("verify", "gt.ncz", "--engines", "chip", "--json").document["lossy"]) == {"b", "c"}
+    lossy = cli("verify", "gt.ncz", "--engines", "chip", "--json").document["lossy"]
+    reason = "'>' is taken for '>=', as its potential leaks (dv 390)"
+    assert {name: entry["reason"] for name, entry in lossy.items()} == {"b": reason, "c": f"behind 'b': {reason}"}
 
 
 def test_every_output_says_what_is_not_on_this_chip(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

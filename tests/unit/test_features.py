@@ -112,7 +112,7 @@ def test_taking_above_for_at_least_is_measured(tmp_path: Path) -> None:
         api.compile(net)
     report = api.compile(net, compare="gt").verify(["reference", "chip"], inputs=stimulus())
     assert report.bit_exact
-    assert report.lossy["a"]["reason"] == "'>=' is taken for '>', as the threshold is also what its reset takes off"
+    assert report.lossy["a"]["reason"] == "'>' is taken for '>=', as the threshold is also what its reset takes off"
     assert report.lossy["a"]["spikes_moved_or_lost"] > 20
 
 

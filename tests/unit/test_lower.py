@@ -300,7 +300,7 @@ def test_neurons_that_cannot_start_early_are_lossy_without_such_a_processor() ->
         "delays that add up to 1 on the way to it need no early start"
     )
     assert {name: r.lossy for name, r in lowered.map.items()} == {"x": False, "b": True, "c": False, "d": False}
-    assert lowered.reached_by_loss(8) == {"b": reason, "c": reason}
+    assert lowered.reached_by_loss(8) == {"b": reason, "c": f"behind 'b': {reason}"}
     assert f"'b': {reason} (lossy)" in lowering.notes
 
 
@@ -422,7 +422,7 @@ def test_where_at_least_has_no_counterpart(changes: dict[str, Any], obstacle: st
     taken = LoihiOptions(compare="gt")
     assert check_quantized(net, SPEC, taken) == []
     lowered = lower(net, SPEC, taken).network
-    assert (lowered.map["a"].lossy, lowered.map["a"].reason) == (True, f"'>=' is taken for '>', as {obstacle}")
+    assert (lowered.map["a"].lossy, lowered.map["a"].reason) == (True, f"'>' is taken for '>=', as {obstacle}")
     after = lowered.network.populations["a"]
     assert (after.compare, after.values("vth").tolist()) == (">", a.values("vth").tolist())
 

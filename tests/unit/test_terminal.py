@@ -44,6 +44,11 @@ def test_verdicts() -> None:
         "observed: hidden.accumulator up to 71 %, hidden.v up to 71 % in 64 samples"
     )
     assert terminal.verdicts([proved, *observed * 2]).endswith("hidden.accumulator up to 71 % and 1 more in 64 samples")
+    unseen = [Verdict("hidden", register, "observed", 0, 100) for register in ("accumulator", "v")]
+    assert terminal.verdicts([proved, *unseen * 2]) == (
+        "1 of 5 registers proved not to clip or wrap; "
+        "neither proved nor observed, as there are no data: hidden.accumulator, hidden.v, hidden.accumulator and 1 more"
+    )
 
 
 def test_choices_are_grouped() -> None:
