@@ -406,7 +406,7 @@ class Compiled:
         """Return the spikes that feed a simulation, in ticks of the network.
 
         Raises:
-            NetworkError: Spikes carry a value where the target's do not (NC0314).
+            NetworkError: Spikes carry a value where those of the network do not (NC0314).
             UnsupportedError: A direct current changes within a sample (NC0319).
         """
         declared = samples or self.artifact.samples
@@ -421,9 +421,7 @@ class Compiled:
             wrong = (values != 0) & (values != 1)
             if wrong.any():
                 bad = values[wrong].flat[0]
-                message = (
-                    f"the stimulus of '{name}' holds the value {bad}; a spike on {self.artifact.spec.name} carries no value"
-                )
+                message = f"the stimulus of '{name}' holds the value {bad}; a spike of an input carries no value"
                 raise NetworkError(Diagnostic("NC0314", message, hint="write 0 or 1 per neuron and tick"))
         return stimulus
 

@@ -126,7 +126,12 @@ CATALOGUE: dict[str, Entry] = {
         "Do what the message says for a single value; else rescale the population, or clip its largest weights in training.",
     ),
     "NC0313": _e("neuron-model", 4, "The target has no lowering for a neuron model.", "Use a model it has."),
-    "NC0314": _e("graded-input", 4, "The target's spikes carry no value.", "Use an encoder that makes 0 or 1 per tick."),
+    "NC0314": _e(
+        "graded-input",
+        3,
+        "A stimulus holds another value than 0 or 1; spikes of an input carry no value, whatever the target.",
+        "Give 0 or 1 per tick; for a constant value per sample use the encoder 'current'.",
+    ),
     "NC0315": _e(
         "cycle-too-short",
         4,

@@ -392,7 +392,7 @@ def test_stimulus_with_values(cli: Cli) -> None:
         "run net.ncz --input x.npz",
         3,
         """\
-error[NC0314 graded-input]: the stimulus of 'a' holds the value 2; a spike on loihi carries no value
+error[NC0314 graded-input]: the stimulus of 'a' holds the value 2; a spike of an input carries no value
 hint:  write 0 or 1 per neuron and tick
 """,
     )

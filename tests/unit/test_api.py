@@ -274,7 +274,7 @@ def message_of(error: pytest.ExceptionInfo[Any]) -> str:
         ),
         (
             {"x": np.full((1, 4, 2, 2), 2)},
-            "error[NC0314 graded-input]: the stimulus of 'x' holds the value 2; a spike on loihi carries no value\n"
+            "error[NC0314 graded-input]: the stimulus of 'x' holds the value 2; a spike of an input carries no value\n"
             "hint:  write 0 or 1 per neuron and tick",
         ),
     ],
