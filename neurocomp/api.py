@@ -146,8 +146,8 @@ def check(network: Network | str | Path, target: str = "loihi", **options: Any) 
 
 
 def check_stages(network: Network | str | Path, target: str = "loihi", **options: Any) -> pipeline.Checked:
-    """Return how far a network gets, and all violations of the first stage that has some."""
-    return pipeline.check_network(*_compilation(network, target, options))
+    """Return how far a network gets, and all violations of the first stage that has some; nothing is emitted."""
+    return pipeline.check_network(*_compilation(network, target, options), emits=False)
 
 
 def _compilation(

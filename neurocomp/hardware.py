@@ -329,6 +329,8 @@ class _SpecReader:
         if "neurocomp_spec" in root and (root["neurocomp_spec"] != 1 or root["neurocomp_spec"] is True):
             self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
         sources = self.mapping((), "sources")
+        if self.stands("sources") and not sources:
+            self.bad(("sources",), "lists no source", "every value of a spec states where it comes from")
         for key, reference in sources.items():
             self.sources[key] = str(reference)
             if not isinstance(reference, str):
@@ -408,9 +410,13 @@ class _SpecReader:
             return {}
         return value
 
+    def stands(self, name: str) -> bool:
+        """Return whether a section is there as a mapping, an empty one too: what is wrong otherwise is said elsewhere."""
+        return isinstance(self.document.value.get(name), dict)
+
     def section(self, name: str, fields: tuple[str, ...], optional: tuple[str, ...] = ()) -> tuple[str, ...]:
         table = self.mapping((), name)
-        if table:
+        if self.stands(name):
             self.keys((name,), table, fields, tuple(field for field in fields if field not in optional))
         return tuple(field for field in fields if field in table)
 
@@ -453,7 +459,7 @@ class _SpecReader:
     def number_format(self) -> tuple[NumberFormat, dict[str, Sourced]]:
         table = self.mapping((), "integers")
         known = ("name", "u_overflow", "origin", *_FORMAT_FIELDS)
-        if table:
+        if self.stands("integers"):
             self.keys(("integers",), table, known, ("name", *_FORMAT_FIELDS))
         values: dict[str, Any] = {"name": self.word(("integers", "name"), table), "u_overflow": table.get("u_overflow", "fold")}
         if values["u_overflow"] not in ("fold", "wrap"):
@@ -510,7 +516,7 @@ class _SpecReader:
 
     def native(self) -> dict[str, tuple[str, ...]]:
         table = self.mapping((), "native")
-        if table:
+        if self.stands("native"):
             self.keys(("native",), table, ("neuron_models", "patterns", *AXES), ("neuron_models", "patterns"))
         result: dict[str, tuple[str, ...]] = {}
         for axis, values in table.items():

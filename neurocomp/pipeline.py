@@ -60,9 +60,15 @@ def compile_network(
 
 
 def check_network(
-    network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options
+    network: Network,
+    spec: HardwareSpec,
+    backend: Backend,
+    simulator: IntegerSimulator,
+    options: Options,
+    *,
+    emits: bool = True,
 ) -> Checked:
-    """Compile as far as the target allows."""
+    """Compile as far as the target allows; without ``emits`` up to the mapping, which is the last stage that can refuse."""
     network.verify()
     legal, folded = legalize(network)
     if violations := backend.check(legal, spec, options):
@@ -94,6 +100,8 @@ def check_network(
     mapped.verify(spec)
     if violations := backend.check(mapped, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
+    if not emits:
+        return Checked(quantization, lowered, None, ())
     program = backend.emit(mapped, spec).verify()
     notes = (*folded, *split.notes, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)

@@ -10,21 +10,12 @@ from neurocomp.backend import Violation
 from neurocomp.hardware import EXTENSIONS, HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.network import Network, Population, Projection
-from neurocomp.ir.quantized import QuantizedNetwork, compartment_ranges, weight_range, weight_shift
+from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import PATTERNS
-from neurocomp.passes.quantize import native_sign_mode
+from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
 from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, extensions_of, lag_violations
 
-# Semantic axis -> (code, what the population does, in words); the spec's `native` says what the chip does.
-_AXES = {
-    "input": ("NC0304", "takes its input as"),
-    "threshold_on": ("NC0304", "compares with the threshold the potential that is"),
-    "compare": ("NC0302", "compares with"),
-    "spikes_per_tick": ("NC0305", "sends, of spikes per tick,"),
-    "reset": ("NC0301", "resets by"),
-    "reset_when": ("NC0304", "resets in the"),
-}
 # What the backend emits where a spec lists it as native; a floor of the potential is nothing that it knows.
 _EMITTED = {
     "neuron_models": ("if", "lif", "cuba_lif", "i", "li", "cuba_li", "ternary_lif"),
@@ -45,17 +36,6 @@ _HINTS = {
     "threshold_on": "write 'threshold_on: new'",
     "reset_when": "write 'reset_when: same_tick'",
 }
-# Parameter of a compartment -> the field of the number format that bounds it.
-_BOUNDED_BY = {
-    "du": "decay_bits",
-    "dv": "decay_bits",
-    "vth": "threshold_bits",
-    "vth_low": "threshold_bits",
-    "bias_mant": "bias_bits",
-    "bias_exp": "bias_exp_max",
-    "u_init": "u_bits",
-    "v_init": "v_bits",
-}
 _OPTIONS = LoihiOptions()
 
 
@@ -65,11 +45,11 @@ def check_network(network: Network, spec: HardwareSpec, options: LoihiOptions = 
     for p in network.populations.values():
         if p.neuron is not None:
             violations += _check_semantics(p, spec, options)
-            violations += _check_native_population(p, spec) if p.neuron.number_format else _check_decays(p, network, spec)
+            violations += check_native_population(p, spec) if p.neuron.number_format else check_decays(p, network, spec)
     for q in network.projections:
         violations += _check_pattern(q, spec)
         if q.native is not None:
-            violations += _check_native_projection(q, spec)
+            violations += check_native_projection(q, spec)
     return violations
 
 
@@ -138,7 +118,7 @@ def _check_semantics(p: Population, spec: HardwareSpec, options: LoihiOptions) -
         else:
             hint = "write one of these models and train with it"
             refuse("NC0313", f"has the model {model.name}; {spec.name} has {_words(models)}", model.name, _words(models), hint)
-    for axis, (code, does) in _AXES.items():
+    for axis, (code, does) in AXES_IN_WORDS.items():
         value = str(getattr(semantics, axis))
         has = _native(spec, axis)
         if value not in _accepted(spec, axis) and (model.fires or axis == "input"):
@@ -159,103 +139,6 @@ def _check_semantics(p: Population, spec: HardwareSpec, options: LoihiOptions) -
         message = f"is reset every {semantics.reset_interval} ticks; {spec.name} has no periodic resets"
         hint = "remove 'reset_every': the state is reset at the start of every sample anyway"
         refuse("NC0307", message, semantics.reset_interval, "per sample", hint)
-    return violations
-
-
-def _check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[Violation]:
-    assert p.neuron is not None
-    model = NEURON_MODELS[p.neuron.model]
-    violations: list[Violation] = []
-
-    def refuse(message: str, actual: float | str, limit: int | str, hint: str) -> None:
-        text = f"population '{p.name}'{message}"
-        violations.append(Violation("NC0312", p.name, text, actual, limit, hint=hint, origin=p.origin))
-
-    decays = model.decays(p.neuron.parameters, p.neuron.semantics, network.timestep)
-    for what, decay in zip(("tau_syn", "tau_mem"), decays, strict=True):
-        if (np.asarray(decay) < 0).any():
-            refuse(
-                f": {what} is shorter than the timestep, so its Euler decay is negative",
-                float(np.min(decay)), 0, "write 'integration: exact', or shorten the timestep",
-            )  # fmt: skip
-    if model.fires and (np.asarray(p.neuron.parameters["v_threshold"]) < 0).any():
-        refuse(
-            f" has a negative threshold; {spec.name} has thresholds >= 0",
-            float(np.min(p.neuron.parameters["v_threshold"])), 0, "shift threshold and potential",
-        )  # fmt: skip
-    biased = any(q.bias is not None and np.any(q.bias) for q in network.projections if q.target == p.name)
-    if biased and model.has_current and (np.asarray(decays[0]) >= 1).any():
-        refuse(
-            " integrates its bias without leak in the current (tau_syn is infinite)",
-            "inf", "finite", "give tau_syn a finite value, or remove the bias",
-        )  # fmt: skip
-    return violations
-
-
-def _check_native_population(p: Population, spec: HardwareSpec) -> list[Violation]:
-    assert p.neuron is not None
-    form = spec.number_format
-    if p.neuron.number_format != form.name:
-        message = f"population '{p.name}' holds integers of '{p.neuron.number_format}'; {spec.name} computes in '{form.name}'"
-        hint = f"write 'format: {form.name}' if the integers are in its range"
-        return [Violation("NC0310", p.name, message, str(p.neuron.number_format), form.name, hint=hint, origin=p.origin)]
-    violations = []
-    for key, low, high in compartment_ranges(form):
-        value = p.neuron.parameters[key]
-        wrong = (value < low) | (value > high)
-        if wrong.any():
-            worst = int(np.asarray(value)[wrong].flat[0])
-            violations.append(
-                Violation(
-                    "NC0310", p.name, f"population '{p.name}': {key} is {worst}; {spec.name} holds {low}..{high}",
-                    worst, high if worst > high else low, spec.format_text(_BOUNDED_BY[key]),
-                    hint="bring it into the range, or drop 'format' so that real values are quantized",
-                    also=f"{int(wrong.sum()) - 1} more" if wrong.sum() > 1 else None, origin=p.origin,
-                )
-            )  # fmt: skip
-    return violations
-
-
-def _check_native_projection(q: Projection, spec: HardwareSpec) -> list[Violation]:
-    assert q.native is not None
-    form, name = spec.number_format, q.name
-    violations: list[Violation] = []
-
-    def refuse(message: str, actual: int | str, limit: int | str, hint: str | None = None, source: str | None = None) -> None:
-        violations.append(
-            Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, source, hint, origin=q.origin)
-        )
-
-    exponent, bits = q.native.weight_exp, q.native.weight_bits
-    if not form.weight_exp_min <= exponent <= form.weight_exp_max:
-        field = "weight_exp_min" if exponent < form.weight_exp_min else "weight_exp_max"
-        message = f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}"
-        refuse(message, exponent, getattr(form, field), source=spec.format_text(field))
-    if bits > form.weight_bits:
-        message = f"weight_bits {bits}; {spec.name} has {form.weight_bits}"
-        refuse(message, bits, form.weight_bits, source=spec.format_text("weight_bits"))
-        return violations
-    sign_mode = native_sign_mode(q)
-    weights = np.asarray(q.weights, np.int64)
-    if weights.size == 0:
-        return violations
-    low, high = weight_range(sign_mode, bits)
-    if weights.min() < low or weights.max() > high:
-        worst = int(weights.min()) if weights.min() < low else int(weights.max())
-        refuse(f"weight {worst} lies outside {low}..{high} of {bits} bits, {sign_mode}", worst, high if worst > high else low)
-    step = 1 << weight_shift(sign_mode, bits)
-    if (weights % step).any():
-        odd = int(weights[weights % step != 0].flat[0])
-        refuse(
-            f"weight {odd} is no multiple of {step}, which {bits} bits of {sign_mode} sign store", odd, step,
-            "emulators round such weights in different ways; write the value that you mean",
-        )  # fmt: skip
-    elif exponent < 0 and (weights % (1 << -exponent)).any():
-        odd = int(weights[weights % (1 << -exponent) != 0].flat[0])
-        refuse(
-            f"weight {odd} loses bits by weight_exp {exponent}", odd, 1 << -exponent,
-            "emulators round such weights in different ways; write weights that are multiples of 2**-weight_exp",
-        )  # fmt: skip
     return violations
 
 
@@ -312,7 +195,7 @@ def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Viola
                 Violation(
                     "NC0412", subject, f"neuron '{subject}' has {actual} sources; {spec.name} has {limit} input axons per core",
                     actual, limit, spec.limit_text("input_axons"),
-                    "splitting the population does not lower its fan-in: put a population in between, or prune its inputs",
+                    "splitting the population does not help: put one in between, or prune inputs and list the rest as sparse",
                     also if len(over) > 1 else None, p.origin,
                 )
             )  # fmt: skip

@@ -10,7 +10,7 @@ from neurocomp.hardware import WEIGHTS_ALONE, HardwareSpec
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.models.neurons import NEURON_MODELS
-from neurocomp.passes.check_integers import check_decays, check_native_population, check_native_projection
+from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
 
 # What the integer semantics have; a spec may list less.
 _KNOWN = {
@@ -24,15 +24,6 @@ _KNOWN = {
     "reset_when": ("same_tick",),
     "refractory": ("yes",),
     "periodic_reset": ("yes",),
-}
-# Semantic axis -> (code, what the population does, in words).
-_AXES = {
-    "input": ("NC0304", "takes its input as"),
-    "threshold_on": ("NC0304", "compares with the threshold the potential that is"),
-    "compare": ("NC0302", "compares with"),
-    "spikes_per_tick": ("NC0305", "sends, of spikes per tick,"),
-    "reset": ("NC0301", "resets by"),
-    "reset_when": ("NC0304", "resets in the"),
 }
 
 
@@ -103,7 +94,7 @@ def _check_semantics(p: Population, spec: HardwareSpec) -> list[Violation]:
     if model.name not in _native(spec, "neuron_models"):
         hint = "write one of these models and train with it"
         refuse("NC0313", f"has the model {model.name}; {spec.name} has {models}", model.name, models, hint)
-    for axis, (code, does) in _AXES.items():
+    for axis, (code, does) in AXES_IN_WORDS.items():
         value, has = str(getattr(semantics, axis)), _native(spec, axis)
         if value not in has and (model.fires or axis == "input"):
             hint = f"write '{axis}' as it has it, and retrain if need be"

@@ -1,4 +1,4 @@
-"""What a number format cannot hold of a network, asked before quantization: integers of the file, decays, thresholds."""
+"""What backends refuse before quantization: how they name semantics, and what a number format cannot hold of a network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,28 @@ from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import compartment_ranges, weight_range, weight_shift
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.passes.quantize import native_sign_mode
+
+AXES_IN_WORDS = {
+    "input": ("NC0304", "takes its input as"),
+    "threshold_on": ("NC0304", "compares with the threshold the potential that is"),
+    "compare": ("NC0302", "compares with"),
+    "spikes_per_tick": ("NC0305", "sends, of spikes per tick,"),
+    "reset": ("NC0301", "resets by"),
+    "reset_when": ("NC0304", "resets in the"),
+}
+"""Semantic axis -> (code, what a population does, in words); a spec's `native` says what its target does."""
+
+# Parameter of a compartment -> the field of the number format that bounds it.
+_BOUNDED_BY = {
+    "du": "decay_bits",
+    "dv": "decay_bits",
+    "vth": "threshold_bits",
+    "vth_low": "threshold_bits",
+    "bias_mant": "bias_bits",
+    "bias_exp": "bias_exp_max",
+    "u_init": "u_bits",
+    "v_init": "v_bits",
+}
 
 
 def check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[Violation]:
@@ -61,7 +83,7 @@ def check_native_population(p: Population, spec: HardwareSpec) -> list[Violation
             violations.append(
                 Violation(
                     "NC0310", p.name, f"population '{p.name}': {key} is {worst}; {spec.name} holds {low}..{high}",
-                    worst, high if worst > high else low,
+                    worst, high if worst > high else low, spec.format_text(_BOUNDED_BY[key]),
                     hint="bring it into the range, or drop 'format' so that real values are quantized",
                     also=f"{int(wrong.sum()) - 1} more" if wrong.sum() > 1 else None, origin=p.origin,
                 )
@@ -75,18 +97,19 @@ def check_native_projection(q: Projection, spec: HardwareSpec) -> list[Violation
     form, name = spec.number_format, q.name
     violations: list[Violation] = []
 
-    def refuse(message: str, actual: int | str, limit: int | str, hint: str | None = None) -> None:
+    def refuse(message: str, actual: int | str, limit: int | str, hint: str | None = None, source: str | None = None) -> None:
         violations.append(
-            Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, hint=hint, origin=q.origin)
+            Violation("NC0310", name, f"projection '{name}': {message}", actual, limit, source, hint, origin=q.origin)
         )
 
     exponent, bits = q.native.weight_exp, q.native.weight_bits
     if not form.weight_exp_min <= exponent <= form.weight_exp_max:
-        refuse(
-            f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}", exponent, form.weight_exp_max
-        )
+        field = "weight_exp_min" if exponent < form.weight_exp_min else "weight_exp_max"
+        message = f"weight_exp {exponent} lies outside {form.weight_exp_min}..{form.weight_exp_max}"
+        refuse(message, exponent, getattr(form, field), source=spec.format_text(field))
     if bits > form.weight_bits:
-        refuse(f"weight_bits {bits}; {spec.name} has {form.weight_bits}", bits, form.weight_bits)
+        message = f"weight_bits {bits}; {spec.name} has {form.weight_bits}"
+        refuse(message, bits, form.weight_bits, source=spec.format_text("weight_bits"))
         return violations
     sign_mode = native_sign_mode(q)
     weights = np.asarray(q.weights, np.int64)

@@ -329,6 +329,10 @@ class PopulationPlan:
         The scale is the threshold mantissa per 1.0 of the potential.
         """
         highest, provable = self.highest(), self.provable_scales()
+        if not highest.all():  # of all that bounds a scale only the bias may have no bits at all
+            message = f"population '{self.population.name}' has a bias; '{self.form.name}' has none"
+            hint = "remove the bias, or raise integers.bias_bits of the spec"
+            raise UnsupportedError(Diagnostic("NC0312", message, self.population.origin, hint=hint))
         plain: list[Sequence[tuple[int, ...]]] = [GROUP_SETS[:1]] * len(self.incoming)
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, plain)
         if all(self._coarse(i, c) <= NEED for i, c in zip(self.incoming, choices, strict=True)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from rich.console import Group, RenderableType
@@ -120,7 +120,7 @@ def compilation(
     warnings = quantized.warnings
     grows = f"{_label(headroom.resource)} run out first, at ×{number(headroom.factor)} the width: {headroom.reason}"
     rows: list[tuple[str, str | RenderableType]] = [
-        ("network", f"{network.name}: {_size(mapped.lowered.network)}"),
+        ("network", f"{network.name}: {_size(network, mapped.lowered.network)}"),
         ("target", f"{spec.name}: {spec.title}"),
         ("cores", _cores(mapped, spec)),
         ("fullest core", _bars(utilization)),
@@ -161,10 +161,11 @@ def choices(left_open: Sequence[Choice]) -> str:
     return "; ".join(parts)
 
 
-def _size(network: IntegerNetwork) -> str:
-    neurons = sum(p.size for p in network.populations.values() if not p.is_input)
-    inputs = sum(p.size for p in network.populations.values() if p.is_input)
-    synapses = sum(int(network.synapse_counts(q).sum()) for q in network.projections if q.group_of is None)
+def _size(network: Network, integers: IntegerNetwork) -> str:
+    """Return how large a network is: the inputs of its file, the neurons and synapses that the chip has of it."""
+    inputs = sum(p.size for p in network.inputs)
+    neurons = sum(p.size for p in integers.populations.values() if not p.is_input)
+    synapses = sum(int(integers.synapse_counts(q).sum()) for q in integers.projections if q.group_of is None)
     return ", ".join((counted(inputs, "input"), counted(neurons, "neuron"), counted(synapses, "synapse")))
 
 
@@ -214,7 +215,12 @@ def report(result: Report) -> Group:
         Text(head, "bold"),
         Text(BADGE, "bold yellow"),
         *accuracy,
-        *_section("Counts, per sample", _totals(counts, result.host_macs), _populations(counts), _projections(counts)),
+        *_section(
+            "Counts, per sample",
+            _totals(counts, result.host_macs),
+            _populations(counts, _currents(result.mapped)),
+            _projections(counts),
+        ),
         *_section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
         *_section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
         *_section("How to read this", *_how_to_read()),
@@ -237,6 +243,8 @@ def _host(counts: Counts, macs: int) -> list[tuple[str, str]]:
         rows.append(
             ("host layer", f"{macs:,} MACs for constant inputs, {number(totals['host_writes'] / counts.samples)} writes")
         )
+    if totals["starts"]:
+        rows.append(("starts", f"{number(totals['starts'] / counts.samples)} neurons started in the tick of their lag"))
     if totals["resets"]:
         rows.append(("resets", f"{number(totals['resets'] / counts.samples)} neurons cleared by the schedule"))
     return rows
@@ -271,9 +279,11 @@ def _share(part: float, whole: float) -> str:
     return percent(part / whole) if whole else "none"
 
 
-def _populations(counts: Counts) -> Table:
+def _populations(counts: Counts, currents: Collection[str]) -> Table:
     rows = []
     for name, entry in counts.per_population.items():
+        if name in currents:
+            continue  # values that the host writes, no spikes
         possible = entry["neurons"] * counts.samples * counts.ticks
         is_input = bool(entry["is_input"])
         rows.append(
@@ -287,6 +297,10 @@ def _populations(counts: Counts) -> Table:
             )
         )
     return table(("population", "neurons", "spikes", "rate", "updates", "active"), rows)
+
+
+def _currents(mapped: MappedNetwork) -> set[str]:
+    return {p.name for p in mapped.lowered.network.populations.values() if p.dynamics == "current"}
 
 
 def _projections(counts: Counts) -> Table:

@@ -217,14 +217,14 @@ net.yaml:7:3: error[NC0412 fan-in]: neuron 'b[0]' has 11 sources; mini has 4 inp
       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 limit: input axons per core = 4 (chip.yaml:52; davies2018, p. 89, constraint 4)
 also:  4 more neurons of 'b'; the largest is b[0] with 11
-hint:  splitting the population does not lower its fan-in: put a population in between, or prune its inputs
+hint:  splitting the population does not help: put one in between, or prune inputs and list the rest as sparse
 
 net.yaml:8:3: error[NC0412 fan-in]: neuron 'c[0]' has 5 sources; mini has 4 input axons per core
     8 |   c: {shape: [3], neuron: {model: cuba_lif, tau_syn: 5 ms, tau_mem: 10 ms, v_threshold: 0.5, reset: zero}}
       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 limit: input axons per core = 4 (chip.yaml:52; davies2018, p. 89, constraint 4)
 also:  2 more neurons of 'c'; the largest is c[0] with 5
-hint:  splitting the population does not lower its fan-in: put a population in between, or prune its inputs
+hint:  splitting the population does not help: put one in between, or prune inputs and list the rest as sparse
 """
 
 

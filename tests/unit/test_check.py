@@ -289,6 +289,14 @@ def test_native_ranges(key: str) -> None:
         assert (check_network(net, SPEC)[0].actual, check_network(net, SPEC)[0].limit) == (outside, limit)
 
 
+@pytest.mark.parametrize(("value", "refused"), [(-131071, False), (-131072, True), (1, True)])
+def test_native_range_of_the_lower_threshold(value: int, refused: bool) -> None:
+    values = dict(native().parameters) | {"vth_low": frozen(np.int64(value))}
+    net = network(Neuron("ternary_lif", values, number_format="loihi"), [[2, -4]], numbers=GOOD)
+    found = [v.diagnostic().message for v in check_network(net, SPEC, LoihiOptions(extensions=("ternary",)))]
+    assert found == [f"population 'a': vth_low is {value}; loihi holds -131071..0"] * refused
+
+
 def test_native_ranges_say_how_many_neurons() -> None:
     net = network(native(vth=[10, 200000, -3]), [[2, -4]] * 3, n=3, numbers=GOOD)
     assert printed(net) == [

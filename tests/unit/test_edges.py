@@ -150,6 +150,16 @@ def test_vanishing_weights_are_a_warning(tmp_path: Path) -> None:
     assert any("round" in warning for warning in made.artifact.quantized.warnings)
 
 
+def test_a_chip_without_bias_refuses_one(tmp_path: Path) -> None:
+    """A spec with no bias bits takes networks without bias; another one is told which population has one."""
+    spec = changed("bias_bits: 12", "bias_bits: 0")
+    made = compiled(network(tmp_path), spec, tmp_path)
+    assert made.verify(["chip"], count=3).bit_exact
+    biased = network(tmp_path, weights="[[1, 2], [3, -1]], bias: [0.25, 0]")
+    with pytest.raises(UnsupportedError, match="population 'a' has a bias; 'loihi' has none"):
+        compiled(biased, spec, tmp_path)
+
+
 def test_one_bit_holds_no_two_signs(tmp_path: Path) -> None:
     """A spec with one weight bit takes weights of one sign alone."""
     spec = changed("weight_bits: 8", "weight_bits: 1")

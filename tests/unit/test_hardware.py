@@ -331,6 +331,23 @@ def test_a_missing_section_is_one_message(section: str) -> None:
     assert found[2:] == []
 
 
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("sources", "sources: lists no source | every value of a spec states where it comes from"),
+        ("integers", "integers: field 'weight_bits' is missing"),
+        ("limits", "limits: field 'delay_address_bits' is missing"),
+        ("mesh", "mesh: field 'tiles_x' is missing"),
+        ("native", "native: field 'patterns' is missing"),
+    ],
+)
+def test_an_empty_section_lacks_its_fields(section: str, message: str) -> None:
+    start = TEXT.index(f"\n{section}:\n") + 1
+    block = re.compile(r"[a-z_]+:\n(?:(?:  .*|#.*|)\n)*").match(TEXT, start)
+    assert block is not None
+    assert message in problems(block.group(), f"{section}: {{}}\n")
+
+
 def test_refractory_periods_need_a_limit() -> None:
     start = TEXT.index("  refractory: {value")
     text = TEXT[:start] + TEXT[TEXT.index("\n", start) + 1 :]

@@ -432,8 +432,11 @@ def test_models_say_who_wrote_them() -> None:
     models = LavaWitness().models(net)
     assert {name for name, model in models.items() if model == "own"} == own
     assert {name for name, model in models.items() if model == "stock"} == net.network.populations.keys() - inputs - own
-    own = {"ring", "residue", "started_own"}
-    assert {name for name, model in LavaWitness().models(apart()).items() if model == "own"} == own
+    assert {name for name, model in LavaWitness().models(apart()).items() if model == "own"} == {
+        "ring",
+        "residue",
+        "started_own",
+    }
 
 
 # Whether samples can run without a gap

@@ -134,7 +134,7 @@ def test_input_axons() -> None:
     refused(
         "net.yaml:7:3: error[NC0412 fan-in]: neuron 'a[0]' has 5 sources; mini has 4 input axons per core\n"
         "limit: LIMIT:input_axons\n"
-        "hint:  splitting the population does not lower its fan-in: put a population in between, or prune its inputs",
+        "hint:  splitting the population does not help: put one in between, or prune inputs and list the rest as sparse",
         *net(5), input_axons=4,
     )  # fmt: skip
 

@@ -595,7 +595,7 @@ def test_fan_in_is_found_before_mapping() -> None:
         "error[NC0412 fan-in]: neuron 'a[0]' has 4098 sources; loihi has 4096 input axons per core\n"
         "limit: input axons per core = 4096 (loihi.yaml:N; davies2018, p. 89, constraint 4)\n"
         "also:  1 more neurons of 'a'; the largest is a[0] with 4098\n"
-        "hint:  splitting the population does not lower its fan-in: put a population in between, or prune its inputs"
+        "hint:  splitting the population does not help: put one in between, or prune inputs and list the rest as sparse"
     ]
     assert check_lowered(lowered([source("x", 4096), compartments("a", 2)], [dense("x", "a", (2, 4096))]), LOIHI) == []
 
