@@ -12,7 +12,7 @@ import numpy as np
 from neurocomp.artifact.codec import Malformed
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.quantized import IntegerNetwork
-from neurocomp.models.patterns import size_of
+from neurocomp.models.patterns import form_problem, size_of
 
 FEW = 1 << 24
 """Values that any file may ask for."""
@@ -42,6 +42,8 @@ def check(network: IntegerNetwork, mapped: MappedNetwork, size: int) -> None:
         source, target = network.populations.get(q.source), network.populations.get(q.target)
         if source is None or target is None:
             raise Malformed(place, "between populations of the network")
+        if any(form_problem(pattern) is not None for pattern in (q.pattern, q.pool) if pattern is not None):
+            continue  # the network's own check says what is wrong, before it computes anything
         pooled = network.shapes(q)[0]
         for pattern, start, end in ((q.pool, source.shape, pooled), (q.pattern, pooled, target.shape)):
             if pattern is None or "kernel" not in pattern.options:

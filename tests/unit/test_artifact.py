@@ -815,6 +815,7 @@ INPUT = ("network", "populations", "x", "shape")
             [((*POOL, "kernel"), [1 << 40, 2]), ((*POOL, "padding"), [1 << 39, 0]), ((*POOL, "stride"), [3, 2])],
             "lowered.network.projections[1] is not within the windows that an artifact of this size has",
         ),
+        ("lowered.json", [((*POOL, "stride"), [0, 2])], "'stride' is 2 x a number >= 1, not (0, 2)"),
         ("lowered.json", [((*POOL, "padding"), [2, 2])], "the padding (2, 2) is more than half of the kernel (2, 2)"),
         ("lowered.json", [(("network", "projections", 0, "weight_bits"), -(1 << 40))], "has 1..8 weight bits"),
         ("lowered.json", [(("network", "projections", 0, "shift"), 1 << 31)], "stores its weights without 0..8 low bits"),
