@@ -118,9 +118,10 @@ class _Synapses:
     matrix: NDArray[np.float64] | None
     """(axons, compartments)."""
     start: IntArray
-    """First synapse of each axon in the list, (axons + 1,)."""
-    compartment: IntArray
-    weight: NDArray[np.float64]
+    """First synapse of each axon in the list, (axons + 1,); the list is empty where there is a matrix."""
+    compartment: NDArray[np.uint16]
+    weight: NDArray[np.float32]
+    """Exact: weights have 8 bits and exponents end at 7."""
     largest: int
     """Sum of the magnitudes of the weights of a compartment, of the one where it is largest."""
 
@@ -129,14 +130,15 @@ class _Synapses:
         cls, delay: int, axon: IntArray, compartment: IntArray, weight: IntArray, n_axons: int, n_compartments: int
     ) -> _Synapses:
         """Join synapses, given by axon in ascending order."""
-        start = np.searchsorted(axon, np.arange(n_axons + 1))
         values = weight.astype(np.float64)
+        largest = int(np.bincount(compartment, np.abs(values)).max(initial=0))
         matrix = None
         if 8 * len(axon) >= n_axons * n_compartments:
             flat = np.bincount(axon * n_compartments + compartment, values, n_axons * n_compartments)
             matrix = np.asarray(flat, np.float64).reshape(n_axons, n_compartments)
-        largest = int(np.bincount(compartment, np.abs(values)).max(initial=0))
-        return cls(delay, matrix, start, compartment, values, largest)
+            axon, compartment, values = axon[:0], compartment[:0], values[:0]
+        start = np.searchsorted(axon, np.arange(n_axons + 1))
+        return cls(delay, matrix, start, compartment.astype(np.uint16), values.astype(np.float32), largest)
 
     def sums(self, active: Array, n_compartments: int, exact: bool = True) -> IntArray:
         """Return what messages add to each compartment.
@@ -265,17 +267,22 @@ class _Machine:
     @classmethod
     def of(cls, program: Program) -> _Machine:
         """Decode a program."""
-        decoded = [fm.decode_core(core) for core in program.cores]
-        compartment_start = np.cumsum([0, *(d.header["compartments"] for d in decoded)])
-        axon_start = np.cumsum([0, *(len(d.axon_row) for d in decoded)])
-        n_axons_of = np.diff(axon_start)
         index_of = {(core.chip, core.core): index for index, core in enumerate(program.cores)}
-        starts = zip(decoded, compartment_start[:-1], axon_start[:-1], strict=True)
-        cores = tuple(_core(d, int(first), int(first_axon)) for d, first, first_axon in starts)
-
-        source = _joined(d.output_source + first for d, first in zip(decoded, compartment_start[:-1], strict=True))
-        target = _joined(_targets(d, index_of) for d in decoded)
-        axon = _joined(d.output_axon for d in decoded)
+        made: list[_Core] = []
+        sources, targets, axons_there = [], [], []
+        compartment_start, axon_start = np.zeros((2, len(program.cores) + 1), np.int64)
+        for index, core in enumerate(program.cores):  # one at a time: what is decoded is larger than what is kept
+            d = fm.decode_core(core)
+            first, first_axon = int(compartment_start[index]), int(axon_start[index])
+            made.append(_core(d, first, first_axon))
+            sources.append(d.output_source + first)
+            targets.append(_targets(d, index_of))
+            axons_there.append(d.output_axon)
+            compartment_start[index + 1] = first + d.header["compartments"]
+            axon_start[index + 1] = first_axon + len(d.axon_row)
+        cores = tuple(made)
+        n_axons_of = np.diff(axon_start)
+        source, target, axon = _joined(sources), _joined(targets), _joined(axons_there)
         exists = (target >= 0) & (axon < n_axons_of[target]) if len(target) else np.zeros(0, np.bool_)
         n = int(compartment_start[-1])
 

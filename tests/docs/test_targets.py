@@ -71,12 +71,9 @@ def attempt(text: str, folder: Path, target: str, **options: object) -> tuple[se
     """Compile; return the codes that refuse it, what is not on the chip, and what became something else on the way."""
     try:
         network = loads(text, folder)
-        checked = api.check_stages(network, target, **options)
+        artifact = api.compile(network, target, **options).artifact
     except NeurocompError as error:
         return {diagnostic.code for diagnostic in error.diagnostics}, (), ()
-    if checked.artifact is None:
-        return {violation.code for violation in checked.violations}, (), ()
-    artifact = checked.artifact
     changes = [note for note in artifact.notes if "calibrated" not in note]
     for q in artifact.lowered.network.projections:
         given = next(p for p in network.projections if p.name == q.name)

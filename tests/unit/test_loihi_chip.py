@@ -21,7 +21,7 @@ from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.synapse_words import rows_of_core
 from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import formats as fm
-from neurocomp_loihi.chip import COUNTERS, ChipSimulation
+from neurocomp_loihi.chip import COUNTERS, ChipSimulation, _Synapses
 from neurocomp_loihi.emit import emit, utilization
 from neurocomp_loihi.inject import KINDS, inject
 
@@ -364,3 +364,21 @@ def test_an_unknown_kind() -> None:
 
     with pytest.raises(UsageError, match="there is no entry of the kind 'weights'"):
         inject(program, ChipSimulation().run(program, spikes), "weights", 0)
+
+
+def test_synapses_are_held_once_and_exactly() -> None:
+    """A filled matrix replaces the list, whose narrow numbers hold the widest weights: both give the same sums."""
+    axon = np.repeat(np.arange(6), 3)
+    compartment = np.tile(np.array([0, 2, 4095]), 6)
+    weight = np.random.default_rng(0).choice(np.array([255 << 7, -(255 << 7), 1, -1]), 18)
+    few = _Synapses.of(0, axon, compartment, weight, 6, 4096)
+    many = _Synapses.of(0, axon, np.minimum(compartment, 3), weight, 6, 4)
+    assert few.matrix is None
+    assert many.matrix is not None
+    assert (few.weight.nbytes, few.compartment.nbytes) == (4 * 18, 2 * 18)
+    assert (many.weight.size, many.compartment.size) == (0, 0)
+    active = np.arange(12.0).reshape(2, 6) - 5
+    expected = np.einsum("sa,ak->sk", active.astype(np.int64), weight.reshape(6, 3))
+    for exact in (True, False):
+        assert np.array_equal(few.sums(active, 4096, exact)[:, [0, 2, 4095]], expected)
+        assert np.array_equal(many.sums(active, 4, exact)[:, [0, 2, 3]], expected)
