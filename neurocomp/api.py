@@ -620,6 +620,7 @@ class Compiled:
             arrays = to_integers.from_quantized(self.artifact.quantized)
         else:
             arrays = to_integers.from_mapped(self.artifact.mapped)
+        arrays |= to_integers.host_layers(self.artifact.quantized)
         write_npz(Path(path), arrays)
         return arrays
 

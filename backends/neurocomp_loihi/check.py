@@ -40,8 +40,13 @@ _OPTIONS = LoihiOptions()
 
 
 def check_network(network: Network, spec: HardwareSpec, options: LoihiOptions = _OPTIONS) -> Sequence[Violation]:
-    """Return the semantics, patterns and native integers of a network that the chip does not have."""
-    violations: list[Violation] = []
+    """Return the semantics, patterns and native integers of a network that the chip does not have, and too many neurons.
+
+    Neurons alone are counted here, so that a network beyond every core is refused before arrays of its size are made.
+    """
+    violations = _check_size(network, spec)
+    if violations:
+        return violations
     for p in network.populations.values():
         if p.neuron is not None:
             violations += _check_semantics(p, spec, options)
@@ -51,6 +56,17 @@ def check_network(network: Network, spec: HardwareSpec, options: LoihiOptions = 
         if q.native is not None:
             violations += check_native_projection(q, spec)
     return violations
+
+
+def _check_size(network: Network, spec: HardwareSpec) -> list[Violation]:
+    neurons = sum(p.size for p in network.populations.values() if not p.is_input)
+    cores, limit = -(-neurons // spec.limit("neurons")), spec.limit("chips") * spec.limit("cores_per_chip")
+    if cores <= limit:
+        return []
+    message = f"'{network.name}' has {neurons:,} neurons and needs at least {cores:,} cores; {spec.name} has {limit:,}"
+    source = "; ".join(spec.limit_text(name) for name in ("neurons", "cores_per_chip", "chips"))
+    hint = "use a target with more chips or cores, or a smaller network"
+    return [Violation("NC0401", network.name, message, cores, limit, source, hint)]
 
 
 def _check_pattern(q: Projection, spec: HardwareSpec) -> list[Violation]:

@@ -31,6 +31,31 @@ def from_quantized(quantized: QuantizedNetwork) -> dict[str, Array]:
     return {**_network(network, "quantized", lag, logical), **_lags(lag)}
 
 
+def host_layers(quantized: QuantizedNetwork) -> dict[str, Array]:
+    """Return what the host needs to make the integers of constant analog inputs; no key without such inputs."""
+    arrays: dict[str, Array] = {}
+    layers = []
+    for name, current in quantized.currents.items():
+        arrays[f"host/{name}/scale"] = np.broadcast_to(np.asarray(current.scale, np.float64), (current.scale.size,))
+        projections = []
+        for q in current.projections:
+            arrays[f"host/{name}/{q.name}/weights"] = q.weights
+            if q.bias is not None:
+                arrays[f"host/{name}/{q.name}/bias"] = q.bias
+            for key, indices in q.pattern.arrays.items():
+                arrays[f"host/{name}/{q.name}/{key}"] = indices
+            options = {key: list(values) for key, values in q.pattern.options.items()}
+            projections.append(
+                {"name": q.name, "source": q.source, "source_shape": list(q.source_shape), "pattern": q.pattern.kind, **options}
+            )
+        entry = {"population": name, "target": current.target, "target_shape": list(current.target_shape)}
+        bits = {"mantissa_bits": current.mantissa_bits, "exponent_max": current.exponent_max}
+        layers.append(entry | bits | {"projections": projections})
+    if layers:
+        arrays["host"] = np.array(json.dumps(layers))
+    return arrays
+
+
 def from_mapped(mapped: MappedNetwork) -> dict[str, Array]:
     """Return the integers of the chip's own populations, with their lags and places."""
     lowered = mapped.lowered

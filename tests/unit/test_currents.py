@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,31 @@ def test_integers_are_what_a_bias_register_holds() -> None:
     assert current.macs == 2
     with pytest.raises(NetworkError):
         current.integers({"a": np.array([[6.1]])})
+
+
+def test_the_exported_host_layer_is_enough_to_make_its_integers(folder: Path) -> None:
+    """By docs/integers.md alone: a convolution in loops, rounded as the page says, is what the chip's trace shows."""
+    one = compiled(folder)
+    arrays = one.export_integers(folder / "x.npz")
+    with np.load(folder / "x.npz", allow_pickle=False) as stored:
+        (layer,) = json.loads(str(stored["host"]))
+        name = layer["population"]
+        weights, bias = stored[f"host/{name}/image->conv/weights"], stored[f"host/{name}/image->conv/bias"]
+        scale = stored[f"host/{name}/scale"]
+    assert set(arrays) >= {"host", f"host/{name}/scale"}
+    x = np.load(folder / "d.npz")["image"] * 0.5
+    sums = np.zeros((len(x), 2, 3, 3))
+    for o in range(2):
+        for i in range(3):
+            for j in range(3):
+                sums[:, o, i, j] = (x[:, 0, i : i + 2, j : j + 2] * weights[o, 0]).sum(axis=(1, 2))
+    real = (sums.reshape(len(x), -1) + bias) * scale
+    expected = []
+    for r in np.rint(real).astype(int).ravel().tolist():
+        top, e = (1 << layer["mantissa_bits"]) - 1, 0
+        while abs(r) > top << e:
+            e += 1
+        magnitude = min((abs(r) + ((1 << e) >> 1)) >> e, top) << e
+        expected.append(magnitude if r >= 0 else -magnitude)
+    made = one.artifact.quantized.currents[name].integers({"image": x.reshape(len(x), -1)})
+    assert made.ravel().tolist() == expected

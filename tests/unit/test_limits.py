@@ -92,24 +92,44 @@ def cores(needed: int, has: int) -> str:
     )
 
 
+def too_many_neurons(count: int, needed: int, has: int) -> str:
+    """The message of a network whose neurons alone need too many cores, before anything of their number is made."""
+    return (
+        f"error[NC0401 cores]: 'net' has {count} neurons and needs at least {needed} cores; mini has {has}\n"
+        "limit: LIMIT:neurons; LIMIT:cores_per_chip; LIMIT:chips\n"
+        "hint:  use a target with more chips or cores, or a smaller network"
+    )
+
+
 # How many there are
 
 
 def test_chips() -> None:
     values = {"chips": 2, "cores_per_chip": 1, "neurons": 2}
     assert fits(*wide(4), **values).mapped.chips == 2
-    refused(cores(3, 2), *wide(5), **values)
+    refused(too_many_neurons(5, 3, 2), *wide(5), **values)
 
 
 def test_cores_per_chip() -> None:
     values = {"chips": 1, "cores_per_chip": 3, "neurons": 2}
     assert len(fits(*wide(6), **values).mapped.cores) == 3
-    refused(cores(4, 3), *wide(7), **values)
+    refused(too_many_neurons(7, 4, 3), *wide(7), **values)
 
 
 def test_neurons() -> None:
     fits(*wide(4), neurons=4, **ONE_CORE)
-    refused(cores(2, 1), *wide(5), neurons=4, **ONE_CORE)
+    refused(too_many_neurons(5, 2, 1), *wide(5), neurons=4, **ONE_CORE)
+
+
+def test_a_network_beyond_every_core_is_refused_before_arrays_of_its_size_are_made() -> None:
+    most = 2**31 - 1
+    populations = [X, neurons("a", 1).replace("shape: [1]", f"shape: [{most}]")]
+    refused(
+        "error[NC0401 cores]: 'net' has 2,147,483,647 neurons and needs at least 1,073,741,824 cores; mini has 1\n"
+        "limit: LIMIT:neurons; LIMIT:cores_per_chip; LIMIT:chips\n"
+        "hint:  use a target with more chips or cores, or a smaller network",
+        populations, [], neurons=2, **ONE_CORE,
+    )  # fmt: skip
 
 
 def test_two_compartments_count_twice() -> None:
