@@ -6,9 +6,11 @@ from neurocomp.encoding.encoders import (
     EncoderScheme,
     Option,
     Settings,
+    carries_values,
     changes_in_time,
     clipping_warning,
     encode,
+    largest_value,
     time_varying,
 )
 
@@ -19,9 +21,11 @@ __all__ = [
     "EncoderScheme",
     "Option",
     "Settings",
+    "carries_values",
     "changes_in_time",
     "clipping_warning",
     "decode",
     "encode",
+    "largest_value",
     "time_varying",
 ]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from neurocomp.encoding import philox
 from neurocomp.errors import Diagnostic, Location, NetworkError
-from neurocomp.ir.network import Encoder
+from neurocomp.ir.network import Encoder, Network
+from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.registration import Table
 
 Array = NDArray[Any]
@@ -68,6 +69,8 @@ class EncoderScheme:
     """(data, settings) -> (samples, ticks, n); data (samples, n), or (samples, ticks of the data, n) where ``timed``."""
     timed: bool = False
     """The data carry ticks."""
+    graded: bool = False
+    """The data are whole values up to the option ``largest``, which weights multiply: spikes that carry a value."""
     analog: bool = False
     """It makes a current: float64, the same in every tick of a sample; weights multiply it as it is."""
     clips_to: tuple[float, float] | None = field(default=None)
@@ -118,14 +121,23 @@ def encode(
     if scheme.timed and lead[1] > ticks:
         hint = f"declare 'ticks: {lead[1]}'"
         raise error("NC0210", f"the data have {lead[1]} ticks per sample, the network {ticks}", hint)
-    stimulus: Encoded = np.zeros((lead[0], 1 if scheme.analog else ticks, size), np.float64 if scheme.analog else np.int8)
+    dtype: type[np.generic] = np.float64 if scheme.analog else np.int32 if scheme.graded else np.int8
+    stimulus: Encoded = np.zeros((lead[0], 1 if scheme.analog else ticks, size), dtype)
     for start in range(0, lead[0], _SAMPLES_AT_A_TIME):
         block = data[start : start + _SAMPLES_AT_A_TIME]
         block = block.reshape(len(block), *lead[1:], size)
         if block.dtype.kind == "f" and not np.isfinite(block).all():
             bad = tuple(int(i) for i in np.argwhere(~np.isfinite(block))[0])
             raise error("NC0204", f"sample {first_sample + start + bad[0]} holds {block[bad]}")
-        if scheme.timed and ((block != 0) & (block != 1)).any():
+        if scheme.graded:
+            largest = int(encoder.options["largest"])
+            wrong = (np.abs(np.asarray(block, np.float64)) > largest) | (block != np.rint(np.asarray(block, np.float64)))
+            if wrong.any():
+                sample, tick, neuron = (int(i) for i in np.argwhere(wrong)[0])
+                place = f"sample {first_sample + start + sample}, tick {tick}, neuron {neuron}"
+                message = f"{place} is {block[sample, tick, neuron]}; values are whole numbers in -{largest}..{largest}"
+                raise error("NC0209", message, "round the data, or raise 'largest'")
+        elif scheme.timed and ((block != 0) & (block != 1)).any():
             sample, tick, neuron = (int(i) for i in np.argwhere((block != 0) & (block != 1))[0])
             place = f"sample {first_sample + start + sample}, tick {tick}, neuron {neuron}"
             raise error("NC0209", f"{place} is {block[sample, tick, neuron]}; spikes are 0 or 1")
@@ -136,6 +148,21 @@ def encode(
         settings = Settings(ticks, scale, encoder.options, first_sample + start, population)
         stimulus[start : start + len(block)] = scheme.stimulus(block, settings)
     return np.broadcast_to(stimulus, (lead[0], ticks, size)) if scheme.analog else stimulus
+
+
+def largest_value(encoder: Encoder | None) -> int:
+    """Return the largest magnitude of a spike that an encoder sends: 1, unless its spikes carry a value."""
+    graded = encoder is not None and ENCODERS[encoder.scheme].graded
+    return int(encoder.options["largest"]) if encoder is not None and graded else 1
+
+
+def carries_values(network: Network, population: str) -> bool:
+    """Return whether spikes of a population may be other than 0 and 1, so that weights multiply their value."""
+    neuron = network.populations[population].neuron
+    if neuron is not None:
+        return NEURON_MODELS[neuron.model].signed
+    encoder = network.encoders.get(population)
+    return encoder is not None and ENCODERS[encoder.scheme].graded
 
 
 def changes_in_time(shape: tuple[int, ...], size: int) -> bool:
@@ -248,11 +275,19 @@ def _direct(data: Array, settings: Settings) -> Spikes:
     return spikes
 
 
+def _graded(data: Array, settings: Settings) -> Encoded:
+    """The data are the values of the spikes; ticks that they lack stay silent."""
+    values = np.zeros((len(data), settings.ticks, data.shape[2]), np.int32)
+    values[:, : data.shape[1]] = data
+    return values
+
+
 def _current(data: Array, settings: Settings) -> Encoded:
     """The data are the current, in every tick."""
     return settings.scaled(data)[:, np.newaxis]
 
 
+_LARGEST = Option("largest magnitude of a value", 255, integer=True, minimum=1, maximum=32767)
 _GAIN = Option("factor on the scaled data", 1.0, minimum=0.0)
 _SEED = Option("seed of the random numbers", 0, integer=True, minimum=0, maximum=2**64 - 1)
 _UNIT = (0.0, 1.0)
@@ -277,6 +312,14 @@ for _scheme in (
     ),
     EncoderScheme("latency", "one spike, the earlier the larger x", {"gain": _GAIN}, _latency, clips_to=_UNIT),
     EncoderScheme("direct", "the data are spikes, 0 or 1 per tick", {}, _direct, timed=True),
+    EncoderScheme(
+        "graded",
+        "the data are whole values per tick, which the weights multiply",
+        {"largest": _LARGEST},
+        _graded,
+        timed=True,
+        graded=True,
+    ),
     EncoderScheme(
         "current", "no spikes: x is a constant current that the weights multiply", {"gain": _GAIN}, _current, analog=True
     ),

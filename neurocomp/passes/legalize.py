@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.encoding import carries_values
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.ir.network import Network, Projection, Stage, frozen
-from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import PATTERNS, Conv, IntArray, Pattern, Pool, Shape, Synapses, expanded, size_of
 
 Array = NDArray[Any]
@@ -94,9 +94,9 @@ def _legal(network: Network, q: Projection) -> tuple[Projection, str | None]:
             message = f"projection '{q.name}': the maximum '{stage.pattern.kind}' comes after '{before}' in its chain"
             hint = "a maximum can only be taken of spikes: put it first, or put a population of neurons before it"
             raise UnsupportedError(Diagnostic("NC0317", message, q.origin, hint=hint))
-        if source.neuron is not None and NEURON_MODELS[source.neuron.model].signed:
-            message = f"projection '{q.name}': '{stage.pattern.kind}' takes a maximum of the spikes of '{source.name}', "
-            message += f"of which some are -1 (model '{source.neuron.model}')"
+        if carries_values(network, source.name):
+            what = "which carry values" if source.neuron is None else f"of which some are -1 (model '{source.neuron.model}')"
+            message = f"projection '{q.name}': '{stage.pattern.kind}' takes a maximum of the spikes of '{source.name}', {what}"
             raise UnsupportedError(Diagnostic("NC0317", message, q.origin, hint="use a sum or an average"))
         after = PATTERNS[stage.pattern.kind].output_shape(stage.pattern, shape, ())
         assert after is not None

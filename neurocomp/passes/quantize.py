@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.backend import IntegerSimulator, Stimulus
 from neurocomp.data.arrays import ArrayWriter
+from neurocomp.encoding import carries_values
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.host import HostCurrent, HostProjection
@@ -322,7 +323,7 @@ def _projections(i: Incoming, choice: Choice, scale: float, factors: Array, take
     found = rounded(i.weights, known, unit, steps, scales)
     base = IntegerProjection(
         q.name, q.source, q.target, i.pattern, found.base, shift, sign_mode, form.weight_bits, choice.exponent, q.delay,
-        binary=not i.signed, pool=pool_of(q), origin=q.origin,
+        binary=not i.graded, pool=pool_of(q), origin=q.origin,
     )  # fmt: skip
     made, names = [base], []
     group_rows: list[tuple[str, str, str]] = []
@@ -439,11 +440,9 @@ def _native_projection(network: Network, q: Projection, form: NumberFormat) -> I
     for block in blocks_of(q.weights) if q.weights.ndim else ((),):
         weights = np.asarray(q.weights[block], np.int64)
         writer.append(((-weights if sign_mode == "inhibitory" else weights) >> shift).astype(stored))
-    source = network.populations[q.source].neuron
-    signed = source is not None and NEURON_MODELS[source.model].signed
     return IntegerProjection(
         q.name, q.source, q.target, q.pattern, writer.finish(), shift, sign_mode, q.native.weight_bits, q.native.weight_exp,
-        q.delay, binary=not signed, pool=pool_of(q), origin=q.origin,
+        q.delay, binary=not carries_values(network, q.source), pool=pool_of(q), origin=q.origin,
     )  # fmt: skip
 
 

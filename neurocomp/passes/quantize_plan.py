@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.encoding import DECODERS
+from neurocomp.encoding import DECODERS, carries_values, largest_value
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.network import Network, Population, Projection, frozen
@@ -111,8 +111,10 @@ class Incoming:
     gain: FloatArray
     """The part of `Weights.factor` that belongs to the target neurons, 0-d or (n_target,)."""
     form: NumberFormat
-    signed: bool
-    """Whether its source also sends -1."""
+    graded: bool
+    """Whether its source sends other values than 0 and 1."""
+    reach: int
+    """The largest magnitude of what its source sends."""
     waiting: int
     """Bits of the longest delay that a synapse has to store: see `waiting_bits`."""
     distribution: Distribution
@@ -280,8 +282,8 @@ class PopulationPlan:
             above, below = PATTERNS[i.pattern.kind].sums(i.pattern, i.weights.stored, i.source, self.population.shape)
             gain = np.broadcast_to(i.gain, (size,))
             up, down = np.where(gain >= 0, above, below) * np.abs(gain), np.where(gain >= 0, below, above) * np.abs(gain)
-            sums[1.0] += up + down if i.signed else up
-            sums[-1.0] += up + down if i.signed else down
+            sums[1.0] += (up + down) * i.reach if i.graded else up
+            sums[-1.0] += (up + down) * i.reach if i.graded else down
         current, potential = np.zeros(size), np.zeros(size)
         for sign, added in sums.items():
             u = np.maximum(sign * self.u_init, 0.0) + np.zeros(size)
@@ -633,10 +635,20 @@ def _incoming(network: Network, q: Projection, gain: FloatArray, form: NumberFor
             pattern, weights, delay = _expanded(q, gain, source, target)
         else:
             weights = Weights(q.weights, factor)
-    signed = source_population.neuron is not None and NEURON_MODELS[source_population.neuron.model].signed
+    graded, reach = carries_values(network, q.source), largest_value(network.encoders.get(q.source))
     distribution = Distribution.of(weights, exact=exact)
     result = Incoming(
-        replace(q, pattern=pattern, delay=delay), pattern, source, target, weights, gain, form, signed, waiting, distribution
+        replace(q, pattern=pattern, delay=delay),
+        pattern,
+        source,
+        target,
+        weights,
+        gain,
+        form,
+        graded,
+        reach,
+        waiting,
+        distribution,
     )
     if distribution.largest and not result.steps().top:
         message = f"projection '{q.name}': weights of both signs need at least 2 bits; '{form.name}' has {form.weight_bits}"
