@@ -346,7 +346,8 @@ def test_what_does_not_fit(network: Network, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(text)
     with pytest.raises(CapacityError) as caught:
         neurocomp.compile(network, target=str(tmp_path / "tiny.yaml"))
-    assert message_of(caught).startswith("error[NC0401 cores]: 'small' has 11 neurons and needs at least 11 cores; loihi has 1\n")
+    expected = "error[NC0401 cores]: 'small' has 11 neurons and needs at least 11 cores; loihi has 1\n"
+    assert message_of(caught).startswith(expected)
 
 
 def test_no_data(folder: Path, tmp_path: Path) -> None:
