@@ -220,6 +220,7 @@ class _OwnRules:
         self._waiting[:] = np.where(spike_vector != 0, self.proc_params["refractory"], np.maximum(self._waiting - 1, 0))
 
     def _taken_off(self, spike_vector: Any) -> Any:
+        """Return what a reset by subtraction takes off v; the threshold is the stock model's own, so each subclass says it."""
         raise NotImplementedError
 
 
