@@ -285,19 +285,11 @@ class OneToOne:
 
 
 @dataclass(frozen=True, slots=True)
-class Flatten:
+class Flatten(OneToOne):
     """Neuron i to neuron i of another shape, in C order: changes shapes alone; one weight, 1 unless given."""
 
     kind: str = "flatten"
-    dims: int = 0
-    array_names: tuple[str, ...] = ()
-    options: Mapping[str, PatternOption] = field(default_factory=dict)
     weighting: Literal["array", "scalar"] = "scalar"
-    linear: bool = True
-
-    def problem(self, pattern: Pattern, source: Shape, target: Shape) -> str | None:
-        """See `PatternType.problem`."""
-        return OneToOne("flatten").problem(pattern, source, target)
 
     def output_shape(self, pattern: Pattern, source: Shape, weights: Shape) -> Shape | None:
         """See `PatternType.output_shape`."""
@@ -307,22 +299,10 @@ class Flatten:
         """See `PatternType.weight_shape`."""
         return ()
 
-    def forward(self, pattern: Pattern, weights: Array, spikes: Array, source: Shape, target: Shape) -> Array:
-        """See `PatternType.forward`."""
-        return np.asarray(spikes * weights)
-
     def synapses(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray | None = None) -> Synapses:
         """See `PatternType.synapses`."""
         index = np.arange(size_of(source)) if neurons is None else np.sort(neurons)
         return Synapses(index, index, np.zeros_like(index))
-
-    def sources(self, pattern: Pattern, source: Shape, target: Shape, neurons: IntArray) -> IntArray:
-        """See `PatternType.sources`."""
-        return np.sort(neurons)
-
-    def count(self, pattern: Pattern, source: Shape, target: Shape) -> IntArray:
-        """See `PatternType.count`."""
-        return np.ones(size_of(target), np.int64)
 
     def sums(self, pattern: Pattern, weights: Array, source: Shape, target: Shape) -> tuple[Array, Array]:
         """See `PatternType.sums`."""

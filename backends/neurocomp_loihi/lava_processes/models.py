@@ -1,6 +1,6 @@
 """Lava's stock process models, recorded and started afresh with each sample, and own rules for what they cannot do.
 
-The classes above `OwnRules` do something before or after the stock ``run_spk`` and nothing in between: a population runs on
+The classes above `_OwnRules` do something before or after the stock ``run_spk`` and nothing in between: a population runs on
 Lava's stock models. The classes below it change what a neuron does: such a population is printed as ``witness: own``. Even
 there u and v before the comparison are computed by Lava.
 
@@ -12,6 +12,7 @@ costs a process and a message per register and step.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,9 +220,9 @@ class _OwnRules:
             self.v[:] -= self._taken_off(spike_vector)
         self._waiting[:] = np.where(spike_vector != 0, self.proc_params["refractory"], np.maximum(self._waiting - 1, 0))
 
+    @abstractmethod
     def _taken_off(self, spike_vector: Any) -> Any:
-        """Return what a reset by subtraction takes off v; the threshold is the stock model's own, so each subclass says it."""
-        raise NotImplementedError
+        """Return what a reset by subtraction takes off v: the threshold is the stock model's own, so each subclass says it."""
 
 
 class OwnLif(_OwnRules, DrivenLif):
