@@ -10,8 +10,9 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.errors import Diagnostic, NetworkError, broken_invariant, did_you_mean
+from neurocomp.errors import broken_invariant
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
+from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
 from neurocomp.ir.trace import Event, Trace
 from neurocomp_reference.steps import DYNAMICS, PATTERNS, Compartment, DelayGroup, State
 
@@ -56,9 +57,9 @@ class ReferenceSimulator:
         Raises:
             NetworkError: The stimulus does not belong to the network (NC0211), or ``record`` names no population (NC0201).
         """
-        samples, ticks = _samples_and_ticks(network, stimulus)
+        samples, ticks = samples_and_ticks(network, stimulus)
         lags = dict.fromkeys(network.populations, 0) | dict(lag or {})
-        recorded = _recorded(network, record)
+        recorded = recorded_populations(network, record)
         machine = _Machine.of(network, ticks, lags)
 
         stateful = [name for name in recorded if state and not network.populations[name].is_input]
@@ -217,45 +218,3 @@ def _chunks(samples: int, bytes_per_sample: int) -> Iterator[slice]:
     size = max(1, CHUNK_BYTES // max(1, bytes_per_sample))
     for begin in range(0, samples, size):
         yield slice(begin, min(begin + size, samples))
-
-
-def _recorded(network: IntegerNetwork, record: Sequence[str] | None) -> tuple[str, ...]:
-    if record is None:
-        return tuple(network.populations)
-    for name in record:
-        if name not in network.populations:
-            hint = did_you_mean(name, list(network.populations))
-            raise NetworkError(Diagnostic("NC0201", f"there is no population '{name}' to record", hint=hint))
-    return tuple(name for name in network.populations if name in record)
-
-
-def _samples_and_ticks(network: IntegerNetwork, stimulus: Mapping[str, Array]) -> tuple[int, int]:
-    """Check a stimulus and return its number of samples and of ticks."""
-    inputs = {p.name: p for p in network.populations.values() if p.is_input}
-    problems: list[Diagnostic] = []
-    extents: set[tuple[int, int]] = set()
-    for name in (name for name in inputs if name not in stimulus):
-        problems.append(Diagnostic("NC0211", f"the stimulus has no array for the input '{name}'"))
-    for name, values in stimulus.items():
-        if name not in inputs:
-            hint = did_you_mean(name, list(inputs))
-            problems.append(Diagnostic("NC0211", f"the stimulus names '{name}', which is no input", hint=hint))
-        elif values.ndim != 3 or values.shape[2] != inputs[name].size or values.shape[1] < 1:
-            expected = f"(samples, ticks >= 1, {inputs[name].size})"
-            shape = f"the stimulus of '{name}' has the shape {values.shape}; {expected} is needed"
-            problems.append(Diagnostic("NC0211", shape))
-        elif values.dtype.kind not in "biu":
-            dtype = f"the stimulus of '{name}' has the dtype {values.dtype}; integers are needed"
-            problems.append(Diagnostic("NC0211", dtype))
-        elif values.size and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31:
-            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' has values beyond 32 bits"))
-        elif inputs[name].dynamics == "current" and (values != values[:, :1]).any():
-            changes = f"the stimulus of '{name}' changes within a sample; a current is one value per sample and neuron"
-            problems.append(Diagnostic("NC0211", changes, hint="repeat one value in all ticks of a sample"))
-        else:
-            extents.add((values.shape[0], values.shape[1]))
-    if len(extents) > 1:
-        problems.append(Diagnostic("NC0211", f"inputs differ in (samples, ticks): {', '.join(map(str, sorted(extents)))}"))
-    if problems:
-        raise NetworkError(problems)
-    return extents.pop() if extents else (1, network.ticks)

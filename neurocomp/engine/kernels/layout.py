@@ -1,0 +1,62 @@
+"""How weights come to lie as the kernels read them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurocomp.engine.kernels.jit import kernel
+
+SIDE = 64
+"""Weights are turned in squares of so many rows and columns."""
+
+
+@kernel
+def turn(weights, first, shift, out, start, stride, target_place, source_order):  # type: ignore[no-untyped-def]
+    """Write rows ``first ..`` of a matrix (targets, sources) as columns.
+
+    Args:
+        weights: Some rows of the matrix.
+        first: Number of the first one.
+        shift: Low bits that every weight has and that are left out.
+        out: Where row j of the result, the weights of source j, begins at ``start + j * stride``.
+        start: See above.
+        stride: See above.
+        target_place: The column of each target.
+        source_order: The source of each row of the result.
+    """
+    n, m = weights.shape
+    for i0 in range(0, n, SIDE):
+        for j0 in range(0, m, SIDE):
+            for j in range(j0, min(m, j0 + SIDE)):
+                source, row = source_order[j], start + j * stride
+                for i in range(i0, min(n, i0 + SIDE)):
+                    out[row + target_place[first + i]] = weights[i, source] >> shift
+
+
+@kernel
+def rows_of(sources, targets, weights, kept, rows, out_targets, out_weights):  # type: ignore[no-untyped-def]
+    """Sort a list of synapses by source, those of weight 0 left out; the order of equal sources stays.
+
+    Args:
+        sources: (synapses,)
+        targets: (synapses,)
+        weights: (synapses,)
+        kept: (synapses,) which ones count at all.
+        rows: (n + 1,) zeros; becomes where the synapses of each source begin.
+        out_targets: (synapses,)
+        out_weights: (synapses,)
+    """
+    for k in range(len(sources)):
+        if kept[k] and weights[k] != 0:
+            rows[sources[k] + 1] += 1
+    for j in range(len(rows) - 1):
+        rows[j + 1] += rows[j]
+    for k in range(len(sources)):
+        if kept[k] and weights[k] != 0:
+            j = sources[k]
+            out_targets[rows[j]] = targets[k]
+            out_weights[rows[j]] = weights[k]
+            rows[j] += 1
+    for j in range(len(rows) - 1, 0, -1):
+        rows[j] = rows[j - 1]
+    rows[0] = 0

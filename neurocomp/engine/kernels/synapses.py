@@ -1,0 +1,231 @@
+"""Sums of weights: every kernel adds what the spikes of some ticks send through one group of synapses.
+
+Sums are 32-bit words that wrap. That is what the number format asks of the sum of one group; `neurocomp.engine.plan` lets
+groups share sums only where none of them can leave 32 bits. ``place`` plus a tick is where the spikes that arrive in it begin.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurocomp.engine.kernels.jit import kernel
+
+ROWS = 8
+"""Rows of weights added in one pass."""
+CACHE = 1 << 19
+"""Bytes of weights that are used for many sums while they stay in the second-level cache."""
+COLUMNS = 8192
+"""Most targets whose sums are made in one go; their 16-bit sums stay in the first-level cache."""
+
+i32, i16 = np.int32, np.int16
+
+
+@kernel
+def below(events, first, last, bound):  # type: ignore[no-untyped-def]
+    """Return where in the ascending events first .. last - 1 those begin that are not below a bound."""
+    while first < last:
+        middle = (first + last) >> 1
+        if events[middle] < bound:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@kernel
+def add_rows(weights, start, stride, zero, most, events, first, last, row, out):  # type: ignore[no-untyped-def]
+    """Add the rows of 8-bit weights of the events first .. last - 1, `ROWS` in one pass.
+
+    Args:
+        weights: All weights.
+        start: Where the columns at hand begin in row 0.
+        stride: From row to row.
+        zero: Number of the row that holds zeros.
+        most: Rows whose sums always fit 16 bits.
+        events: Row numbers.
+        first: The first event.
+        last: Behind the last one.
+        row: 16-bit numbers, at least as many as ``out``.
+        out: The sums.
+    """
+    n = len(out)
+    k = first
+    while k < last:
+        end = min(last, k + most)
+        single = end - k <= ROWS
+        if not single:
+            for i in range(n):
+                row[i] = i16(0)
+        while k < end:
+            o0 = start + events[k] * stride
+            o1 = start + (events[k + 1] if k + 1 < end else zero) * stride
+            o2 = start + (events[k + 2] if k + 2 < end else zero) * stride
+            o3 = start + (events[k + 3] if k + 3 < end else zero) * stride
+            o4 = start + (events[k + 4] if k + 4 < end else zero) * stride
+            o5 = start + (events[k + 5] if k + 5 < end else zero) * stride
+            o6 = start + (events[k + 6] if k + 6 < end else zero) * stride
+            o7 = start + (events[k + 7] if k + 7 < end else zero) * stride
+            a, b, c, d = weights[o0 : o0 + n], weights[o1 : o1 + n], weights[o2 : o2 + n], weights[o3 : o3 + n]
+            e, f, g, h = weights[o4 : o4 + n], weights[o5 : o5 + n], weights[o6 : o6 + n], weights[o7 : o7 + n]
+            if single:
+                for i in range(n):
+                    low = i16(a[i]) + i16(b[i]) + i16(c[i]) + i16(d[i])
+                    out[i] += i32(i16(low + i16(e[i]) + i16(f[i]) + i16(g[i]) + i16(h[i])))
+            else:
+                for i in range(n):
+                    low = i16(a[i]) + i16(b[i]) + i16(c[i]) + i16(d[i])
+                    row[i] = i16(row[i] + low + i16(e[i]) + i16(f[i]) + i16(g[i]) + i16(h[i]))
+            k += ROWS
+        k = end
+        if not single:
+            for i in range(n):
+                out[i] += i32(row[i])
+
+
+@kernel
+def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+    """Every source reaches every target; row j holds the weights of source j.
+
+    Where many sums need rows that do not stay in the cache, blocks of rows and columns do, for all samples and ticks.
+    """
+    samples = chunk.ptr.shape[0]
+    total = 0
+    for s in range(samples):
+        total += chunk.ptr[s, place + t1] - chunk.ptr[s, place + t0]
+    columns, rows = COLUMNS, g.sources
+    if g.sources * g.stride > CACHE and 2 * total > 3 * g.sources and samples * (t1 - t0) > 1:
+        columns = min(pad, 1024)
+        rows = max(64, CACHE // columns)
+    for c in range(0, pad, columns):
+        width = min(columns, pad - c)
+        for r in range(0, g.sources, rows):
+            for s in range(samples):
+                events = chunk.events[s, node.events :]
+                for t in range(t0, t1):
+                    first, last = chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]
+                    if rows < g.sources:
+                        first = below(events, first, last, r)
+                        last = below(events, first, last, r + rows)
+                    if first < last:
+                        o = base + (s * slots + t - t0) * pad + c
+                        out = chunk.sums[o : o + width]
+                        add_rows(
+                            weights, g.weights + c, g.stride, g.sources, most, events, first, last, chunk.row, out
+                        )
+
+
+@kernel
+def dense_values(g, weights, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+    """The same one row at a time: spikes that carry values, or weights of more than 8 bits."""
+    for s in range(chunk.ptr.shape[0]):
+        for t in range(t0, t1):
+            o = base + (s * slots + t - t0) * pad
+            out = chunk.sums[o : o + pad]
+            for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
+                w = g.weights + chunk.events[s, node.events + k] * g.stride
+                row = weights[w : w + pad]
+                value = chunk.values[s, node.events + k] if g.graded else i32(1)
+                for i in range(pad):
+                    out[i] += i32(i32(row[i]) * value)
+
+
+@kernel
+def sparse(g, weights, targets, table, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+    """Source j reaches the targets listed from table[j] on."""
+    rows = table[g.table :]
+    for s in range(chunk.ptr.shape[0]):
+        for t in range(t0, t1):
+            o = base + (s * slots + t - t0) * pad
+            out = chunk.sums[o : o + pad]
+            for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
+                j = chunk.events[s, node.events + k]
+                value = chunk.values[s, node.events + k] if g.graded else i32(1)
+                for r in range(rows[j], rows[j + 1]):
+                    out[targets[g.targets + r]] += i32(i32(weights[g.weights + r]) * value)
+
+
+@kernel
+def block(g, weights, targets, table, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+    """Source j reaches runs of ``length`` targets, from the places listed from table[j] on."""
+    rows = table[g.table :]
+    for s in range(chunk.ptr.shape[0]):
+        for t in range(t0, t1):
+            o = base + (s * slots + t - t0) * pad
+            for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
+                j = chunk.events[s, node.events + k]
+                value = chunk.values[s, node.events + k] if g.graded else i32(1)
+                for r in range(rows[j], rows[j + 1]):
+                    start, w = o + targets[g.targets + r], g.weights + r * g.length
+                    out, row = chunk.sums[start : start + g.length], weights[w : w + g.length]
+                    for i in range(g.length):
+                        out[i] += i32(i32(row[i]) * value)
+
+
+@kernel
+def convolution(g, weights, table, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+    """A spike adds its kernel around its place: for each row of the kernel, runs of places times channels.
+
+    The targets hold their channels last. The taps along x are ordered so that those which meet in a run of neighbouring places
+    lie side by side, and so do their weights: (channel, kernel y, tap along x, channels out of a group).
+    """
+    area = g.height * g.width_in
+    for s in range(chunk.ptr.shape[0]):
+        for t in range(t0, t1):
+            o = base + (s * slots + t - t0) * pad
+            for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
+                j = chunk.events[s, node.events + k]
+                value = chunk.values[s, node.events + k] if g.graded else i32(1)
+                if g.last:
+                    at, c = j // g.channels, j % g.channels
+                else:
+                    c, at = j // area, j % area
+                y, x = at // g.width_in + g.pad_y, at % g.width_in + g.pad_x
+                group = c // g.in_group
+                residue_y, residue_x = y % g.stride_y, x % g.stride_x
+                quotient_y, quotient_x = y // g.stride_y, x // g.stride_x
+                taps_y, taps_x = table[g.table :], table[g.table_x :]
+                for a in range(taps_y[residue_y], taps_y[residue_y + 1]):
+                    ky, out_y = taps_y[2 * a], quotient_y - taps_y[2 * a + 1]
+                    if out_y < 0 or out_y >= g.out_height:
+                        continue
+                    for b in range(taps_x[residue_x], taps_x[residue_x + 1]):
+                        tap, out_x, run = taps_x[3 * b], quotient_x - taps_x[3 * b + 1], taps_x[3 * b + 2]
+                        if out_x < 0:
+                            tap, run, out_x = tap - out_x, run + out_x, 0
+                        run = min(run, g.out_width - out_x)
+                        if run <= 0:
+                            continue
+                        w = g.weights + ((c * g.kernel_y + ky) * g.kernel_x + tap) * g.out_group
+                        start = o + (out_y * g.out_width + out_x) * g.out_channels + group * g.out_group
+                        if g.out_group == g.out_channels:
+                            n = run * g.out_group
+                            out, row = chunk.sums[start : start + n], weights[w : w + n]
+                            if value == 1:
+                                for i in range(n):
+                                    out[i] += i32(row[i])
+                            else:
+                                for i in range(n):
+                                    out[i] += i32(i32(row[i]) * value)
+                        else:
+                            for r in range(run):
+                                for i in range(g.out_group):
+                                    chunk.sums[start + r * g.out_channels + i] += i32(
+                                        i32(weights[w + r * g.out_group + i]) * value
+                                    )
+
+
+@kernel
+def send(g, weights, most, tables, chunk, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+    """Add what arrives in the ticks t0 .. t1 - 1 through one group, whose weights lie in one of the three arrays."""
+    node = tables.nodes[g.node]
+    if g.kind == 0:
+        if most and not g.graded:
+            dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1)
+        else:
+            dense_values(g, weights, chunk, node, place, base, pad, slots, t0, t1)
+    elif g.kind == 1:
+        sparse(g, weights, tables.targets, tables.table, chunk, node, place, base, pad, slots, t0, t1)
+    elif g.kind == 2:
+        block(g, weights, tables.targets, tables.table, chunk, node, place, base, pad, slots, t0, t1)
+    else:
+        convolution(g, weights, tables.table, chunk, node, place, base, pad, slots, t0, t1)

@@ -1,0 +1,275 @@
+"""The fast simulator: runs an integer network with compiled kernels, samples in parallel, equal to the reference bit for bit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.engine.kernels import jit, machine
+from neurocomp.engine.kernels.records import TILE, Chunk
+from neurocomp.engine.plan import Plan, plan_of
+from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
+from neurocomp.ir.trace import Event, Trace
+
+Array = NDArray[Any]
+
+logger = logging.getLogger("neurocomp")
+
+REGISTERS = ("accumulator", "u", "v")
+CHUNK_BYTES = 256 << 20
+"""Samples run together as long as they need no more memory than about this."""
+CHUNK_SAMPLES = 8
+SHARED_WEIGHTS = 4 << 20
+"""Weights beyond it, which no core's own cache holds, are shared by the samples of a chunk."""
+
+
+class FastSimulator:
+    """Executes an integer network with compiled kernels; see `neurocomp.backend.IntegerSimulator`."""
+
+    name = "fast"
+
+    def __init__(self, jobs: int | None = None) -> None:
+        """Set the number of threads; None: one per processor that may be used. Results do not depend on it."""
+        self.jobs = available_processors() if jobs is None else jobs
+        self._plan: tuple[IntegerNetwork, int, dict[str, int], Plan] | None = None
+        self._lock = threading.Lock()
+
+    def run(
+        self,
+        network: IntegerNetwork,
+        stimulus: Mapping[str, Array],
+        *,
+        lag: Mapping[str, int] | None = None,
+        record: Sequence[str] | None = None,
+        state: bool = True,
+    ) -> Trace:
+        """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
+
+        Args:
+            network: The network; a quantized one has no lags.
+            stimulus: One array of integers (samples, ticks, n) per input population; 0 beyond its ticks.
+            lag: Of each population of a lowered network.
+            record: Populations whose spikes (and state) the trace holds; None: all.
+            state: Whether u and v are recorded.
+
+        Returns:
+            What the reference returns: spikes, u and v as int32 (samples, chip ticks, n), and events.
+
+        Raises:
+            NetworkError: The stimulus does not belong to the network (NC0211), or ``record`` names no population (NC0201).
+            EngineUnavailable: A number leaves 32 bits (NC0320); only formats without limits allow that.
+        """
+        samples, ticks = samples_and_ticks(network, stimulus)
+        lags = dict.fromkeys(network.populations, 0) | dict(lag or {})
+        names = recorded_populations(network, record)
+        compile_kernels()
+        plan = self.plan(network, ticks + max(lags.values(), default=0), lags)
+        run = _Run(plan, {name: _readable(values) for name, values in stimulus.items()}, samples, ticks, names, state)
+        parts = list(_spans(samples, _together(plan, samples, self.jobs)))
+        workers = _Workers(run)
+        for _ in in_order(workers.run, parts, self.jobs):
+            pass
+        run.take_inputs(stimulus)
+        return Trace(self.name, ticks, lags, run.spikes, run.u, run.v, events=run.events())
+
+    def plan(self, network: IntegerNetwork, chip_ticks: int, lag: dict[str, int]) -> Plan:
+        """Return the network made ready; the last one is kept."""
+        with self._lock:
+            if self._plan is None or self._plan[0] is not network or self._plan[1:3] != (chip_ticks, lag):
+                self._plan = (network, chip_ticks, lag, plan_of(network, chip_ticks, lag))
+            return self._plan[3]
+
+
+def available_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def in_order(function: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> Iterator[Any]:
+    """Yield ``function(item)`` for every item in order, computed by ``jobs`` threads, which run at most a little ahead."""
+    if jobs <= 1 or len(items) <= 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(min(jobs, len(items))) as pool:
+        waiting = [pool.submit(function, item) for item in items[: 2 * jobs]]
+        try:
+            for index in range(len(items)):
+                yield waiting[index].result()
+                waiting[index] = None  # type: ignore[call-overload]
+                if len(waiting) < len(items):
+                    waiting.append(pool.submit(function, items[len(waiting)]))
+        finally:
+            for future in waiting:
+                if future is not None:
+                    future.cancel()
+
+
+_compiling = threading.Lock()
+
+
+def compile_kernels() -> None:
+    """Compile what is not compiled yet, once for a machine and a version; with a message, as it takes a while."""
+    if jit.are_compiled():
+        return
+    with _compiling:
+        if jit.are_compiled():
+            return
+        logger.info("compiling the kernels of the fast engine, once for this machine and version ...")
+        from neurocomp.engine.warm import run_every_kernel
+
+        run_every_kernel()
+        jit.mark_compiled()
+
+
+def _spans(samples: int, size: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, samples, size):
+        yield first, min(size, samples - first)
+
+
+def _together(plan: Plan, samples: int, jobs: int) -> int:
+    """Return how many samples run together: those that share weights which no cache holds, few enough for memory."""
+    fitting = max(1, CHUNK_BYTES // max(1, plan.bytes_per_sample))
+    wanted = CHUNK_SAMPLES if plan.bytes_of_weights > SHARED_WEIGHTS else 1
+    return max(1, min(fitting, wanted, -(-samples // jobs)))
+
+
+def _readable(values: Array) -> Array:
+    """Return a stimulus as the kernels read it: C-contiguous, of 8 or 32 bits, without a copy where it is that already."""
+    if values.dtype.itemsize == 1 and values.dtype != np.uint8:
+        return np.ascontiguousarray(values).view(np.int8)
+    if values.dtype == np.uint8 and (not values.size or values.max() < 128):
+        return np.ascontiguousarray(values).view(np.int8)
+    return np.ascontiguousarray(values, np.int32)
+
+
+class _Run:
+    """One call of `FastSimulator.run`: the stimulus and where results go."""
+
+    def __init__(
+        self, plan: Plan, stimulus: Mapping[str, Array], samples: int, ticks: int, names: Sequence[str], state: bool
+    ) -> None:
+        self.plan, self.stimulus, self.samples, self.ticks = plan, stimulus, samples, ticks
+        populations = plan.network.populations
+        self.recorded = np.full((max(1, len(plan.populations)), 3), -1, np.int64)
+        offset = 0
+        tables: list[dict[str, tuple[int, int]]] = [{}, {}, {}]
+        for name in names:
+            size = samples * plan.chip_ticks * populations[name].size
+            registers = 1 if populations[name].is_input or not state else 3
+            for register in range(registers):
+                tables[register][name] = (offset, size)
+                if not populations[name].is_input:
+                    self.recorded[plan.populations.index(name), register] = offset
+                offset += size
+        self.record = np.zeros(max(1, offset), np.int32)
+        self.spikes, self.u, self.v = (
+            {
+                name: self.record[o : o + size].reshape(samples, plan.chip_ticks, populations[name].size)
+                for name, (o, size) in table.items()
+            }
+            for table in tables
+        )
+        self.overflows: dict[int, Array] = {}
+        limit = 1 << 29
+        self.large_current = int(
+            any(int(np.abs(stimulus[populations[name].current][:, 0]).max(initial=0)) > limit for name in plan.currents)  # type: ignore[index]
+        )
+
+    def take_inputs(self, stimulus: Mapping[str, Array]) -> None:
+        """Record the stimulus as what the inputs sent."""
+        for name, values in stimulus.items():
+            if name in self.spikes:
+                self.spikes[name][:, : self.ticks] = values
+
+    def events(self) -> tuple[Event, ...]:
+        """Return one event per population and register that overflowed, in the order of the network."""
+        result = []
+        for name in self.plan.network.populations:
+            if name not in self.plan.populations:
+                continue
+            index = self.plan.populations.index(name)
+            for number, register in enumerate(REGISTERS):
+                found = [(s, o[index, number]) for s, o in sorted(self.overflows.items()) if o[index, number, 0]]
+                if found:
+                    sample, first = found[0]
+                    total = sum(int(o[0]) for _, o in found)
+                    result.append(Event(name, register, total, sample, int(first[1]), int(first[2])))
+        return tuple(result)
+
+
+@dataclass(slots=True, eq=False)
+class _Workers:
+    """Runs chunks of samples; each thread keeps the memory of its chunks."""
+
+    work: _Run
+    kept: threading.local = field(default_factory=threading.local)
+
+    def run(self, span: tuple[int, int]) -> int:
+        """Run some samples, (first, how many), and return how many they were."""
+        first, count = span
+        plan, work = self.work.plan, self.work
+        chunk: Chunk | None = getattr(self.kept, "chunk", None)
+        if chunk is None or chunk.ptr.shape[0] != count:
+            chunk = self.kept.chunk = chunk_of(plan, count, work.record, work.recorded)
+        chunk.extent[:] = first, plan.chip_ticks, work.ticks, work.large_current
+        for name, place in plan.currents.items():
+            source = plan.network.populations[name].current
+            assert source is not None
+            values = work.stimulus[source][first : first + count, 0]
+            order = plan.orders.get(name)
+            chunk.current[:, place : place + values.shape[1]] = values if order is None else values[:, order]
+        tables = plan.tables
+        machine.begin(tables, chunk)
+        for t0 in range(0, plan.chip_ticks, plan.block):
+            t1 = min(t0 + plan.block, plan.chip_ticks)
+            for name, node in plan.inputs.items():
+                machine.inputs(work.stimulus[name], node, tables, chunk, t0, t0, t1)
+            for begin, end in plan.stages:
+                machine.run_stage(tables, chunk, begin, end, t0, t1)
+            machine.forget(tables, chunk, t0, t1)
+        if chunk.overflows.any():
+            for s in range(count):
+                work.overflows[first + s] = chunk.overflows[s].copy()
+        return count
+
+
+def chunk_of(plan: Plan, samples: int, record: Array, recorded: Array) -> Chunk:
+    """Return the arrays with which so many samples run together."""
+    slots, width = max(1, plan.block), plan.width
+    widest = max([width, *(int(n) for n in plan.tables.nodes["n"])], default=width)
+    # Rows of bytes: a tile more than the largest population, so that every tile can be written whole.
+    bytes_row = -(-widest // TILE) * TILE + TILE
+    spikes = np.zeros((slots, bytes_row), np.int8)
+    return Chunk(
+        np.empty((samples, max(1, plan.events)), np.int32),
+        np.empty((samples, max(1, plan.events) if plan.graded else 1), np.int32),
+        np.zeros((samples, max(1, plan.ptr)), np.int64),
+        np.zeros((samples, max(1, plan.state)), np.int32),
+        np.zeros((samples, max(1, plan.state)), np.int32),
+        np.zeros((samples, max(1, plan.waiting)), np.int32),
+        np.zeros((samples, max(1, plan.tiles)), np.uint8),
+        np.zeros(max(1, plan.sums * samples), np.int32),
+        np.zeros((samples, max(1, plan.current)), np.int32),
+        np.zeros((samples, slots), np.int64),
+        spikes,
+        spikes.view(np.int64),
+        np.zeros((slots, bytes_row // TILE), np.int64),
+        np.zeros((5, TILE), np.int32),
+        np.zeros(max(width, 1), np.int16),
+        np.zeros((samples, max(1, len(plan.populations)), 3, 3), np.int64),
+        record,
+        recorded,
+        np.zeros(max(1, len(plan.groups)), np.uint8),
+        np.zeros(4, np.int64),
+    )
