@@ -250,8 +250,13 @@ class _Planner:
             source, target = self.network.shapes(q)
             loses = _low_zeros(q)
             kind = q.pattern.kind
-            convolves = kind in ("conv1d", "conv2d")
-            plain = q.delay.ndim == 0 and (kind == "dense" or (kind == "block" and name not in self.orders))
+            # Weights of more than 8 bits, which no chip has, are listed: one kernel is enough for them.
+            convolves = kind in ("conv1d", "conv2d") and q.mantissa.dtype.itemsize == 1
+            plain = (
+                q.mantissa.dtype.itemsize == 1
+                and q.delay.ndim == 0
+                and (kind == "dense" or (kind == "block" and name not in self.orders))
+            )
             for delay in (int(d) for d in np.unique(q.delay)):
                 if delay >= self.chip_ticks:
                     continue
@@ -365,7 +370,7 @@ class _Planner:
         if g.kind != records.DENSE:
             return
         q, row = g.projection, g.record
-        out = (tables.signed, tables.unsigned, tables.words)[g.width]
+        out = (tables.signed, tables.unsigned)[g.width]
         source, target = self.network.shapes(q)
         n, m, stride = size_of(source), size_of(target), row["stride"]
         whole = out[row["weights"] : row["weights"] + (n + 1) * stride].reshape(n + 1, stride)

@@ -62,11 +62,26 @@ def mark_compiled() -> None:
     _MARK.touch()
 
 
-def kernel(function: F) -> F:
-    """Compile a function on its first call, or load what an earlier run compiled. It runs without Python's lock."""
+def _compiled(function: F, **options: bool) -> F:
     before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
     try:
-        compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     finally:
         config.CACHE_DIR = before
+    return compiled
+
+
+def entry(function: F) -> F:
+    """Compile a kernel that Python calls, on its first call, or load what an earlier run compiled. It runs without the GIL."""
+    return _compiled(function)
+
+
+def kernel(function: F) -> F:
+    """Compile a kernel that other kernels alone call."""
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def inlined(function: F) -> F:
+    """Compile a function as part of each kernel that calls it, and not a second time on its own."""
+    compiled: F = numba.njit(inline="always", error_model="numpy")(function)
     return compiled

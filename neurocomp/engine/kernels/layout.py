@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocomp.engine.kernels.jit import kernel
+from neurocomp.engine.kernels.jit import entry
 
 SIDE = 64
 """Weights are turned in squares of so many rows and columns."""
 
 
-@kernel
+@entry
 def turn(weights, first, shift, out, start, stride, target_place, source_order):  # type: ignore[no-untyped-def]
     """Write rows ``first ..`` of a matrix (targets, sources) as columns.
 
@@ -33,7 +33,7 @@ def turn(weights, first, shift, out, start, stride, target_place, source_order):
                     out[row + target_place[first + i]] = weights[i, source] >> shift
 
 
-@kernel
+@entry
 def rows_of(sources, targets, weights, kept, rows, out_targets, out_weights):  # type: ignore[no-untyped-def]
     """Sort a list of synapses by source, those of weight 0 left out; the order of equal sources stays.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocomp.engine.kernels.jit import kernel
+from neurocomp.engine.kernels.jit import entry, inlined, kernel
 from neurocomp.engine.kernels.neurons import narrow, wide
 from neurocomp.engine.kernels.records import INT8, LARGE, SETTLED, TILE, UINT8
-from neurocomp.engine.kernels.synapses import send
+from neurocomp.engine.kernels.synapses import send, sparse
 
 SIGNED_ROWS, UNSIGNED_ROWS = 248, 128
 """Rows of 8-bit weights whose sums always fit 16 bits: 248 * 128 and 128 * 255 are below 2**15."""
@@ -34,7 +34,7 @@ def collect(words, n, start, events, position):  # type: ignore[no-untyped-def]
     return position
 
 
-@kernel
+@inlined
 def accumulate(p, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
     """Add up what arrives at a population in the ticks t0 .. t1 - 1, and note how many spikes do."""
     samples = chunk.ptr.shape[0]
@@ -56,7 +56,8 @@ def accumulate(p, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
         elif g.width == UINT8:
             send(g, tables.unsigned, UNSIGNED_ROWS, tables, chunk, place, base, p.pad, p.slots, t0, t1)
         else:
-            send(g, tables.words, 0, tables, chunk, place, base, p.pad, p.slots, t0, t1)
+            node = tables.nodes[g.node]
+            sparse(g, tables.words, tables.targets, tables.table, chunk, node, place, base, p.pad, p.slots, t0, t1)
 
 
 @kernel
@@ -71,10 +72,10 @@ def recorded(p, tables, source, n, start, out, at):  # type: ignore[no-untyped-d
 
 
 @kernel
-def restart(p, tables, chunk, s, clock):  # type: ignore[no-untyped-def]
-    """Give the neurons of a sample the state of their start, or clear it when the clock does."""
+def restart(p, tables, chunk, s, waits):  # type: ignore[no-untyped-def]
+    """Give the neurons of a sample the state of their start, or that of neurons which wait for it."""
     for i in range(p.n):
-        if clock:
+        if waits > 0:
             u, v = np.int64(0), np.int64(0)
         else:
             u = tables.wide[p.u_init + (i if p.each & 32 else 0)]
@@ -83,10 +84,10 @@ def restart(p, tables, chunk, s, clock):  # type: ignore[no-untyped-def]
         if p.waiting >= 0:
             chunk.waiting[s, p.waiting + i] = 0
     for tile in range((p.n + TILE - 1) // TILE):
-        chunk.flags[s, p.tile + tile] = LARGE if p.large and not clock else 0
+        chunk.flags[s, p.tile + tile] = LARGE if p.large and waits == 0 else 0
 
 
-@kernel
+@inlined
 def update(p, index, tables, chunk, s, b0, t0, t1):  # type: ignore[no-untyped-def]
     """Advance the neurons of a sample, tile after tile; their spikes are left as bytes."""
     samples, step = chunk.ptr.shape[0], chunk.ptr.shape[0] * p.slots * p.pad
@@ -144,7 +145,7 @@ def update(p, index, tables, chunk, s, b0, t0, t1):  # type: ignore[no-untyped-d
                 recorded(p, tables, chunk.v[s, at : at + n], n, start, chunk.record, chunk.recorded[index, 2] + row)
 
 
-@kernel
+@inlined
 def emit(p, tables, chunk, s, b0, t0, t1):  # type: ignore[no-untyped-def]
     """Turn the bytes of a sample's spikes into the ascending events of its node."""
     node = tables.nodes[p.node]
@@ -193,7 +194,7 @@ def pool(q, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
             chunk.ptr[s, to_place + t + 1] = position
 
 
-@kernel
+@inlined
 def take(stimulus, node, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
     """Turn a stimulus (samples, ticks, n) into the events of its node; beyond its ticks there are none."""
     words, row = chunk.spike_words[0], chunk.spikes[0]
@@ -216,7 +217,7 @@ def take(stimulus, node, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
             chunk.ptr[s, place + t + 1] = position
 
 
-@kernel
+@entry
 def inputs(stimulus, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
     """Take in a stimulus for the node with a number, and what maxima make of it."""
     take(stimulus, tables.nodes[index], chunk, b0, t0, t1)
@@ -225,7 +226,7 @@ def inputs(stimulus, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyp
             pool(tables.pools[q], tables, chunk, b0, t0, t1)
 
 
-@kernel
+@entry
 def begin(tables, chunk):  # type: ignore[no-untyped-def]
     """Give every population its first state: that of its start, or nothing until then."""
     chunk.ptr[:, :] = 0
@@ -233,10 +234,10 @@ def begin(tables, chunk):  # type: ignore[no-untyped-def]
     for index in range(len(tables.populations)):
         p = tables.populations[index]
         for s in range(chunk.ptr.shape[0]):
-            restart(p, tables, chunk, s, p.start > 0)
+            restart(p, tables, chunk, s, p.start)
 
 
-@kernel
+@inlined
 def advance(p, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
     """Run one population for the ticks t0 .. t1 - 1."""
     samples = chunk.ptr.shape[0]
@@ -244,14 +245,14 @@ def advance(p, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def
     for s in range(samples):
         if t0 <= p.start < t1 and p.start > 0:
             # The ticks before the start leave the state alone, so it can be written at once.
-            restart(p, tables, chunk, s, False)
+            restart(p, tables, chunk, s, 0)
         update(p, index, tables, chunk, s, b0, t0, t1)
         emit(p, tables, chunk, s, b0, t0, t1)
     for q in range(p.first_pool, p.last_pool):
         pool(tables.pools[q], tables, chunk, b0, t0, t1)
 
 
-@kernel
+@entry
 def run_stage(tables, chunk, first, last, t0, t1):  # type: ignore[no-untyped-def]
     """Run the populations first .. last - 1 for a block of ticks: one at once, several that hear one another tick by tick.
 
@@ -263,16 +264,13 @@ def run_stage(tables, chunk, first, last, t0, t1):  # type: ignore[no-untyped-de
         t0: The first tick of the block.
         t1: Behind the last one.
     """
-    if tables.populations[first].slots > 1 or t1 - t0 == 1:
+    ticks = t1 - t0 if tables.populations[first].slots > 1 else 1
+    for t in range(t0, t1, ticks):
         for index in range(first, last):
-            advance(tables.populations[index], index, tables, chunk, t0, t0, t1)
-        return
-    for t in range(t0, t1):
-        for index in range(first, last):
-            advance(tables.populations[index], index, tables, chunk, t0, t, t + 1)
+            advance(tables.populations[index], index, tables, chunk, t0, t, t + ticks)
 
 
-@kernel
+@entry
 def forget(tables, chunk, t0, t1):  # type: ignore[no-untyped-def]
     """Move the spikes that later blocks still need to the front."""
     for index in range(len(tables.nodes)):

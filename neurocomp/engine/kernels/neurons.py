@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocomp.engine.kernels.jit import kernel
+from neurocomp.engine.kernels.jit import inlined, kernel
 from neurocomp.engine.kernels.records import LARGE, SETTLED, TILE
 
 i32, i8 = np.int32, np.int8
@@ -18,26 +18,26 @@ LARGEST_V = 1 << 25
 """The narrow update starts from potentials up to here: those of 24 bits less a threshold of 24 bits."""
 
 
-@kernel
+@inlined
 def word(x):  # type: ignore[no-untyped-def]
     """Return a number as a two's complement word of 32 bits."""
     return ((x + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
-@kernel
+@inlined
 def decayed(x, keep, bits):  # type: ignore[no-untyped-def]
     """Return ``x * keep / 2**bits``, rounded toward zero."""
     product = x * keep
     return product >> bits if product >= 0 else -((-product) >> bits)
 
 
-@kernel
+@inlined
 def first_tile(p, offset, each, start):  # type: ignore[no-untyped-def]
     """Return where the parameters of a tile begin: one per neuron, or a tile of equal ones."""
     return offset + start if (p.each >> each) & 1 else offset
 
 
-@kernel
+@inlined
 def summed(p, tables, chunk, o, step, n):  # type: ignore[no-untyped-def]
     """Write the synaptic input of a tile to row 0 of the scratch and clear the sums; False: 32 bits may not hold it.
 
@@ -209,7 +209,7 @@ def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):  # 
     return np.int64(count), quiet and change == 0 and count == 0
 
 
-@kernel
+@inlined
 def clear(p, chunk, o, step, n):  # type: ignore[no-untyped-def]
     """Clear the sums of a tile."""
     for key in range(p.first_key, p.last_key):
@@ -219,7 +219,7 @@ def clear(p, chunk, o, step, n):  # type: ignore[no-untyped-def]
             sums[i] = ZERO
 
 
-@kernel
+@inlined
 def note(chunk, s, index, register, tick, neuron):  # type: ignore[no-untyped-def]
     """Count an overflow; the first one is that of the smallest tick, then neuron."""
     entry = chunk.overflows[s, index, register]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocomp.engine.kernels.jit import kernel
+from neurocomp.engine.kernels.jit import inlined, kernel
 
 ROWS = 8
 """Rows of weights added in one pass."""
@@ -20,7 +20,7 @@ COLUMNS = 8192
 i32, i16 = np.int32, np.int16
 
 
-@kernel
+@inlined
 def below(events, first, last, bound):  # type: ignore[no-untyped-def]
     """Return where in the ascending events first .. last - 1 those begin that are not below a bound."""
     while first < last:
@@ -116,7 +116,7 @@ def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):  # ty
 
 @kernel
 def dense_values(g, weights, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
-    """The same one row at a time: spikes that carry values, or weights of more than 8 bits."""
+    """The same for spikes that carry values, one row at a time."""
     for s in range(chunk.ptr.shape[0]):
         for t in range(t0, t1):
             o = base + (s * slots + t - t0) * pad
@@ -214,15 +214,15 @@ def convolution(g, weights, table, chunk, node, place, base, pad, slots, t0, t1)
                                     )
 
 
-@kernel
+@inlined
 def send(g, weights, most, tables, chunk, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
-    """Add what arrives in the ticks t0 .. t1 - 1 through one group, whose weights lie in one of the three arrays."""
+    """Add what arrives in the ticks t0 .. t1 - 1 through one group of 8-bit weights."""
     node = tables.nodes[g.node]
     if g.kind == 0:
-        if most and not g.graded:
-            dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1)
-        else:
+        if g.graded:
             dense_values(g, weights, chunk, node, place, base, pad, slots, t0, t1)
+        else:
+            dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1)
     elif g.kind == 1:
         sparse(g, weights, tables.targets, tables.table, chunk, node, place, base, pad, slots, t0, t1)
     elif g.kind == 2:
