@@ -1,0 +1,97 @@
+"""The networks of the engine benchmark are what they are said to be, and a peer that fails stops nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import networks
+
+
+def test_n1_makes_the_operations_and_spikes_that_its_name_stands_for() -> None:
+    network = networks.n1(samples=1)
+    activity = networks.simulate_layered(network, 1)
+    assert activity.operations.tolist() == [networks.N1_OPERATIONS]
+    assert tuple(activity.spikes[:, 0]) == networks.N1_SPIKES
+    assert network.stimulus.sum() * 1200 + activity.spikes[:, 0] @ [1200, 10, 0] == networks.N1_OPERATIONS
+
+
+def test_a_sample_does_not_depend_on_how_many_there_are() -> None:
+    for make in (networks.n1, networks.n2):
+        one, three = make(samples=1), make(samples=3)
+        assert np.array_equal(one.stimulus[0], three.stimulus[0])
+        assert all(np.array_equal(a, b) for a, b in zip(one.weights, three.weights, strict=True))
+
+
+def test_n2_fires_as_sparsely_as_a_trained_network() -> None:
+    network = networks.n2()
+    assert network.stimulus.shape == (20, 50, 1, 28, 28)
+    assert 0.1 < network.stimulus.mean() < 0.2
+    activity = networks.simulate_layered(network, 20)
+    rates = activity.spikes.mean(axis=1) / 50 / np.array([16 * 24 * 24, 32 * 10 * 10, 10])
+    assert np.all((rates > 0.05) & (rates < 0.1)), rates
+
+
+def test_n2_equals_a_simulation_that_goes_from_connection_to_connection() -> None:
+    network = networks.n2(samples=1)
+    ticks = 6
+    short = networks.Layered("n2", network.weights, network.pools, network.thresholds, network.stimulus[:, :ticks])
+    k1, k2, k3 = (w.astype(int) for w in network.weights)
+    connections = []
+    for kernel, pool, (height, width) in ((k1, 1, (28, 28)), (k2, 2, (24, 24)), (k3.T.reshape(10, 32, 5, 5), 2, (10, 10))):
+        outputs, inputs, rows, columns = kernel.shape
+        out_shape = (outputs, height // pool - rows + 1, width // pool - columns + 1)
+        matrix = np.zeros((inputs, height, width, *out_shape), int)
+        exists = np.zeros(matrix.shape, bool)
+        for y in range(height):
+            for x in range(width):
+                for i in range(out_shape[1]):
+                    for j in range(out_shape[2]):
+                        row, column = y // pool - i, x // pool - j
+                        if 0 <= row < rows and 0 <= column < columns:
+                            matrix[:, y, x, :, i, j] = kernel[:, :, row, column].T
+                            exists[:, y, x, :, i, j] = True
+        connections.append((matrix.reshape(inputs * height * width, -1), exists.reshape(inputs * height * width, -1)))
+    v = [np.zeros(matrix.shape[1], int) for matrix, _ in connections]
+    spikes, operations = [0, 0, 0], 0
+    for tick in range(ticks):
+        fired: networks.Array = short.stimulus[0, tick].ravel()
+        for k, (matrix, exists) in enumerate(connections):
+            operations += int(exists[fired].sum())
+            v[k] = np.trunc(v[k] * 3968 / 4096).astype(int) + matrix[fired].sum(axis=0)
+            fired = v[k] > short.thresholds[k]
+            v[k][fired] = 0
+            spikes[k] += int(fired.sum())
+    activity = networks.simulate_layered(short, 1)
+    assert activity.spikes[:, 0].tolist() == spikes
+    assert spikes[1] > 0
+    assert activity.operations.tolist() == [operations]
+
+
+def test_n3_neither_dies_nor_runs_away() -> None:
+    network = networks.n3(neurons=5000)
+    activity = networks.simulate_recurrent(network)
+    rates = activity.spikes[0] / 5000
+    assert 0.02 < rates.mean() < 0.04
+    assert np.all((rates[5:] > 0.015) & (rates[5:] < 0.06))
+    recurrent = 100 * np.concatenate([[0], activity.spikes[0, :-1]])
+    assert activity.operations.tolist() == (recurrent + 50 * network.stimulus[0].sum(axis=1)).tolist()
+
+
+def test_the_lif_rounds_toward_zero_and_resets_to_zero() -> None:
+    v = np.array([-33, 33, 31, 1000])
+    assert networks.lif(v, np.array([0, 0, 1, 33]), 128, 1000).tolist() == [False, False, False, True]
+    assert v.tolist() == [-31, 31, 31, 0]
+
+
+@pytest.mark.parametrize("name", ["n1", "n3"])
+def test_a_saved_network_reads_back(name: str, tmp_path: Path) -> None:
+    network = networks.n1(samples=1) if name == "n1" else networks.n3(neurons=100)
+    networks.save(network, tmp_path / "network.npz")
+    with np.load(tmp_path / "network.npz") as arrays:
+        assert np.array_equal(arrays["stimulus"], network.stimulus)
+        assert int(arrays["decay"]) == 128
+        first = network.weights[0] if isinstance(network, networks.Layered) else network.weights
+        assert np.array_equal(arrays["weights_0" if name == "n1" else "weights"], first)
