@@ -130,7 +130,7 @@ class _Arena:
         itemsize = np.dtype(self.dtype).itemsize
         memory = np.empty(max(1, self.size) * itemsize + LINE, np.uint8)
         start = -memory.ctypes.data % LINE
-        result = memory[start : start + max(1, self.size) * itemsize].view(self.dtype)
+        result: Array = memory[start : start + max(1, self.size) * itemsize].view(self.dtype)
         for place, values in self.pieces:
             result[place : place + len(values)] = values
         return result
@@ -247,7 +247,7 @@ class _Planner:
         for q in self.network.projections_to(name):
             if not q.mantissa.size:
                 continue
-            source, target = self.network.shapes(q)
+            source, _ = self.network.shapes(q)
             loses = _low_zeros(q)
             kind = q.pattern.kind
             # Weights of more than 8 bits, which no chip has, are listed: one kernel is enough for them.
@@ -410,7 +410,9 @@ class _Planner:
     ) -> tuple[list[dict[str, int]], dict[tuple[str, Any], int], int, int]:
         """Return the records of the nodes, their numbers, and the places of a sample's rows of events and of ptr."""
         listening = [g for each in groups.values() for g in each]
-        rows, number, events, ptr = [], {}, 0, 0
+        rows: list[dict[str, int]] = []
+        number: dict[tuple[str, Any], int] = {}
+        events = ptr = 0
         for source, pool in nodes:
             n = self.network.populations[source].size if pool is None else size_of(self.pooled_shape(source, pool))
             key = _node_key(source, pool)
@@ -477,7 +479,7 @@ class _Planner:
             and form.u_bits <= 24
             and form.v_bits <= 24
             and form.accumulator_bits - 1 + form.state_shift <= 29
-            and all(0 <= int(k.min()) and int(k.max()) <= one for k in (keep_u, keep_v))
+            and all(int(k.min()) >= 0 and int(k.max()) <= one for k in (keep_u, keep_v))
             and _peak(bias) < 1 << 30
             and all(exponent >= 0 and shift + exponent <= 20 for shift, _, exponent in keys)
         )
@@ -570,7 +572,8 @@ def _taps(kernel: int, stride: int, dilation: int) -> tuple[IntArray, list[int]]
 
     The table begins with where the pairs of each residue begin, in pairs from the start of the table.
     """
-    begins, pairs = [], []
+    begins: list[int] = []
+    pairs: list[tuple[int, int]] = []
     first = (stride + 2) // 2
     for residue in range(stride):
         begins.append(first + len(pairs))
@@ -586,7 +589,8 @@ def _runs(kernel: int, stride: int, dilation: int) -> tuple[IntArray, list[int]]
     A run is (its first tap in that order, steps back of its first place, how many). The table begins as that of `_taps`.
     """
     order: list[int] = []
-    begins, runs = [], []
+    begins: list[int] = []
+    runs: list[list[int]] = []
     first = (stride + 3) // 3
     for residue in range(stride):
         begins.append(first + len(runs))
@@ -617,5 +621,3 @@ def _peak(values: IntArray) -> int:
 def _rows(dtype: np.dtype[Any], rows: list[dict[str, int]]) -> Array:
     names = dtype.names or ()
     return np.array([tuple(row[name] for name in names) for row in rows], dtype)
-
-

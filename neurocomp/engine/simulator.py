@@ -1,4 +1,4 @@
-"""The fast simulator: runs an integer network with compiled kernels, samples in parallel, equal to the reference bit for bit."""
+"""The fast simulator: compiled kernels, samples in parallel, equal to the reference bit for bit."""
 
 from __future__ import annotations
 
@@ -68,10 +68,22 @@ class FastSimulator:
             NetworkError: The stimulus does not belong to the network (NC0211), or ``record`` names no population (NC0201).
             EngineUnavailable: A number leaves 32 bits (NC0320); only formats without limits allow that.
         """
+        compile_kernels()
+        return self.simulate(network, stimulus, lag=lag, record=record, state=state)
+
+    def simulate(
+        self,
+        network: IntegerNetwork,
+        stimulus: Mapping[str, Array],
+        *,
+        lag: Mapping[str, int] | None = None,
+        record: Sequence[str] | None = None,
+        state: bool = True,
+    ) -> Trace:
+        """Do what `run` does, with kernels that are compiled on the way."""
         samples, ticks = samples_and_ticks(network, stimulus)
         lags = dict.fromkeys(network.populations, 0) | dict(lag or {})
         names = recorded_populations(network, record)
-        compile_kernels()
         plan = self.plan(network, ticks + max(lags.values(), default=0), lags)
         run = _Run(plan, {name: _readable(values) for name, values in stimulus.items()}, samples, ticks, names, state)
         parts = list(_spans(samples, _together(plan, samples, self.jobs)))
@@ -128,7 +140,7 @@ def compile_kernels() -> None:
         logger.info("compiling the kernels of the fast engine, once for this machine and version ...")
         from neurocomp.engine.warm import run_every_kernel
 
-        run_every_kernel()
+        run_every_kernel(FastSimulator(jobs=1))
         jit.mark_compiled()
 
 

@@ -1,4 +1,47 @@
-"""A first run of every kernel."""
+"""A first run of every kernel, which compiles it."""
 
-def run_every_kernel() -> None:
-    pass
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurocomp.hardware import NumberFormat
+from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.models.patterns import Pattern
+
+if TYPE_CHECKING:
+    from neurocomp.engine.simulator import FastSimulator
+
+
+def smallest_network() -> IntegerNetwork:
+    """Return a network that needs every kernel: dense and sparse synapses of each width of weights."""
+    parameters = {name: np.zeros((), np.int64) for name in COMPARTMENT}
+    populations = [IntegerPopulation("x", (2,), "input", {}), IntegerPopulation("y", (2,), "compartment", parameters)]
+    pair = {"sources": np.array([0, 1]), "targets": np.array([1, 0])}
+    one = np.ones((), np.int64)
+    projections = [
+        IntegerProjection(
+            f"{pattern.kind} {dtype.__name__}",
+            "x",
+            "y",
+            pattern,
+            np.ones(shape, dtype),
+            0,
+            "mixed",
+            8,
+            0,
+            np.ones((), np.int64),
+        )
+        for pattern, shape in ((Pattern("dense"), (2, 2)), (Pattern("sparse", pair), (2,)))
+        for dtype in (np.int8, np.uint8, np.int16)
+    ]
+    unchecked = NumberFormat("warm", checked=False)
+    return IntegerNetwork("warm", 1e-3, 2, unchecked, {p.name: p for p in populations}, tuple(projections))
+
+
+def run_every_kernel(simulator: FastSimulator) -> None:
+    """Run the smallest network on stimuli of every width."""
+    network = smallest_network()
+    for dtype in (np.int8, np.int32):
+        simulator.simulate(network, {"x": np.ones((1, 2, 2), dtype)})

@@ -8,12 +8,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
-from numba import config
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = Callable[..., Any]
 
 SOURCES = ("jit", "records", "synapses", "neurons", "machine", "layout")
 """The modules whose text decides what is compiled. numba looks at one file at a time, and kernels call one another."""
@@ -47,6 +50,8 @@ def _folder() -> Path:
         return Path(tempfile.gettempdir()) / f"neurocomp-kernels-{os.getuid() if hasattr(os, 'getuid') else 0}" / folder.name
 
 
+_config: Any = numba.config
+_njit: Any = numba.njit
 FOLDER = _folder()
 _MARK = FOLDER / "complete"
 
@@ -62,26 +67,46 @@ def mark_compiled() -> None:
     _MARK.touch()
 
 
-def _compiled(function: F, **options: bool) -> F:
-    before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
+def _compiled(function: Function, **options: bool) -> Function:
+    before, _config.CACHE_DIR = _config.CACHE_DIR, str(FOLDER)
     try:
-        compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+        compiled: Function = _njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     finally:
-        config.CACHE_DIR = before
+        _config.CACHE_DIR = before
     return compiled
 
 
-def entry(function: F) -> F:
+def entry(function: Function) -> Function:
     """Compile a kernel that Python calls, on its first call, or load what an earlier run compiled. It runs without the GIL."""
     return _compiled(function)
 
 
-def kernel(function: F) -> F:
+def kernel(function: Function) -> Function:
     """Compile a kernel that other kernels alone call."""
     return _compiled(function, no_cpython_wrapper=True)
 
 
-def inlined(function: F) -> F:
+def inlined(function: Function) -> Function:
     """Compile a function as part of each kernel that calls it, and not a second time on its own."""
-    compiled: F = numba.njit(inline="always", error_model="numpy")(function)
+    compiled: Function = _njit(inline="always", error_model="numpy")(function)
     return compiled
+
+
+@intrinsic
+def fetch(_: Any, array: Any, index: Any) -> Any:
+    """Ask the memory for the cache line of an element, and do not wait for it; the index may lie anywhere."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0]
+        place = context.make_array(kind)(context, builder, arguments[0])
+        offset = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        byte = ir.IntType(8).as_pointer()
+        address = builder.bitcast(builder.gep(place.data, [offset]), byte)
+        number = ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0"
+        )
+        builder.call(function, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from neurocomp.engine.kernels.jit import entry
 
 SIDE = 64
@@ -11,7 +9,7 @@ SIDE = 64
 
 
 @entry
-def turn(weights, first, shift, out, start, stride, target_place, source_order):  # type: ignore[no-untyped-def]
+def turn(weights, first, shift, out, start, stride, target_place, source_order):
     """Write rows ``first ..`` of a matrix (targets, sources) as columns.
 
     Args:
@@ -34,7 +32,7 @@ def turn(weights, first, shift, out, start, stride, target_place, source_order):
 
 
 @entry
-def rows_of(sources, targets, weights, kept, rows, out_targets, out_weights):  # type: ignore[no-untyped-def]
+def rows_of(sources, targets, weights, kept, rows, out_targets, out_weights):
     """Sort a list of synapses by source, those of weight 0 left out; the order of equal sources stays.
 
     Args:

@@ -14,7 +14,7 @@ SIGNED_ROWS, UNSIGNED_ROWS = 248, 128
 
 
 @kernel
-def collect(words, n, start, events, position):  # type: ignore[no-untyped-def]
+def collect(words, n, start, events, position):
     """Write the numbers of the bytes that are not 0, counted from ``start`` on; return the position behind the last one.
 
     Args:
@@ -35,7 +35,7 @@ def collect(words, n, start, events, position):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def accumulate(p, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
+def accumulate(p, tables, chunk, b0, t0, t1):
     """Add up what arrives at a population in the ticks t0 .. t1 - 1, and note how many spikes do."""
     samples = chunk.ptr.shape[0]
     for s in range(samples):
@@ -61,7 +61,7 @@ def accumulate(p, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def recorded(p, tables, source, n, start, out, at):  # type: ignore[no-untyped-def]
+def recorded(p, tables, source, n, start, out, at):
     """Write a tile to a recorded array, whose neurons stand in the population's order."""
     if p.order >= 0:
         for i in range(n):
@@ -72,7 +72,7 @@ def recorded(p, tables, source, n, start, out, at):  # type: ignore[no-untyped-d
 
 
 @kernel
-def restart(p, tables, chunk, s, waits):  # type: ignore[no-untyped-def]
+def restart(p, tables, chunk, s, waits):
     """Give the neurons of a sample the state of their start, or that of neurons which wait for it."""
     for i in range(p.n):
         if waits > 0:
@@ -88,7 +88,7 @@ def restart(p, tables, chunk, s, waits):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def update(p, index, tables, chunk, s, b0, t0, t1):  # type: ignore[no-untyped-def]
+def update(p, index, tables, chunk, s, b0, t0, t1):
     """Advance the neurons of a sample, tile after tile; their spikes are left as bytes."""
     samples, step = chunk.ptr.shape[0], chunk.ptr.shape[0] * p.slots * p.pad
     ticks, first = chunk.extent[1], chunk.extent[0] + s
@@ -146,7 +146,7 @@ def update(p, index, tables, chunk, s, b0, t0, t1):  # type: ignore[no-untyped-d
 
 
 @inlined
-def emit(p, tables, chunk, s, b0, t0, t1):  # type: ignore[no-untyped-def]
+def emit(p, tables, chunk, s, b0, t0, t1):
     """Turn the bytes of a sample's spikes into the ascending events of its node."""
     node = tables.nodes[p.node]
     events = chunk.events[s, node.events :]
@@ -166,7 +166,7 @@ def emit(p, tables, chunk, s, b0, t0, t1):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pool(q, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
+def pool(q, tables, chunk, b0, t0, t1):
     """Make the spikes of a maximum over windows: a window spikes where any neuron in it does."""
     source, node = tables.nodes[q.source], tables.nodes[q.node]
     area = q.height * q.width
@@ -195,7 +195,7 @@ def pool(q, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def take(stimulus, node, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
+def take(stimulus, node, chunk, b0, t0, t1):
     """Turn a stimulus (samples, ticks, n) into the events of its node; beyond its ticks there are none."""
     words, row = chunk.spike_words[0], chunk.spikes[0]
     n = node.n
@@ -218,7 +218,7 @@ def take(stimulus, node, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
 
 
 @entry
-def inputs(stimulus, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
+def inputs(stimulus, index, tables, chunk, b0, t0, t1):
     """Take in a stimulus for the node with a number, and what maxima make of it."""
     take(stimulus, tables.nodes[index], chunk, b0, t0, t1)
     for q in range(len(tables.pools)):
@@ -227,7 +227,7 @@ def inputs(stimulus, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyp
 
 
 @entry
-def begin(tables, chunk):  # type: ignore[no-untyped-def]
+def begin(tables, chunk):
     """Give every population its first state: that of its start, or nothing until then."""
     chunk.ptr[:, :] = 0
     chunk.overflows[:, :, :, :] = 0
@@ -238,7 +238,7 @@ def begin(tables, chunk):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def advance(p, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def]
+def advance(p, index, tables, chunk, b0, t0, t1):
     """Run one population for the ticks t0 .. t1 - 1."""
     samples = chunk.ptr.shape[0]
     accumulate(p, tables, chunk, b0, t0, t1)
@@ -253,7 +253,7 @@ def advance(p, index, tables, chunk, b0, t0, t1):  # type: ignore[no-untyped-def
 
 
 @entry
-def run_stage(tables, chunk, first, last, t0, t1):  # type: ignore[no-untyped-def]
+def run_stage(tables, chunk, first, last, t0, t1):
     """Run the populations first .. last - 1 for a block of ticks: one at once, several that hear one another tick by tick.
 
     Args:
@@ -271,7 +271,7 @@ def run_stage(tables, chunk, first, last, t0, t1):  # type: ignore[no-untyped-de
 
 
 @entry
-def forget(tables, chunk, t0, t1):  # type: ignore[no-untyped-def]
+def forget(tables, chunk, t0, t1):
     """Move the spikes that later blocks still need to the front."""
     for index in range(len(tables.nodes)):
         node = tables.nodes[index]

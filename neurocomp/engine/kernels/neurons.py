@@ -19,26 +19,26 @@ LARGEST_V = 1 << 25
 
 
 @inlined
-def word(x):  # type: ignore[no-untyped-def]
+def word(x):
     """Return a number as a two's complement word of 32 bits."""
     return ((x + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
 @inlined
-def decayed(x, keep, bits):  # type: ignore[no-untyped-def]
+def decayed(x, keep, bits):
     """Return ``x * keep / 2**bits``, rounded toward zero."""
     product = x * keep
     return product >> bits if product >= 0 else -((-product) >> bits)
 
 
 @inlined
-def first_tile(p, offset, each, start):  # type: ignore[no-untyped-def]
+def first_tile(p, offset, each, start):
     """Return where the parameters of a tile begin: one per neuron, or a tile of equal ones."""
     return offset + start if (p.each >> each) & 1 else offset
 
 
 @inlined
-def summed(p, tables, chunk, o, step, n):  # type: ignore[no-untyped-def]
+def summed(p, tables, chunk, o, step, n):
     """Write the synaptic input of a tile to row 0 of the scratch and clear the sums; False: 32 bits may not hold it.
 
     Args:
@@ -77,7 +77,7 @@ def summed(p, tables, chunk, o, step, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):  # type: ignore[no-untyped-def]
+def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):
     """Advance a tile by one tick in 32-bit numbers.
 
     Args:
@@ -210,7 +210,7 @@ def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):  # 
 
 
 @inlined
-def clear(p, chunk, o, step, n):  # type: ignore[no-untyped-def]
+def clear(p, chunk, o, step, n):
     """Clear the sums of a tile."""
     for key in range(p.first_key, p.last_key):
         at = o + (key - p.first_key) * step
@@ -220,7 +220,7 @@ def clear(p, chunk, o, step, n):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def note(chunk, s, index, register, tick, neuron):  # type: ignore[no-untyped-def]
+def note(chunk, s, index, register, tick, neuron):
     """Count an overflow; the first one is that of the smallest tick, then neuron."""
     entry = chunk.overflows[s, index, register]
     if entry[0] == 0 or tick < entry[1] or (tick == entry[1] and neuron < entry[2]):
@@ -230,7 +230,7 @@ def note(chunk, s, index, register, tick, neuron):  # type: ignore[no-untyped-de
 
 
 @kernel
-def wide(p, index, tables, chunk, s, start, n, o, step, arrived, acting, t, spikes):  # type: ignore[no-untyped-def]
+def wide(p, index, tables, chunk, s, start, n, o, step, arrived, acting, t, spikes):
     """Advance a tile by one tick in 64-bit numbers; arguments and results as for `narrow`, index and t number both."""
     form = tables.form[0]
     half_a, half_u = 1 << (form.accumulator_bits - 1), 1 << (form.u_bits - 1)

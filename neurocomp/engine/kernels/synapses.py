@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocomp.engine.kernels.jit import inlined, kernel
+from neurocomp.engine.kernels.jit import fetch, inlined, kernel
 
 ROWS = 8
 """Rows of weights added in one pass."""
-CACHE = 1 << 19
-"""Bytes of weights that are used for many sums while they stay in the second-level cache."""
+SHARED = 1 << 23
+"""Bytes of weights that the last-level cache holds."""
+BLOCK = 1 << 19
+"""Bytes of larger weights that are used for many sums while they stay in the second-level cache."""
 COLUMNS = 8192
 """Most targets whose sums are made in one go; their 16-bit sums stay in the first-level cache."""
 
-i32, i16 = np.int32, np.int16
+AHEAD = 4
+"""Spikes ahead of the one at hand whose synapses are asked of the memory."""
+
+i32, i16, u32 = np.int32, np.int16, np.uint32
 
 
 @inlined
-def below(events, first, last, bound):  # type: ignore[no-untyped-def]
+def below(events, first, last, bound):
     """Return where in the ascending events first .. last - 1 those begin that are not below a bound."""
     while first < last:
         middle = (first + last) >> 1
@@ -33,7 +38,7 @@ def below(events, first, last, bound):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_rows(weights, start, stride, zero, most, events, first, last, row, out):  # type: ignore[no-untyped-def]
+def add_rows(weights, start, stride, zero, most, events, first, last, row, out):
     """Add the rows of 8-bit weights of the events first .. last - 1, `ROWS` in one pass.
 
     Args:
@@ -83,7 +88,7 @@ def add_rows(weights, start, stride, zero, most, events, first, last, row, out):
 
 
 @kernel
-def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):
     """Every source reaches every target; row j holds the weights of source j.
 
     Where many sums need rows that do not stay in the cache, blocks of rows and columns do, for all samples and ticks.
@@ -93,9 +98,9 @@ def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):  # ty
     for s in range(samples):
         total += chunk.ptr[s, place + t1] - chunk.ptr[s, place + t0]
     columns, rows = COLUMNS, g.sources
-    if g.sources * g.stride > CACHE and 2 * total > 3 * g.sources and samples * (t1 - t0) > 1:
+    if g.sources * g.stride > SHARED and 2 * total > 3 * g.sources and samples * (t1 - t0) > 1:
         columns = min(pad, 1024)
-        rows = max(64, CACHE // columns)
+        rows = max(64, BLOCK // columns)
     for c in range(0, pad, columns):
         width = min(columns, pad - c)
         for r in range(0, g.sources, rows):
@@ -109,13 +114,11 @@ def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):  # ty
                     if first < last:
                         o = base + (s * slots + t - t0) * pad + c
                         out = chunk.sums[o : o + width]
-                        add_rows(
-                            weights, g.weights + c, g.stride, g.sources, most, events, first, last, chunk.row, out
-                        )
+                        add_rows(weights, g.weights + c, g.stride, g.sources, most, events, first, last, chunk.row, out)
 
 
 @kernel
-def dense_values(g, weights, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+def dense_values(g, weights, chunk, node, place, base, pad, slots, t0, t1):
     """The same for spikes that carry values, one row at a time."""
     for s in range(chunk.ptr.shape[0]):
         for t in range(t0, t1):
@@ -130,22 +133,36 @@ def dense_values(g, weights, chunk, node, place, base, pad, slots, t0, t1):  # t
 
 
 @kernel
-def sparse(g, weights, targets, table, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+def sparse(g, weights, targets, table, chunk, node, place, base, pad, slots, t0, t1):
     """Source j reaches the targets listed from table[j] on."""
-    rows = table[g.table :]
+    rows, reached, given, graded = table[g.table :], targets[g.targets :], weights[g.weights :], g.graded
     for s in range(chunk.ptr.shape[0]):
+        events, values = chunk.events[s, node.events :], chunk.values[s, node.events * graded :]
         for t in range(t0, t1):
             o = base + (s * slots + t - t0) * pad
             out = chunk.sums[o : o + pad]
-            for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
-                j = chunk.events[s, node.events + k]
-                value = chunk.values[s, node.events + k] if g.graded else i32(1)
-                for r in range(rows[j], rows[j + 1]):
-                    out[targets[g.targets + r]] += i32(i32(weights[g.weights + r]) * value)
+            first, last = chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]
+            for k in range(first, last):
+                if k + 2 * AHEAD < last:
+                    fetch(rows, events[k + 2 * AHEAD])
+                if k + AHEAD < last:
+                    begin, end = rows[events[k + AHEAD]], rows[events[k + AHEAD] + 1]
+                    for r in range(begin, end, 16):
+                        fetch(reached, r)
+                    for r in range(begin, end, 64):
+                        fetch(given, r)
+                j = events[k]
+                begin, end = rows[j], rows[j + 1]
+                if graded:
+                    for r in range(begin, end):
+                        out[u32(reached[r])] += i32(i32(given[r]) * values[k])
+                else:
+                    for r in range(begin, end):
+                        out[u32(reached[r])] += i32(given[r])
 
 
 @kernel
-def block(g, weights, targets, table, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+def block(g, weights, targets, table, chunk, node, place, base, pad, slots, t0, t1):
     """Source j reaches runs of ``length`` targets, from the places listed from table[j] on."""
     rows = table[g.table :]
     for s in range(chunk.ptr.shape[0]):
@@ -162,60 +179,70 @@ def block(g, weights, targets, table, chunk, node, place, base, pad, slots, t0, 
 
 
 @kernel
-def convolution(g, weights, table, chunk, node, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+def convolution(g, weights, table, chunk, node, place, base, pad, slots, t0, t1):
     """A spike adds its kernel around its place: for each row of the kernel, runs of places times channels.
 
     The targets hold their channels last. The taps along x are ordered so that those which meet in a run of neighbouring places
     lie side by side, and so do their weights: (channel, kernel y, tap along x, channels out of a group).
     """
-    area = g.height * g.width_in
+    sums, graded, last, channels = chunk.sums, g.graded, g.last, g.channels
+    width, area, first_weight = g.width_in, g.height * g.width_in, g.weights
+    stride_y, stride_x, pad_y, pad_x, kernel_y, kernel_x = (
+        g.stride_y, g.stride_x, g.pad_y, g.pad_x, g.kernel_y, g.kernel_x,
+    )  # fmt: skip
+    out_height, out_width, out_channels, out_group, in_group = (
+        g.out_height, g.out_width, g.out_channels, g.out_group, g.in_group,
+    )  # fmt: skip
+    taps_y, taps_x = table[g.table :], table[g.table_x :]
     for s in range(chunk.ptr.shape[0]):
+        events, values = chunk.events[s, node.events :], chunk.values[s, node.events * graded :]
         for t in range(t0, t1):
             o = base + (s * slots + t - t0) * pad
             for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
-                j = chunk.events[s, node.events + k]
-                value = chunk.values[s, node.events + k] if g.graded else i32(1)
-                if g.last:
-                    at, c = j // g.channels, j % g.channels
-                else:
-                    c, at = j // area, j % area
-                y, x = at // g.width_in + g.pad_y, at % g.width_in + g.pad_x
-                group = c // g.in_group
-                residue_y, residue_x = y % g.stride_y, x % g.stride_x
-                quotient_y, quotient_x = y // g.stride_y, x // g.stride_x
-                taps_y, taps_x = table[g.table :], table[g.table_x :]
+                # Divisions are what costs most besides the sums, so there are no more than needed.
+                j = np.int64(events[k])
+                at = j // channels if last else j % area
+                c = j - at * channels if last else j // area
+                y = at // width
+                x = at - y * width + pad_x
+                y += pad_y
+                quotient_y = y if stride_y == 1 else y // stride_y
+                quotient_x = x if stride_x == 1 else x // stride_x
+                residue_y, residue_x = y - quotient_y * stride_y, x - quotient_x * stride_x
+                value = values[k] if graded else i32(1)
+                shift = 0 if out_group == out_channels else c // in_group * out_group
                 for a in range(taps_y[residue_y], taps_y[residue_y + 1]):
-                    ky, out_y = taps_y[2 * a], quotient_y - taps_y[2 * a + 1]
-                    if out_y < 0 or out_y >= g.out_height:
+                    out_y = quotient_y - taps_y[2 * a + 1]
+                    if out_y < 0 or out_y >= out_height:
                         continue
+                    row = first_weight + (c * kernel_y + taps_y[2 * a]) * kernel_x * out_group
                     for b in range(taps_x[residue_x], taps_x[residue_x + 1]):
                         tap, out_x, run = taps_x[3 * b], quotient_x - taps_x[3 * b + 1], taps_x[3 * b + 2]
                         if out_x < 0:
                             tap, run, out_x = tap - out_x, run + out_x, 0
-                        run = min(run, g.out_width - out_x)
+                        run = min(run, out_width - out_x)
                         if run <= 0:
                             continue
-                        w = g.weights + ((c * g.kernel_y + ky) * g.kernel_x + tap) * g.out_group
-                        start = o + (out_y * g.out_width + out_x) * g.out_channels + group * g.out_group
-                        if g.out_group == g.out_channels:
-                            n = run * g.out_group
-                            out, row = chunk.sums[start : start + n], weights[w : w + n]
+                        w = row + tap * out_group
+                        start = o + (out_y * out_width + out_x) * out_channels + shift
+                        if out_group == out_channels:
+                            n = run * out_group
+                            out, part = sums[start : start + n], weights[w : w + n]
                             if value == 1:
                                 for i in range(n):
-                                    out[i] += i32(row[i])
+                                    out[i] += i32(part[i])
                             else:
                                 for i in range(n):
-                                    out[i] += i32(i32(row[i]) * value)
+                                    out[i] += i32(i32(part[i]) * value)
                         else:
                             for r in range(run):
-                                for i in range(g.out_group):
-                                    chunk.sums[start + r * g.out_channels + i] += i32(
-                                        i32(weights[w + r * g.out_group + i]) * value
-                                    )
+                                for i in range(out_group):
+                                    weight = i32(weights[w + r * out_group + i])
+                                    sums[start + r * out_channels + i] += i32(weight * value)
 
 
 @inlined
-def send(g, weights, most, tables, chunk, place, base, pad, slots, t0, t1):  # type: ignore[no-untyped-def]
+def send(g, weights, most, tables, chunk, place, base, pad, slots, t0, t1):
     """Add what arrives in the ticks t0 .. t1 - 1 through one group of 8-bit weights."""
     node = tables.nodes[g.node]
     if g.kind == 0:
