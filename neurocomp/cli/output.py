@@ -209,10 +209,14 @@ def _progress(console: Console) -> Progress:
         def render(self, task: Task) -> Text:
             return Text(f"{int(task.completed):,}/{int(task.total):,}" if task.total is not None else "")
 
-    title = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1), markup=False)
-    fixed = [column(table_column=Column(no_wrap=True)) for column in (Done, Rate)]
-    bar = BarColumn(bar_width=None, table_column=Column(min_width=6, max_width=40, ratio=1))
-    return Progress(title, bar, *fixed, console=console, transient=True, expand=True)
+    narrow = console.width < 64
+    widest = max(4, console.width - (40 if narrow else 50))
+    title = TextColumn(
+        "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=widest), markup=False
+    )
+    bar = () if narrow else (BarColumn(bar_width=None, table_column=Column(ratio=1)),)
+    fixed = (column(table_column=Column(no_wrap=True)) for column in (Done, Rate))
+    return Progress(title, *bar, *fixed, console=console, transient=True, expand=not narrow)
 
 
 def _console(stream: TextIO) -> Console:
