@@ -21,18 +21,7 @@ def smallest_network() -> IntegerNetwork:
     pair = {"sources": np.array([0, 1]), "targets": np.array([1, 0])}
     one = np.ones((), np.int64)
     projections = [
-        IntegerProjection(
-            f"{pattern.kind} {dtype.__name__}",
-            "x",
-            "y",
-            pattern,
-            np.ones(shape, dtype),
-            0,
-            "mixed",
-            8,
-            0,
-            np.ones((), np.int64),
-        )
+        IntegerProjection(f"{pattern.kind} {dtype.__name__}", "x", "y", pattern, np.ones(shape, dtype), 0, "mixed", 8, 0, one)
         for pattern, shape in ((Pattern("dense"), (2, 2)), (Pattern("sparse", pair), (2,)))
         for dtype in (np.int8, np.uint8, np.int16)
     ]
