@@ -314,7 +314,8 @@ class _Planner:
             out_targets, out_weights = np.empty(found, np.int32), np.empty(found, dtype)
             kept = np.ones(1, np.bool_)
             layout.rows_of(
-                np.ascontiguousarray(sources, np.int64), np.ascontiguousarray(targets, np.int64),
+                layout.readable(np.ascontiguousarray(sources, np.int64)),
+                layout.readable(np.ascontiguousarray(targets, np.int64)),
                 np.ascontiguousarray(weights, dtype) >> dtype(g.loses), np.broadcast_to(kept, len(weights)).copy(),
                 begins, out_targets, out_weights,
             )  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import jit, machine
+from neurocomp.engine.kernels.layout import readable
 from neurocomp.engine.kernels.records import TILE, Chunk
 from neurocomp.engine.plan import Plan, plan_of
 from neurocomp.ir.quantized import IntegerNetwork
@@ -159,10 +160,10 @@ def _together(plan: Plan, samples: int, jobs: int) -> int:
 def _readable(values: Array) -> Array:
     """Return a stimulus as the kernels read it: C-contiguous, of 8 or 32 bits, without a copy where it is that already."""
     if values.dtype.itemsize == 1 and values.dtype != np.uint8:
-        return np.ascontiguousarray(values).view(np.int8)
+        return readable(np.ascontiguousarray(values).view(np.int8))
     if values.dtype == np.uint8 and (not values.size or values.max() < 128):
-        return np.ascontiguousarray(values).view(np.int8)
-    return np.ascontiguousarray(values, np.int32)
+        return readable(np.ascontiguousarray(values).view(np.int8))
+    return readable(np.ascontiguousarray(values, np.int32))
 
 
 class _Run:
