@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +15,7 @@ from neurocomp.engine.kernels import jit, machine
 from neurocomp.engine.kernels.layout import readable
 from neurocomp.engine.kernels.records import TILE, Chunk
 from neurocomp.engine.plan import Plan, plan_of
+from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
 from neurocomp.ir.trace import Event, Trace
@@ -100,32 +99,6 @@ class FastSimulator:
             if self._plan is None or self._plan[0] is not network or self._plan[1:3] != (chip_ticks, lag):
                 self._plan = (network, chip_ticks, lag, plan_of(network, chip_ticks, lag))
             return self._plan[3]
-
-
-def available_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
-
-
-def in_order(function: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> Iterator[Any]:
-    """Yield ``function(item)`` for every item in order, computed by ``jobs`` threads, which run at most a little ahead."""
-    if jobs <= 1 or len(items) <= 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(min(jobs, len(items))) as pool:
-        waiting = [pool.submit(function, item) for item in items[: 2 * jobs]]
-        try:
-            for index in range(len(items)):
-                yield waiting[index].result()
-                waiting[index] = None  # type: ignore[call-overload]
-                if len(waiting) < len(items):
-                    waiting.append(pool.submit(function, items[len(waiting)]))
-        finally:
-            for future in waiting:
-                if future is not None:
-                    future.cancel()
 
 
 _compiling = threading.Lock()
