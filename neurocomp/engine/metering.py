@@ -33,6 +33,8 @@ class Axons:
     """Stored synapses visited."""
     sops: IntArray
     """Those of them whose weight is not zero."""
+    from_host: bool
+    """Whether a spike is a message from the host to the core."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,8 +47,6 @@ class Wiring:
     """Population with neurons -> the core of each, (n,)."""
     packets: Mapping[str, IntArray]
     """Population with neurons -> messages to cores per spike of each, (n,)."""
-    hosts: tuple[str, ...]
-    """Input populations, whose messages come from the host, one per core that listens."""
 
     @property
     def cores(self) -> int:

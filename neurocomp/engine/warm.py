@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neurocomp.engine.metering import Wiring
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.models.patterns import Pattern
@@ -32,5 +33,6 @@ def smallest_network() -> IntegerNetwork:
 def run_every_kernel(simulator: FastSimulator) -> None:
     """Run the smallest network on stimuli of every width."""
     network = smallest_network()
+    wiring = Wiring((), {"y": np.zeros(2, np.int64)}, {"y": np.zeros(2, np.int64)})
     for dtype in (np.int8, np.int32):
-        simulator.simulate(network, {"x": np.ones((1, 2, 2), dtype)})
+        simulator.simulate(network, {"x": np.ones((1, 2, 2), dtype)}, wiring=wiring)

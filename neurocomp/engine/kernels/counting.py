@@ -24,8 +24,10 @@ class Meter(NamedTuple):
     core: NDArray[np.int32]
     work: NDArray[np.int64]
     """Synaptic events << HIGH | synaptic operations there."""
+    host: NDArray[np.int64]
+    """1 where a spike is a message from the host."""
     home: NDArray[np.int32]
-    """(neurons,): the core of the neuron, -1 where the spikes come from the host, -2 where they are no messages."""
+    """(neurons,): the core of the neuron, -1: none."""
     sent: NDArray[np.int64]
     """(neurons,): 1 << HIGH | messages per spike."""
 
@@ -54,10 +56,9 @@ def tally(tables, meter, counters, chunk, t0, t1):
                 for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
                     j = events[k]
                     spikes[j] += 1
-                    home = meter.home[first + j]
                     for e in range(meter.begins[first + j], meter.begins[first + j + 1]):
                         work[meter.core[e]] += meter.work[e]
-                        if home == -1:
-                            host[meter.core[e]] += 1
+                        host[meter.core[e]] += meter.host[e]
+                    home = meter.home[first + j]
                     if home >= 0:
                         sent[home] += meter.sent[first + j]
