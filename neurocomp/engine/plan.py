@@ -73,6 +73,19 @@ class Plan:
         """Memory of all weights and what leads to them."""
         return sum(array.nbytes for array in self.tables)
 
+    def place(self, name: str) -> IntArray:
+        """Return where the engine holds each neuron of a population."""
+        return place_of(self.orders, name, self.network.populations[name].size)
+
+
+def place_of(orders: Mapping[str, IntArray], name: str, n: int) -> IntArray:
+    """Return where each of the n neurons of a population is held."""
+    if name not in orders:
+        return np.arange(n)
+    result = np.empty(n, np.int64)
+    result[orders[name]] = np.arange(n)
+    return result
+
 
 @dataclass(slots=True, eq=False)
 class Group:
@@ -171,12 +184,7 @@ class _Planner:
 
     def place(self, name: str) -> IntArray:
         """Return where the engine holds each neuron of a population."""
-        n = self.network.populations[name].size
-        if name not in self.orders:
-            return np.arange(n)
-        result = np.empty(n, np.int64)
-        result[self.orders[name]] = np.arange(n)
-        return result
+        return place_of(self.orders, name, self.network.populations[name].size)
 
     def plan(self) -> Plan:
         """Lay out everything."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurocomp.engine.metering import Wiring
+from neurocomp.engine.metering import Ways, Wiring
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.models.patterns import Pattern
@@ -33,6 +33,7 @@ def smallest_network() -> IntegerNetwork:
 def run_every_kernel(simulator: FastSimulator) -> None:
     """Run the smallest network on stimuli of every width."""
     network = smallest_network()
-    wiring = Wiring((), {"y": np.zeros(2, np.int64)}, {"y": np.zeros(2, np.int64)})
+    nowhere = np.zeros(2, np.int64)
+    wiring = Wiring((), {"y": nowhere}, {"y": Ways(nowhere, nowhere, nowhere, nowhere)})
     for dtype in (np.int8, np.int32):
         simulator.simulate(network, {"x": np.ones((1, 2, 2), dtype)}, wiring=wiring)
