@@ -62,6 +62,8 @@ class Plan:
     """Neurons of the largest population, padded."""
     graded: bool
     """Whether any spike carries a value."""
+    matrices: dict[int, tuple[NDArray[np.float32], int]] = field(default_factory=dict)
+    """What `neurocomp.engine.product` keeps of dense weights, by their place."""
 
     @property
     def bytes_per_sample(self) -> int:

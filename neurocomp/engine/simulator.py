@@ -17,6 +17,7 @@ from neurocomp.engine.kernels.layout import readable
 from neurocomp.engine.kernels.records import TILE, Chunk
 from neurocomp.engine.metering import Tally, Wiring
 from neurocomp.engine.plan import Plan, plan_of
+from neurocomp.engine.product import Products
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
@@ -171,6 +172,7 @@ class _Run:
         wiring: Wiring | None,
     ) -> None:  # fmt: skip
         self.count = None if wiring is None else Counting(plan, wiring, samples)
+        self.products = Products(plan)
         self.plan, self.stimulus, self.samples, self.ticks = plan, stimulus, samples, ticks
         populations = plan.network.populations
         self.recorded = np.full((max(1, len(plan.populations)), 3), -1, np.int64)
@@ -250,6 +252,8 @@ class _Workers:
             for name, node in plan.inputs.items():
                 machine.inputs(work.stimulus[name], node, tables, chunk, t0, t0, t1)
             for begin, end in plan.stages:
+                if plan.graded or logger.isEnabledFor(logging.DEBUG):
+                    work.products.multiply(chunk, begin, end, t0, t1)
                 machine.run_stage(tables, chunk, begin, end, t0, t1)
             if count_of is not None:
                 counting.tally(tables, count_of.meter, count_of.counters, spikes, chunk, t0, t1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ def smallest_network() -> IntegerNetwork:
         for pattern, shape in ((Pattern("dense"), (2, 2)), (Pattern("sparse", pair), (2,)))
         for dtype in (np.int8, np.uint8, np.int16)
     ]
+    projections.append(replace(projections[0], name="values", binary=False))
     unchecked = NumberFormat("warm", checked=False)
     return IntegerNetwork("warm", 1e-3, 2, unchecked, {p.name: p for p in populations}, tuple(projections))
 
