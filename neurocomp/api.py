@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import DECODERS, ENCODERS, decode
 from neurocomp.energy.counts import count as count_events
 from neurocomp.energy.joules import estimate
+from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.network import Network, Samples
+from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.synapse_words import words_by_formula
 from neurocomp.passes.host_currents import analog_inputs
@@ -34,13 +37,30 @@ from neurocomp.verify import VerifyReport, verify
 Array = NDArray[Any]
 
 ENGINES = ("float", "reference", "fast", "chip", "lava")
-BATCH = 250
-"""Samples simulated at once where many are evaluated."""
+EVALUATING_ENGINES = ("reference", "fast", "chip")
+INTEGER_ENGINES = ("reference", "fast")
+"""Those that execute an integer network of any stage."""
+BATCH = 64
+"""Samples that go through encoders, a simulation and decoders at once; a batch may have fewer, see `_batch_size`."""
+BATCH_BYTES = 32 << 20
+BATCH_SYNAPSES = 2 * 10**10
+"""Synapses of a batch times its ticks, beyond which it is smaller, down to `SMALLEST_BATCH`: it takes about a second."""
+SMALLEST_BATCH = 8
+SMALL_JOB = 2 * 10**6, 2 * 10**8
+"""Neurons and synapses, both times samples and ticks, up to which the reference needs less than about a second."""
+THREADS_BYTES = 2 << 30
+THREAD_BYTES = 128 << 20
+"""What a thread of a simulation in numpy may need beside the weights, which each has for itself."""
 DEFAULT_SAMPLES = 20
 """How many of the declared samples ``verify`` and ``report`` run unless told otherwise."""
 RANDOM_RATE = 0.2
 RANDOM_CURRENT = 1 << 12
 """Largest magnitude of a random direct current, in units of the potential."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many samples are done, of how many; first (0, all)."""
+
+logger = logging.getLogger("neurocomp")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,9 +68,12 @@ class Run:
     """Arrays of one simulation, in the user's time and shapes: the keys of TRACE.npz."""
 
     engine: str
+    """What really ran: where the caller chose none, the reference serves small jobs."""
     arrays: Mapping[str, Array]
     """``spikes/POP``, with state also ``v/POP`` and ``u/POP``: (samples, ticks, *shape)."""
     events: tuple[Event, ...] = ()
+    interrupted: bool = False
+    """Whether these are only the samples that were finished before an interruption."""
 
     def save(self, path: Path) -> None:
         """Write TRACE.npz; the file is either whole or absent."""
@@ -64,10 +87,20 @@ class Evaluation:
     accuracy: Mapping[str, float | None]
     samples: int
     predictions: Mapping[str, Array] = field(default_factory=dict)
+    engine: str | None = None
+    """What executed the fixed-point network; None where there is none yet."""
+    interrupted: bool = False
+    """Whether these are only the samples that were finished before an interruption."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``evaluate --json`` prints."""
-        return {"schema": 1, "accuracy": dict(self.accuracy), "samples": self.samples}
+        return {
+            "schema": 1,
+            "accuracy": dict(self.accuracy),
+            "samples": self.samples,
+            "engine": self.engine,
+            "interrupted": self.interrupted,
+        }
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -242,6 +275,44 @@ def _flat(network: Network, arrays: Mapping[str, Array]) -> dict[str, Array]:
     return result
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Feed:
+    """What goes into a simulation, batch by batch: spikes that are given, or data for the encoders."""
+
+    network: Network
+    given: Mapping[str, Array] | None
+    raw: Samples
+    total: int
+    """Samples in all."""
+    ticks: int
+    """Per sample, of the network."""
+
+    def batch(self, start: int, stop: int) -> dict[str, Array]:
+        """Return the spikes of some samples; those of stochastic encoders depend on the samples' own numbers."""
+        if self.given is not None:
+            return {name: values[start:stop] for name, values in self.given.items()}
+        return _encode(self.network, _take(self.raw, start, stop), start)
+
+
+def _feed_of(
+    network: Network, inputs: str | Path | Mapping[str, Array] | None, samples: Samples | None, count: int | None, what: str,
+    *, stored_elsewhere: bool = False,
+) -> _Feed:  # fmt: skip
+    """Return what feeds a simulation; the arguments are those of `stimulus_of`."""
+    if inputs is not None or not network.inputs:
+        given: Mapping[str, Array] = {}
+        if isinstance(inputs, (str, Path)):
+            shapes = {p.name: p.shape for p in network.inputs}
+            given = load_stimulus(Path(inputs), shapes, analog=analog_inputs(network))
+        elif inputs is not None:
+            given = _flat(network, inputs)
+        found, ticks = next((values.shape[:2] for values in given.values()), (1, network.ticks))
+        return _Feed(network, given, Samples({}), found if count is None or not given else min(count, found), ticks)
+    if samples is None or not samples.count:
+        raise _no_data(what, stored_elsewhere)
+    return _Feed(network, None, samples, samples.count if count is None else min(count, samples.count), network.ticks)
+
+
 def stimulus_of(
     network: Network, inputs: str | Path | Mapping[str, Array] | None, samples: Samples | None, count: int | None, what: str,
     *, stored_elsewhere: bool = False,
@@ -256,18 +327,149 @@ def stimulus_of(
         what: Who asks, for messages.
         stored_elsewhere: The artifact holds only the digest of its data.
     """
-    if inputs is not None:
-        if isinstance(inputs, (str, Path)):
-            shapes = {p.name: p.shape for p in network.inputs}
-            stimulus = load_stimulus(Path(inputs), shapes, analog=analog_inputs(network))
-        else:
-            stimulus = _flat(network, inputs)
-        return {name: values[:count] for name, values in stimulus.items()}
-    if not network.inputs:
-        return {}
-    if samples is None or not samples.count:
-        raise _no_data(what, stored_elsewhere)
-    return _encode(network, _take(samples, 0, samples.count if count is None else min(count, samples.count)))
+    feed = _feed_of(network, inputs, samples, count, what, stored_elsewhere=stored_elsewhere)
+    return feed.batch(0, feed.total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Samples, simulated batch by batch on threads; no result depends on the size of a batch or on the threads."""
+
+    total: int
+    size: int
+    jobs: int
+    progress: Progress | None = None
+    keep_finished: bool = False
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """(first sample, the one behind the last) of each batch."""
+        return [(start, min(start + self.size, self.total)) for start in range(0, self.total, self.size)] or [(0, 0)]
+
+    def run(self, simulate: Callable[[int, int], Any], take: Callable[[int, int, Any], None]) -> tuple[int, bool]:
+        """Simulate all batches and hand each result on, in order.
+
+        Returns:
+            How many samples are done, and whether an interruption ended the work before all were.
+
+        Raises:
+            KeyboardInterrupt: Unless ``keep_finished`` is set and a batch is done.
+        """
+        done, report = 0, self.progress or (lambda done, total: None)
+        try:
+            report(0, self.total)
+            results = in_order(lambda span: simulate(*span), self.spans, self.jobs, interruptible=True)
+            for (start, stop), result in zip(self.spans, results, strict=True):
+                take(start, stop, result)
+                done = stop
+                report(done, self.total)
+        except KeyboardInterrupt:
+            if not self.keep_finished or not done:
+                raise
+            return done, True
+        return done, False
+
+
+def _batch_size(bytes_per_sample: int, synapses: int = 0) -> int:
+    """Return how many samples make a batch, from the memory and the synapses times ticks of one."""
+    lasting = max(SMALLEST_BATCH, BATCH_SYNAPSES // max(1, synapses))
+    return max(1, min(BATCH, lasting, BATCH_BYTES // max(1, bytes_per_sample)))
+
+
+def _bytes_per_sample(network: Network, ticks: int, probe: str, state: bool) -> int:
+    """Return what a sample needs in the encoders' output and in what is recorded, at most."""
+    recorded = sum(network.populations[name].size for name in _recorded(network, probe))
+    return ticks * (8 * sum(p.size for p in network.inputs) + (4 + 16 * state) * recorded)
+
+
+def _threads(jobs: int | None, weights: int = 0) -> int:
+    """Return how many threads run: ``jobs``, or one per processor; fewer where each has ``weights`` in float64 for itself."""
+    wanted = available_processors() if jobs is None else jobs
+    return max(1, min(wanted, THREADS_BYTES // (8 * weights + THREAD_BYTES))) if weights else wanted
+
+
+def _weights(network: Network) -> int:
+    return sum(int(np.size(q.weights)) for q in network.projections)
+
+
+def is_small(network: IntegerNetwork, samples: int, ticks: int) -> bool:
+    """Return whether the reference needs less than about a second for a job (`SMALL_JOB`).
+
+    Such a job is not worth loading numba, let alone a first compilation of the kernels; its results are the same either way.
+    Synapses are counted from shapes and patterns, not listed.
+    """
+    neurons, synapses = (samples * ticks * n for n in _extent(network))
+    return neurons <= SMALL_JOB[0] and synapses <= SMALL_JOB[1]
+
+
+def _extent(network: IntegerNetwork) -> tuple[int, int]:
+    """Return the neurons and the synapses of a network."""
+    synapses = sum(int(network.synapse_counts(q).sum()) for q in network.projections)
+    return sum(p.size for p in network.populations.values()), synapses
+
+
+def _fast(jobs: int) -> IntegerSimulator:
+    """Return the fast engine with its kernels compiled.
+
+    Raises:
+        EngineUnavailable: numba is not there, or does not compile them (NC0320).
+    """
+    hint = "use --engine reference, whose results are the same; 'neurocomp doctor' tests the installation"
+    try:
+        simulator: Any = registry.simulator("fast")
+    except EngineUnavailable as error:
+        message = f"engine 'fast' is not available: {error.diagnostics[0].message}"
+        raise EngineUnavailable(Diagnostic("NC0320", message, hint=hint)) from error
+    try:
+        from neurocomp.engine.simulator import compile_kernels
+
+        compile_kernels()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        message = f"engine 'fast' is not available: its kernels do not compile: {type(error).__name__}: {reason}"
+        raise EngineUnavailable(Diagnostic("NC0320", message, hint=hint)) from error
+    simulator.jobs = jobs
+    made: IntegerSimulator = simulator
+    return made
+
+
+def _reason(error: EngineUnavailable, engine: str) -> str:
+    """Return why an engine is not there, without its name."""
+    return error.diagnostics[0].message.removeprefix(f"engine '{engine}' is not available: ")
+
+
+class _Collected:
+    """Arrays and events of the samples that are done, put together from batches."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.arrays: dict[str, Array] = {}
+        self.events: dict[tuple[str, str], Event] = {}
+
+    def take(self, start: int, stop: int, part: tuple[Mapping[str, Array], Sequence[Event]]) -> None:
+        """Add a batch."""
+        arrays, events = part
+        for key, values in arrays.items():
+            if key not in self.arrays and len(values) == self.total:
+                self.arrays[key] = values
+                continue
+            whole = self.arrays.setdefault(key, np.empty((self.total, *values.shape[1:]), values.dtype))
+            whole[start:stop] = values
+        for event in events:
+            key_of = event.population, event.register
+            first = self.events.get(key_of)
+            if first is None:
+                self.events[key_of] = replace(event, sample=start + event.sample)
+            else:
+                self.events[key_of] = replace(first, count=first.count + event.count)
+
+    def run(self, engine: str, done: int, interrupted: bool, order: Iterable[str]) -> Run:
+        """Return what came out; events are in the order of populations and registers."""
+        places = {name: index for index, name in enumerate(order)}
+        registers = ("accumulator", "u", "v")
+        keys = sorted(self.events, key=lambda key: (places.get(key[0], len(places)), registers.index(key[1])))
+        arrays = {key: values[:done] if interrupted else values for key, values in self.arrays.items()}
+        return Run(engine, arrays, tuple(self.events[key] for key in keys), interrupted)
 
 
 def _shaped(trace: Trace, network: Network, probe: str, state: bool, ticks_per_step: int = 1) -> dict[str, Array]:
@@ -310,15 +512,50 @@ def run_float(network: Network, stimulus: Stimulus, *, probe: str = "outputs", s
     return Run("float", _shaped(trace, network, probe, state), trace.events)
 
 
-def evaluate_network(network: Network, samples: Samples | None = None, count: int | None = None) -> Evaluation:
-    """Return the accuracy of a network in real numbers on its declared samples, or on others."""
-    samples = samples or network.data.samples
-    return _evaluate(network, samples, count, None)
+def run_network(
+    network: Network,
+    inputs: str | Path | Mapping[str, Array] | None = None,
+    *,
+    samples: Samples | None = None,
+    count: int | None = None,
+    probe: str = "outputs",
+    state: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    keep_finished: bool = False,
+) -> Run:
+    """Run a network in real numbers, on what `Compiled.run` takes."""
+    feed = _feed_of(network, inputs, samples or network.data.samples, count, "run")
+    size = _batch_size(_bytes_per_sample(network, feed.ticks, probe, state))
+    batches = _Batches(feed.total, size, _threads(jobs, _weights(network)), progress, keep_finished)
+    return _run_float(network, feed, batches, probe, state)
 
 
-def _evaluate(
-    network: Network, samples: Samples | None, count: int | None, compiled: Compiled | None, stored_elsewhere: bool = False
-) -> Evaluation:
+def _run_float(network: Network, feed: _Feed, batches: _Batches, probe: str, state: bool) -> Run:
+    def simulate(start: int, stop: int) -> tuple[Mapping[str, Array], Sequence[Event]]:
+        run = run_float(network, feed.batch(start, stop), probe=probe, state=state)
+        return run.arrays, run.events
+
+    collected = _Collected(batches.total)
+    done, interrupted = batches.run(simulate, collected.take)
+    return collected.run("float", done, interrupted, network.populations)
+
+
+def evaluate_network(
+    network: Network, samples: Samples | None = None, count: int | None = None, *, jobs: int | None = None,
+    progress: Progress | None = None, keep_finished: bool = False,
+) -> Evaluation:  # fmt: skip
+    """Return the accuracy of a network in real numbers on its declared samples, or on others; see `Compiled.evaluate`."""
+    samples, total = _to_evaluate(network, samples or network.data.samples, count)
+    size = _batch_size(_bytes_per_sample(network, network.ticks, "outputs", True))
+    batches = _Batches(total, size, _threads(jobs, _weights(network)), progress, keep_finished)
+    return _evaluate(network, samples, batches)
+
+
+def _to_evaluate(
+    network: Network, samples: Samples | None, count: int | None, stored_elsewhere: bool = False
+) -> tuple[Samples, int]:
+    """Return samples that can be evaluated, and how many of them are."""
     if samples is None or not samples.count:
         raise _no_data("evaluate", stored_elsewhere)
     if samples.labels is None:
@@ -328,22 +565,40 @@ def _evaluate(
         names = ", ".join(network.decoders) or "none"
         hint = "declare 'decode: {POPULATION: {scheme: count}}' for one population"
         raise NetworkError(Diagnostic("NC0212", f"evaluate needs one decoder; the network declares {names}", hint=hint))
-    (name, decoder), total = next(iter(network.decoders.items())), samples.count if count is None else min(count, samples.count)
+    return samples, samples.count if count is None else min(count, samples.count)
+
+
+def _evaluate(
+    network: Network, samples: Samples, batches: _Batches, engine: str | None = None,
+    fixed: Callable[[int, Stimulus, bool], Mapping[str, Array]] | None = None,
+) -> Evaluation:  # fmt: skip
+    """Return accuracies; ``fixed`` runs the integers on a stimulus that begins with a sample, with or without state."""
+    name, decoder = next(iter(network.decoders.items()))
+    assert samples.labels is not None
+    labels = _checked_labels(network, name, samples.labels[: batches.total])
     needs_state = DECODERS[decoder.scheme].reads_potential
-    answers: dict[str, list[Array]] = {"float": [], "fixed": []}
-    for start, batch in _batches(samples, total):
-        stimulus = _encode(network, batch, start)
-        runs = {"float": run_float(network, stimulus, state=needs_state)}
-        if compiled is not None:
-            runs["fixed"] = compiled.run("reference", stimulus, state=needs_state)
-        for kind, run in runs.items():
-            flat = {key: run.arrays[f"{key}/{name}"].reshape(len(run.arrays[f"spikes/{name}"]), network.ticks, -1)
+    answers: dict[str, list[Array]] = {"float": [], **({"fixed": []} if fixed is not None else {})}
+
+    def simulate(start: int, stop: int) -> dict[str, Array]:
+        stimulus = _encode(network, _take(samples, start, stop), start)
+        runs = {"float": run_float(network, stimulus, state=needs_state).arrays}
+        if fixed is not None:
+            runs["fixed"] = fixed(start, stimulus, needs_state)
+        found = {}
+        for kind, arrays in runs.items():
+            flat = {key: arrays[f"{key}/{name}"].reshape(len(arrays[f"spikes/{name}"]), network.ticks, -1)
                     for key in (("spikes", "v") if needs_state else ("spikes",))}  # fmt: skip
-            answers[kind].append(decode(decoder, spikes=flat["spikes"], v=flat.get("v")))
-    labels = _checked_labels(network, name, samples.labels[:total])
-    predictions = {kind: np.concatenate(parts) for kind, parts in answers.items() if parts}
-    right = {kind: float((values == labels).mean()) for kind, values in predictions.items()}
-    return Evaluation({"float": right.get("float"), "fixed": right.get("fixed")}, total, predictions)
+            found[kind] = decode(decoder, spikes=flat["spikes"], v=flat.get("v"))
+        return found
+
+    def take(start: int, stop: int, found: dict[str, Array]) -> None:
+        for kind, values in found.items():
+            answers[kind].append(values)
+
+    done, interrupted = batches.run(simulate, take)
+    predictions = {kind: np.concatenate(parts)[:done] for kind, parts in answers.items()}
+    right = {kind: float((values == labels[:done]).mean()) for kind, values in predictions.items()}
+    return Evaluation({"float": right.get("float"), "fixed": right.get("fixed")}, done, predictions, engine, interrupted)
 
 
 def _checked_labels(network: Network, name: str, labels: Array) -> Array:
@@ -354,11 +609,6 @@ def _checked_labels(network: Network, name: str, labels: Array) -> Array:
         message = f"label {labels[outside][0]} lies outside 0..{size - 1}, the neurons of '{name}'"
         raise NetworkError(Diagnostic("NC0210", message, hint="a label is the index of the neuron that should win"))
     return labels
-
-
-def _batches(samples: Samples, total: int) -> Iterator[tuple[int, Samples]]:
-    for start in range(0, total, BATCH):
-        yield start, _take(samples, start, min(start + BATCH, total))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -382,9 +632,12 @@ class Compiled:
         """Ticks of the chip per tick of the network."""
         return int(self.artifact.options.get("ticks_per_step", 1))
 
-    def _on_chip(self, stimulus: Mapping[str, Array]) -> dict[str, Array]:
-        """Return a stimulus in ticks of the chip, with what the host computes of constant analog inputs."""
-        made = with_currents(stimulus, self.artifact.quantized.currents.values())
+    def _on_chip(self, stimulus: Mapping[str, Array], first: int = 0) -> dict[str, Array]:
+        """Return a stimulus in ticks of the chip, with what the host computes of constant analog inputs.
+
+        ``first`` is the number of its first sample, for messages.
+        """
+        made = with_currents(stimulus, self.artifact.quantized.currents.values(), first)
         return {name: stretched(values, self.ticks_per_step) for name, values in made.items()}
 
     def save(self, path: str | Path) -> str:
@@ -409,8 +662,21 @@ class Compiled:
             NetworkError: Spikes carry a value where those of the network do not (NC0314).
             UnsupportedError: A direct current changes within a sample (NC0319).
         """
+        feed = self._feed(inputs, samples, count, what)
+        return feed.batch(0, feed.total) if feed.given is not None else self._checked(feed.batch(0, feed.total))
+
+    def _feed(
+        self, inputs: str | Path | Mapping[str, Array] | None, samples: Samples | None, count: int | None, what: str
+    ) -> _Feed:
+        """Return what feeds a simulation; spikes that are given are checked at once, others when they are encoded."""
         declared = samples or self.artifact.samples
-        stimulus = stimulus_of(self.network, inputs, declared, count, what, stored_elsewhere=self._stored_elsewhere)
+        feed = _feed_of(self.network, inputs, declared, count, what, stored_elsewhere=self._stored_elsewhere)
+        if feed.given is not None:
+            self._checked(feed.batch(0, feed.total))
+        return feed
+
+    def _checked(self, stimulus: dict[str, Array]) -> dict[str, Array]:
+        """Return a stimulus whose values the network can take."""
         lowered, analog = self.artifact.lowered.network, analog_inputs(self.network)
         for name, values in stimulus.items():
             if name in analog or lowered.populations[name].dynamics == "current":
@@ -454,7 +720,7 @@ class Compiled:
         if engine not in ENGINES and engine not in self.witnesses():
             raise UsageError(Diagnostic("NC0801", f"there is no engine '{engine}'", hint=did_you_mean(engine, ENGINES)))
         if engine == "fast":
-            raise _no_fast_engine()
+            _fast(1)
         if engine == "chip":
             registry.backend(self.artifact.spec.backend).chip_simulator()
         witness = self.witnesses().get(engine)
@@ -462,16 +728,9 @@ class Compiled:
         if reason is not None:
             raise EngineUnavailable(Diagnostic("NC0320", f"engine '{engine}' is not available: {reason}"))
 
-    def _has_chip(self) -> bool:
-        try:
-            self.require("chip")
-        except EngineUnavailable:
-            return False
-        return True
-
     def run(
         self,
-        engine: str = "reference",
+        engine: str | None = None,
         inputs: str | Path | Mapping[str, Array] | None = None,
         *,
         samples: Samples | None = None,
@@ -479,44 +738,109 @@ class Compiled:
         probe: str = "outputs",
         state: bool = False,
         stage: str = "lowered",
+        jobs: int | None = None,
+        progress: Progress | None = None,
+        keep_finished: bool = False,
     ) -> Run:
         """Simulate.
 
         Args:
-            engine: ``float``, ``reference``, ``chip``, ``lava``.
+            engine: ``float``, ``reference``, ``fast``, ``chip``, ``lava``; None: fast, while the reference serves jobs that
+                are small (`is_small`) or that fast cannot run.
             inputs: X.npz or its arrays, what comes out of the encoder, (samples, ticks, *shape) integers per input population.
             samples: Raw data for the encoder instead; None: the declared ones.
             count: At most so many samples.
             probe: ``outputs``, or ``all`` populations of the network.
             state: Whether u and v are returned too.
-            stage: ``lowered``, what the chip executes; or ``quantized``, for the reference alone.
+            stage: ``lowered``, what the chip executes; or ``quantized``, for ``reference`` and ``fast``.
+            jobs: Threads; None: one per processor. Results do not depend on it.
+            progress: Is told after each batch how many samples are done.
+            keep_finished: After an interruption return the samples that are finished, if there are any, instead of raising
+                ``KeyboardInterrupt``.
         """
-        self.require(engine)
         for what, value, known in (("stage", stage, ("lowered", "quantized")), ("probe", probe, ("outputs", "all"))):
             if value not in known:
                 raise UsageError(Diagnostic("NC0801", f"there is no {what} '{value}'", hint=did_you_mean(value, known)))
-        if stage == "quantized" and engine != "reference":
+        if stage == "quantized" and engine not in (None, *INTEGER_ENGINES):
+            if engine not in ENGINES:
+                self.require(engine)
             message = f"engine '{engine}' does not execute the quantized network"
-            raise UsageError(Diagnostic("NC0801", message, hint="use --engine reference, or --stage lowered"))
-        stimulus = self.stimulus(inputs, samples, count)
+            raise UsageError(Diagnostic("NC0801", message, hint="use --engine reference or fast, or --stage lowered"))
+        if engine is not None:
+            self.require(engine)
+        feed = self._feed(inputs, samples, count, "run")
+        size = _bytes_per_sample(self.network, feed.ticks * self.ticks_per_step, probe, state)
         if engine == "float":
-            return run_float(self.network, stimulus, probe=probe, state=state)
-        stimulus = self._on_chip(stimulus)
-        lowered = self.artifact.lowered
-        record = [name for name in _recorded(self.network, probe) if name in lowered.network.populations]
-        if engine == "chip":
-            trace = registry.backend(self.artifact.spec.backend).chip_simulator().run(
-                self.artifact.program, stimulus, record=record, state=state
-            )  # fmt: skip
-        elif engine == "reference":
-            reference = registry.simulator("reference")
-            if stage == "quantized":
-                trace = reference.run(self.artifact.quantized.network, stimulus, record=record, state=state)
-            else:
-                trace = reference.run(lowered.network, stimulus, lag=lowered.lag, record=record, state=state)
-        else:
-            trace = self.witnesses()[engine].run(lowered, stimulus, record=record, state=state)
-        return Run(engine, _shaped(trace, self.network, probe, state, self.ticks_per_step), trace.events)
+            batches = _Batches(feed.total, _batch_size(size), _threads(jobs, _weights(self.network)), progress, keep_finished)
+            return _run_float(self.network, feed, batches, probe, state)
+
+        def simulated(chosen: str) -> Run:
+            def simulate(start: int, stop: int) -> tuple[Mapping[str, Array], Sequence[Event]]:
+                stimulus = feed.batch(start, stop)
+                stimulus = self._on_chip(stimulus if feed.given is not None else self._checked(stimulus), start)
+                trace = execute(stimulus, record, state)
+                return _shaped(trace, self.network, probe, state, self.ticks_per_step), trace.events
+
+            batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
+            execute, record = self._executor(chosen, stage, batches), _recorded(self.network, probe)
+            collected = _Collected(feed.total)
+            done, interrupted = batches.run(simulate, collected.take)
+            return collected.run(chosen, done, interrupted, self.artifact.lowered.network.populations)
+
+        found: Run = self._with_engine(engine, feed.total, feed.ticks, simulated)
+        return found
+
+    def _with_engine(self, engine: str | None, samples: int, ticks: int, work: Callable[[str], Any]) -> Any:
+        """Return what ``work`` makes with an engine: the one that the caller chose, or fast or the reference."""
+        if engine is not None:
+            logger.debug("engine %s, as asked for", engine)
+            return work(engine)
+        if is_small(self.artifact.lowered.network, samples, ticks * self.ticks_per_step):
+            logger.debug("engine reference: a small job, not worth loading the compiled kernels")
+            return work("reference")
+        try:
+            logger.debug("engine fast: the job is not small")
+            return work("fast")
+        except EngineUnavailable as error:
+            logger.warning("the engine 'fast' is left out, the reference runs instead: %s", _reason(error, "fast"))
+            return work("reference")
+
+    def _batches(
+        self, engine: str, total: int, ticks: int, bytes_per_sample: int, jobs: int | None, progress: Progress | None,
+        keep_finished: bool, in_numpy: bool = False,
+    ) -> _Batches:  # fmt: skip
+        """Return the batches for an engine; ``in_numpy``: the network in real numbers runs beside it."""
+        network = self.artifact.lowered.network
+        if engine in self.witnesses():
+            return _Batches(total, max(1, total), 1, progress, keep_finished)
+        synapses = _extent(network)[1]
+        size = _batch_size(bytes_per_sample, synapses * ticks * self.ticks_per_step)
+        threads = _threads(jobs, synapses if in_numpy or engine != "fast" else 0)
+        logger.debug("%d samples in batches of %d on at most %d threads", total, min(size, total), threads)
+        return _Batches(total, size, threads, progress, keep_finished)
+
+    def _executor(self, engine: str, stage: str, batches: _Batches) -> Callable[[Stimulus, Sequence[str], bool], Trace]:
+        """Return what executes a stimulus in ticks of the chip and records some populations, on any thread."""
+        made, lowered = self.artifact, self.artifact.lowered
+        if engine in INTEGER_ENGINES:
+            # Where there are fewer batches than threads, each batch has some for its samples.
+            simulator = registry.simulator(engine) if engine != "fast" else _fast(max(1, batches.jobs // len(batches.spans)))
+            network, lag = (lowered.network, lowered.lag) if stage == "lowered" else (made.quantized.network, None)
+
+            def integers(stimulus: Stimulus, record: Sequence[str], state: bool) -> Trace:
+                known = [name for name in record if name in lowered.network.populations]
+                return simulator.run(network, stimulus, lag=lag, record=known, state=state)
+
+            return integers
+
+        def other(stimulus: Stimulus, record: Sequence[str], state: bool) -> Trace:
+            known = [name for name in record if name in lowered.network.populations]
+            if engine == "chip":
+                chip = registry.backend(made.spec.backend).chip_simulator()
+                return chip.run(made.program, stimulus, record=known, state=state)
+            return self.witnesses()[engine].run(lowered, stimulus, record=known, state=state)
+
+        return other
 
     def verify(
         self,
@@ -530,7 +854,7 @@ class Compiled:
         """Compare all simulations bit for bit, tick by tick, in spikes and state.
 
         Args:
-            engines: Names; None: all that are available, the others are listed as skipped. The reference always runs.
+            engines: Names; None: all that can run this, the others are listed as skipped. The reference always runs.
             inputs: See `run`; without inputs and declared samples, random spikes.
             samples: See `run`.
             count: At most so many samples; None: all of ``inputs``, or `DEFAULT_SAMPLES` of the declared ones.
@@ -540,7 +864,7 @@ class Compiled:
             EngineUnavailable: An engine asked for by name is not there, or none but the reference is.
             UsageError: ``engines`` names none to compare the reference with.
         """
-        chosen = list(engines) if engines is not None else ["reference", "chip", *self.witnesses()]
+        chosen = list(engines) if engines is not None else ["reference", "fast", "chip", *self.witnesses()]
         skipped: dict[str, str] = {}
         for engine in list(chosen):
             if engine == "float":
@@ -551,18 +875,15 @@ class Compiled:
             except EngineUnavailable as error:
                 if engines is not None:
                     raise
-                skipped[engine] = error.diagnostics[0].message.removeprefix(f"engine '{engine}' is not available: ")
+                skipped[engine] = _reason(error, engine)
                 chosen.remove(engine)
-        if not set(chosen) - {"reference"} and (engines is None or not self._has_chip()):
-            target = self.artifact.spec.name
-            message = f"verify compares simulations, and there is no second one yet of what '{target}' executes"
-            also = "; ".join(f"{engine}: {why}" for engine, why in skipped.items())
-            hint = "compile for a chip to have a proof: neurocomp compile NET --target loihi"
-            raise EngineUnavailable(Diagnostic("NC0320", message, also=also or None, hint=hint))
         if not set(chosen) - {"reference"}:
+            if engines is None:
+                raise self._no_second_engine(skipped)
             message = "verify needs an engine to compare the reference with"
-            raise UsageError(Diagnostic("NC0801", message, hint="add chip or lava to --engines"))
+            raise UsageError(Diagnostic("NC0801", message, hint="add fast, chip or lava to --engines"))
         if inject is not None and "chip" not in chosen:
+            self.require("chip")
             message = "--inject corrupts the program, which only the chip simulation executes"
             raise UsageError(Diagnostic("NC0801", message, hint="add chip to --engines"))
         backend = registry.backend(self.artifact.spec.backend)
@@ -572,25 +893,78 @@ class Compiled:
             default = None if inputs is not None else DEFAULT_SAMPLES
             stimulus = self.stimulus(inputs, samples, default if count is None else count, "verify")
         known = self.witnesses()
-        return verify(
+        report = verify(
             self.artifact, self._on_chip(stimulus), backend=backend, reference=registry.simulator("reference"),
+            simulators=[_fast(_threads(None))] if "fast" in chosen else [], skips_simulators=engines is None,
             witnesses=[known[engine] for engine in chosen if engine in known], chip="chip" in chosen,
             skipped=skipped, inject=inject,
         )  # fmt: skip
+        if not set(report.engines) - {"reference"}:
+            raise self._no_second_engine(report.skipped)
+        return report
 
-    def evaluate(self, *, samples: Samples | None = None, count: int | None = None) -> Evaluation:
-        """Return accuracies of the float and of the lowered fixed-point network on the declared samples, or on others."""
-        return _evaluate(self.network, samples or self.artifact.samples, count, self, self._stored_elsewhere)
+    def _no_second_engine(self, skipped: Mapping[str, str]) -> EngineUnavailable:
+        message = f"verify compares simulations, and there is no second one here of what '{self.artifact.spec.name}' executes"
+        also = "; ".join(f"{engine}: {why}" for engine, why in skipped.items())
+        hint = "'neurocomp doctor' says how to get the engine 'fast', which runs for every target"
+        return EngineUnavailable(Diagnostic("NC0320", message, also=also or None, hint=hint))
+
+    def evaluate(
+        self, engine: str | None = None, *, samples: Samples | None = None, count: int | None = None, jobs: int | None = None,
+        progress: Progress | None = None, keep_finished: bool = False,
+    ) -> Evaluation:  # fmt: skip
+        """Return accuracies of the float and of the lowered fixed-point network on the declared samples, or on others.
+
+        Args:
+            engine: What executes the fixed-point network: ``reference``, ``fast`` or ``chip``; None: see `run`.
+            samples: Raw data with labels; None: the declared ones.
+            count: At most so many samples.
+            jobs: See `run`.
+            progress: See `run`.
+            keep_finished: See `run`.
+        """
+        if engine is not None and engine not in EVALUATING_ENGINES:
+            hint = did_you_mean(engine, EVALUATING_ENGINES)
+            raise UsageError(Diagnostic("NC0801", f"evaluate has no engine '{engine}'", hint=hint))
+        if engine is not None:
+            self.require(engine)
+        given, total = _to_evaluate(self.network, samples or self.artifact.samples, count, self._stored_elsewhere)
+        ticks = self.network.ticks
+        size = _bytes_per_sample(self.network, ticks * self.ticks_per_step, "outputs", True)
+
+        def evaluated(chosen: str) -> Evaluation:
+            batches = self._batches(chosen, total, ticks, size, jobs, progress, keep_finished, in_numpy=True)
+            execute, record = self._executor(chosen, "lowered", batches), _recorded(self.network, "outputs")
+
+            def fixed(first: int, stimulus: Stimulus, state: bool) -> Mapping[str, Array]:
+                trace = execute(self._on_chip(self._checked(dict(stimulus)), first), record, state)
+                return _shaped(trace, self.network, "outputs", state, self.ticks_per_step)
+
+            return _evaluate(self.network, given, batches, chosen, fixed)
+
+        found: Evaluation = self._with_engine(engine, total, ticks, evaluated)
+        return found
 
     def report(
         self, *, samples: Samples | None = None, count: int | None = None, costs: str | None = None,
-        inputs: str | Path | Mapping[str, Array] | None = None,
+        inputs: str | Path | Mapping[str, Array] | None = None, engine: str | None = None, jobs: int | None = None,
+        progress: Progress | None = None, keep_finished: bool = False,
     ) -> Report:  # fmt: skip
         """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy."""
         default = None if inputs is not None else DEFAULT_SAMPLES
         stimulus = self.stimulus(inputs, samples, default if count is None else count, "report")
         lowered, k = self.artifact.lowered, self.ticks_per_step
-        trace = registry.simulator("reference").run(lowered.network, self._on_chip(stimulus), lag=lowered.lag)
+        samples_run, ticks = next((values.shape[:2] for values in stimulus.values()), (1, self.network.ticks))
+
+        def simulated(chosen: str) -> Trace:
+            simulator = _fast(_threads(jobs)) if chosen == "fast" else registry.simulator("reference")
+            return simulator.run(lowered.network, self._on_chip(stimulus), lag=lowered.lag)
+
+        if progress is not None:
+            progress(0, samples_run)
+        trace: Trace = self._with_engine(engine, samples_run, ticks, simulated)
+        if progress is not None:
+            progress(samples_run, samples_run)
         counts = count_events(trace, self.artifact.mapped, self.artifact.spec)
         energy = estimate(counts, self.artifact.spec, self.network.timestep / k, costs)
         labels = None if inputs is not None else (samples or self.artifact.samples or Samples({})).labels
@@ -647,8 +1021,3 @@ def _constant(name: str, values: Array) -> None:
         raise UnsupportedError(
             Diagnostic("NC0319", message, hint="give one value per sample and neuron, or encode it as spikes")
         )
-
-
-def _no_fast_engine() -> EngineUnavailable:
-    message = "engine 'fast' is not available: this version of neurocomp has no fast engine yet"
-    return EngineUnavailable(Diagnostic("NC0320", message, hint="use --engine reference; results are the same by definition"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Stimulus, Witness
-from neurocomp.errors import broken_invariant
+from neurocomp.errors import EngineUnavailable, broken_invariant
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.quantized import IntegerPopulation
 from neurocomp.ir.trace import Event, Trace
@@ -98,6 +98,8 @@ def verify(
     *,
     backend: Backend,
     reference: IntegerSimulator,
+    simulators: Sequence[IntegerSimulator] = (),
+    skips_simulators: bool = False,
     witnesses: Sequence[Witness] = (),
     chip: bool = True,
     skipped: Mapping[str, str] | None = None,
@@ -115,6 +117,8 @@ def verify(
         stimulus: Encoded spikes, (samples, ticks, n) per input.
         backend: Of the artifact's target.
         reference: Executes the quantized and the lowered network.
+        simulators: Execute the lowered network as the reference does, and share no code with it.
+        skips_simulators: Whether one of them that cannot run this network is listed as skipped; else its error is raised.
         witnesses: Further programs that execute the lowered network, all available.
         chip: Whether the chip simulation of the program runs.
         skipped: Engines that were left out, with the reason.
@@ -127,6 +131,14 @@ def verify(
         corrupted = backend.inject(program, first, *inject)
         program, injection = corrupted.program, corrupted.description
     others: list[Trace] = []
+    left_out = dict(skipped or {})
+    for simulator in simulators:
+        try:
+            others.append(simulator.run(lowered.network, stimulus, lag=lowered.lag))
+        except EngineUnavailable as error:
+            if not skips_simulators:
+                raise
+            left_out[simulator.name] = error.diagnostics[0].message
     if chip:
         others.append(backend.chip_simulator().run(program, stimulus))
     others += [witness.run(lowered, stimulus) for witness in witnesses]
@@ -181,7 +193,7 @@ def verify(
     return VerifyReport(
         bit_exact=not divergences and bool(others),
         engines=(first.engine, *(other.engine for other in others)),
-        skipped=dict(skipped or {}),
+        skipped=left_out,
         samples=samples,
         ticks=ticks,
         spikes_compared=spikes_compared,

@@ -33,8 +33,8 @@ COMMANDS = {
 """Command -> its line in ``neurocomp --help``, in the order of use. The module has the command's name."""
 
 EPILOG = """\
-'neurocomp COMMAND --help' begins with examples. Every command takes --json and --quiet. docs/cli.md lists exit codes,
-environment variables and how to get completion in your shell."""
+'neurocomp COMMAND --help' begins with examples. Every command takes --json, --quiet and --verbose. docs/cli.md lists exit
+codes, environment variables and how to get completion in your shell."""
 
 
 class Commands(click.Group):
@@ -112,6 +112,9 @@ def main() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if code == failures.INTERRUPTED:
+        # What is wanted is written. Threads that are still at a batch would hold up the end of Python.
+        os._exit(code)
     sys.exit(code)
 
 

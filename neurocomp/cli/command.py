@@ -28,12 +28,14 @@ class Command(click.Command):
         self.params += [
             click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON (schema 1)."),
             click.Option(["-q", "--quiet"], is_flag=True, help="Print no summary, warnings or progress."),
+            click.Option(["-v", "--verbose"], is_flag=True, help="Say on stderr what was chosen and why."),
         ]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the function."""
-        ctx.params["output"] = Output(ctx.params.pop("as_json"), ctx.params.pop("quiet"))
-        return super().invoke(ctx)
+        output = ctx.params["output"] = Output(*(ctx.params.pop(name) for name in ("as_json", "quiet", "verbose")))
+        with output.log():
+            return super().invoke(ctx)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the purpose and the examples first, then usage and options."""
@@ -114,6 +116,12 @@ def compilation(function: Function) -> Function:
     ):
         call = option(call)
     return cast("Function", call)
+
+
+def jobs(function: Function) -> Function:
+    """Add ``--jobs``."""
+    what = "Threads; default: one per processor. Results do not depend on it."
+    return click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help=what)(function)
 
 
 def samples(function: Function) -> Function:

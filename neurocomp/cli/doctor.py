@@ -58,6 +58,7 @@ def command(output: Output) -> int:
         *_dependencies(),
         _tried("temporary files", _temporary_files),
         _tried("hardware specs", _specs),
+        _tried("fast engine", _fast_engine),
         *_witnesses(),
         _tried("self test", _self_test),
     ]
@@ -70,10 +71,11 @@ def command(output: Output) -> int:
     return 0 if healthy else 1
 
 
-def _tried(name: str, probe: Callable[[], str]) -> Finding:
+def _tried(name: str, probe: Callable[[], str | Finding]) -> Finding:
     """Return what a probe says; whatever it raises is an error of the installation."""
     try:
-        return Finding(name, "ok", probe())
+        found = probe()
+        return found if isinstance(found, Finding) else Finding(name, "ok", found)
     except NeurocompError as error:
         return Finding(name, "error", error.render())
     except Exception as error:
@@ -110,6 +112,18 @@ def _specs() -> str:
     if not names:
         raise RuntimeError("no hardware spec is installed; reinstall neurocomp")
     return ", ".join(names)
+
+
+def _fast_engine() -> Finding:
+    """Return whether numba is there and the kernels are compiled; they are not compiled here."""
+    import numba
+
+    from neurocomp.engine.kernels import jit
+
+    if jit.are_compiled():
+        return Finding("fast engine", "ok", f"kernels compiled by numba {numba.__version__} in {jit.FOLDER}")
+    text = f"its kernels are compiled by the first job that needs them, once, by numba {numba.__version__} into {jit.FOLDER}"
+    return Finding("fast engine", "note", text)
 
 
 def _witnesses() -> list[Finding]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neurocomp.cli.command import Command, data, labels, network_or_artifact, samples
+from neurocomp.cli.command import Command, data, jobs, labels, network_or_artifact, samples
+from neurocomp.cli.failures import INTERRUPTED
 from neurocomp.cli.output import Output
+from neurocomp.errors import Diagnostic, UsageError
 
 if TYPE_CHECKING:
     from neurocomp.api import Evaluation
@@ -24,27 +26,54 @@ if TYPE_CHECKING:
     ),
 )
 @network_or_artifact
+@click.option(
+    "--engine",
+    "-e",
+    type=click.Choice(["reference", "fast", "chip"]),
+    help="What executes the chip's integers; default: fast, reference where that is quicker.",
+)
 @samples
 @data
 @labels
-def command(path: Path, samples: int | None, data: Mapping[str, str], labels: str | None, output: Output) -> None:
-    """Compare accuracies: real numbers and the chip's integers."""
+@jobs
+def command(
+    path: Path,
+    engine: str | None,
+    samples: int | None,
+    data: Mapping[str, str],
+    labels: str | None,
+    jobs: int | None,
+    output: Output,
+) -> int:
+    """Compare accuracies: real numbers and the chip's integers.
+
+    Ctrl-C ends it early and compares over the samples that are finished.
+    """
     from neurocomp import api
 
     loaded = api.load(path)
     extensions: tuple[str, ...] | None = loaded.extensions if isinstance(loaded, api.Compiled) else None
-    with output.busy(f"evaluating {path.name}"):
+    with output.progress(f"evaluating {path.name}") as advance:
         if isinstance(loaded, api.Compiled):
             given = loaded.samples(data, labels) if data or labels else None
-            result = loaded.evaluate(samples=given, count=samples)
+            result = loaded.evaluate(
+                engine, samples=given, count=samples, jobs=jobs, progress=advance, keep_finished=True
+            )  # fmt: skip
         else:
+            if engine is not None:
+                message = f"engine '{engine}' executes what was compiled, and '{path}' is a network"
+                hint = f"compile it first: neurocomp compile {path} --target loihi -o {path.stem}.ncz"
+                raise UsageError(Diagnostic("NC0801", message, hint=hint))
             given = api.samples_of(loaded, data, labels, loaded.data.samples)
-            result = api.evaluate_network(loaded, given, samples)
+            result = api.evaluate_network(loaded, given, samples, jobs=jobs, progress=advance, keep_finished=True)
+    if result.interrupted:
+        output.interrupted(advance, "the accuracy is theirs")
     output.not_on_this_chip(extensions or ())
     if output.as_json:
         output.json(result.as_json() | ({} if extensions is None else {"not_on_this_chip": extensions}))
     else:
         _print(result, path, output)
+    return INTERRUPTED if result.interrupted else 0
 
 
 def _print(result: Evaluation, path: Path, output: Output) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.progress import Progress, Task
+    from rich.text import Text
 
 WIDTH_OF_FILES = 100
 """Columns of text that goes into a file or a pipe."""
@@ -68,6 +71,20 @@ class Output:
 
     as_json: bool = False
     quiet: bool = False
+    verbose: bool = False
+
+    @contextmanager
+    def log(self) -> Iterator[None]:
+        """Print what neurocomp logs to stderr: warnings and what takes a while, with ``--verbose`` also what was chosen."""
+        logger, handler = logging.getLogger("neurocomp"), _Messages(self)
+        before = logger.level
+        logger.setLevel(logging.DEBUG if self.verbose else logging.INFO)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(before)
 
     def json(self, document: Mapping[str, Any]) -> None:
         """Print the result of a command that was called with ``--json``."""
@@ -114,6 +131,92 @@ class Output:
             return
         with _console(sys.stderr).status(f"{what} ..."):
             yield
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Advance]:
+        """Show on a terminal how many samples are done, how many a second, and how long it will take.
+
+        What it gives is told (samples done, samples in all), and remembers them.
+        """
+        advance = Advance()
+        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield advance
+            return
+        with _progress(_console(sys.stderr)) as bar:
+            task = bar.add_task(what, total=None)
+            advance.show = lambda: bar.update(task, completed=advance.done, total=advance.total)
+            yield advance
+
+    def interrupted(self, advance: Advance, what: str) -> None:
+        """Say that an interruption ended a job, and what became of the samples that were finished; also with ``--quiet``."""
+        message = f"interrupted: {advance.done:,} of {advance.total:,} samples were finished; {what}"
+        sys.stderr.write(f"{message}\n")
+
+
+class Advance:
+    """How many samples of a job are done."""
+
+    def __init__(self) -> None:
+        self.done = self.total = 0
+        self.show: Callable[[], None] = lambda: None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take the news."""
+        self.done, self.total = done, total
+        self.show()
+
+
+class _Messages(logging.Handler):
+    """Prints what is logged to stderr."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self.output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message."""
+        if record.levelno >= logging.WARNING:
+            self.output.warn(record.getMessage())
+        elif not self.output.quiet:
+            sys.stderr.write(f"{record.getMessage()}\n")
+
+
+def _progress(console: Console) -> Progress:
+    """Return a bar with the samples that are done, their rate and the time that is left; it vanishes at the end."""
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Samples per second so far, and what that means for the others."""
+
+        max_refresh = 0.5
+
+        def render(self, task: Task) -> Text:
+            if not task.completed or not task.elapsed or task.total is None:
+                return Text("-- samples/s, ETA --:--")
+            rate = task.completed / task.elapsed
+            left = int((task.total - task.completed) / rate + 0.5)
+            minutes, seconds = divmod(left, 60)
+            hours, minutes = divmod(minutes, 60)
+            clock = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
+            number = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+            return Text(f"{number} samples/s, ETA {clock}")
+
+    class Done(ProgressColumn):
+        """Samples that are done, of how many."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{int(task.completed):,}/{int(task.total):,}" if task.total is not None else "")
+
+    narrow = console.width < 64
+    widest = max(4, console.width - (40 if narrow else 50))
+    title = TextColumn(
+        "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=widest), markup=False
+    )
+    bar = () if narrow else (BarColumn(bar_width=None, table_column=Column(ratio=1)),)
+    fixed = (column(table_column=Column(no_wrap=True)) for column in (Done, Rate))
+    return Progress(title, *bar, *fixed, console=console, transient=True, expand=not narrow)
 
 
 def _console(stream: TextIO) -> Console:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from neurocomp.cli.artifacts import load_artifact
-from neurocomp.cli.command import Command, artifact_file, data, labels, refuse_two_stimuli, samples, stimulus
+from neurocomp.cli.command import Command, artifact_file, data, jobs, labels, refuse_two_stimuli, samples, stimulus
+from neurocomp.cli.failures import INTERRUPTED
 from neurocomp.cli.output import Output
 
 
@@ -21,10 +22,17 @@ from neurocomp.cli.output import Output
     ),
 )
 @artifact_file
+@click.option(
+    "--engine",
+    "-e",
+    type=click.Choice(["reference", "fast"]),
+    help="What simulates; default: fast, reference where that is quicker.",
+)
 @samples
 @stimulus
 @data
 @labels
+@jobs
 @click.option("--costs", metavar="NAME", help="A cost source of the target; default: the one that its spec names.")
 @click.option(
     "--format",
@@ -36,24 +44,37 @@ from neurocomp.cli.output import Output
 )
 def command(
     path: Path,
+    engine: str | None,
     samples: int | None,
     inputs: Path | None,
     data: Mapping[str, str],
     labels: str | None,
+    jobs: int | None,
     costs: str | None,
     form: str,
     output: Output,
-) -> None:
-    """Count events, and estimate energy from them."""
+) -> int:
+    """Count events, and estimate energy from them.
+
+    Ctrl-C ends it early and reports on the samples that are finished.
+    """
     refuse_two_stimuli(inputs, data)
     compiled = load_artifact(path, "report")
-    with output.busy(f"counting the events of {path.name}"):
+    with output.progress(f"counting the events of {path.name}") as advance:
         given = compiled.samples(data, labels) if data or labels else None
-        result = compiled.report(samples=given, count=samples, costs=costs, inputs=inputs)
+        result = compiled.report(
+            samples=given, count=samples, costs=costs, inputs=inputs, engine=engine, jobs=jobs, progress=advance,
+            keep_finished=True,
+        )  # fmt: skip
+    interrupted = bool(getattr(result, "interrupted", False))
+    if interrupted:
+        output.interrupted(advance, "the report is about them")
+    code = INTERRUPTED if interrupted else 0
     if output.as_json or form == "json":
-        output.json({**result.as_json(), "not_on_this_chip": compiled.extensions})
-        return
+        output.json({**result.as_json(), "not_on_this_chip": compiled.extensions, "interrupted": interrupted})
+        return code
     from neurocomp.report import terminal
 
     output.not_on_this_chip(compiled.extensions)
     output.show(terminal.report(result))
+    return code

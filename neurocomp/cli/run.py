@@ -13,11 +13,13 @@ from neurocomp.cli.command import (
     FileName,
     completed_by,
     data,
+    jobs,
     network_or_artifact,
     refuse_two_stimuli,
     samples,
     stimulus,
 )
+from neurocomp.cli.failures import INTERRUPTED
 from neurocomp.cli.output import Output, event_text, events_as_json
 from neurocomp.errors import Diagnostic, UsageError
 
@@ -42,7 +44,7 @@ ENGINES = ("float", "reference", "fast", "chip", "lava")
     "-e",
     metavar="E",
     shell_complete=completed_by(*ENGINES),
-    help=f"One of {', '.join(ENGINES)}; default: float for a network, reference for an artifact.",
+    help=f"One of {', '.join(ENGINES)}; default: float for a network; fast for an artifact, reference where that is quicker.",
 )
 @stimulus
 @click.option("--raw", is_flag=True, help="X.npz holds data (samples, *shape), which go through the encoders first.")
@@ -66,6 +68,7 @@ ENGINES = ("float", "reference", "fast", "chip", "lava")
 )
 @samples
 @data
+@jobs
 def command(
     path: Path,
     engine: str | None,
@@ -77,32 +80,42 @@ def command(
     stage: str,
     samples: int | None,
     data: Mapping[str, str],
+    jobs: int | None,
     output: Output,
-) -> None:
-    """Simulate a network, or what was compiled from it."""
+) -> int:
+    """Simulate a network, or what was compiled from it.
+
+    Ctrl-C ends it early and writes the samples that are finished.
+    """
     if raw and inputs is None:
         raise UsageError(Diagnostic("NC0801", "--raw says what --input holds", hint="add --input X.npz"))
     refuse_two_stimuli(inputs, data)
     from neurocomp import api
 
     loaded = api.load(path)
-    is_compiled = isinstance(loaded, api.Compiled)
     extensions: tuple[str, ...] | None = loaded.extensions if isinstance(loaded, api.Compiled) else None
-    engine = engine or ("reference" if is_compiled else "float")
-    with output.busy(f"running {path.name} on {engine}"):
+    spikes = None if raw else inputs
+    with output.progress(f"running {path.name}") as advance:
         if isinstance(loaded, api.Compiled):
             given = _samples(loaded.network, inputs, raw, data, loaded.artifact.samples)
-            spikes = None if raw else inputs
-            result = loaded.run(engine, spikes, samples=given, count=samples, probe=probe, state=state, stage=stage)
+            result = loaded.run(
+                engine, spikes, samples=given, count=samples, probe=probe, state=state, stage=stage, jobs=jobs,
+                progress=advance, keep_finished=True,
+            )  # fmt: skip
             network = loaded.network
         else:
-            _only_float(path, engine, stage)
+            _only_float(path, engine or "float", stage)
             network = loaded
             given = _samples(network, inputs, raw, data, network.data.samples)
-            arrays = api.stimulus_of(network, None if raw else inputs, given, samples, "run")
-            result = api.run_float(network, arrays, probe=probe, state=state)
-        if out is not None:
+            result = api.run_network(
+                network, spikes, samples=given, count=samples, probe=probe, state=state, jobs=jobs, progress=advance,
+                keep_finished=True,
+            )  # fmt: skip
+    if out is not None:
+        with output.busy(f"writing {out}"):
             result.save(out)
+    if result.interrupted:
+        output.interrupted(advance, f"they are in {out}" if out else "what follows is about them")
     for event in result.events:
         output.warn(event_text(event))
     output.not_on_this_chip(extensions or ())
@@ -110,17 +123,19 @@ def command(
         n_samples, n_ticks = next(iter(result.arrays.values())).shape[:2]
         output.json(
             {
-                "engine": engine,
+                "engine": result.engine,
                 "samples": n_samples,
                 "ticks": n_ticks,
                 "output": str(out) if out else None,
                 "arrays": {key: {"shape": a.shape, "dtype": str(a.dtype)} for key, a in result.arrays.items()},
                 "events": events_as_json(result.events),
+                "interrupted": result.interrupted,
                 **({} if extensions is None else {"not_on_this_chip": extensions}),
             }
         )
     elif not output.quiet:
         _print(result, network, out, output)
+    return INTERRUPTED if result.interrupted else 0
 
 
 def _only_float(path: Path, engine: str, stage: str) -> None:

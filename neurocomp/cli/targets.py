@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,7 +40,8 @@ def _document(spec: HardwareSpec) -> dict[str, Any]:
     from neurocomp import registry
 
     backend = registry.backend(spec.backend)
-    engines: dict[str, str | None] = {"reference": None, "chip": None}
+    without_numba = None if importlib.util.find_spec("numba") else "numba is not installed"
+    engines: dict[str, str | None] = {"reference": None, "fast": without_numba, "chip": None}
     try:
         backend.chip_simulator()
     except EngineUnavailable as error:

@@ -47,8 +47,8 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     "--engines",
     callback=_names,
     metavar="A,B",
-    shell_complete=completed_by("chip", "lava", "fast"),
-    help="Engines to compare with the reference; default: all that are installed.",
+    shell_complete=completed_by("fast", "chip", "lava"),
+    help="Engines to compare with the reference (fast, chip, lava); default: all that are installed.",
 )
 @samples
 @stimulus

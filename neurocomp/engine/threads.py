@@ -15,15 +15,16 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
-def in_order(function: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> Iterator[Any]:
+def in_order(function: Callable[[Any], Any], items: Sequence[Any], jobs: int, *, interruptible: bool = False) -> Iterator[Any]:
     """Yield ``function(item)`` for every item in order, computed by ``jobs`` threads, which run at most a little ahead.
 
     After an error or an interruption no further item is begun, and those that threads are at are not waited for.
+    ``interruptible``: even a single job has a thread of its own, so that the caller's sees an interruption at once.
     """
-    if jobs <= 1 or len(items) <= 1:
+    if not interruptible and (jobs <= 1 or len(items) <= 1):
         yield from map(function, items)
         return
-    pool = ThreadPoolExecutor(min(jobs, len(items)), thread_name_prefix="neurocomp")
+    pool = ThreadPoolExecutor(max(1, min(jobs, len(items))), thread_name_prefix="neurocomp")
     try:
         waiting = [pool.submit(function, item) for item in items[: 2 * jobs]]
         for index in range(len(items)):

@@ -65,8 +65,8 @@ class HostCurrent:
                 total = total + np.asarray(q.bias, np.float64)
         return total
 
-    def integers(self, values: Mapping[str, Array]) -> IntArray:
-        """Return what the host writes, (samples, n).
+    def integers(self, values: Mapping[str, Array], first_sample: int = 0) -> IntArray:
+        """Return what the host writes, (samples, n); ``first_sample`` is the number of the first one, for messages.
 
         Raises:
             NetworkError: A register cannot hold a value (NC0332).
@@ -77,8 +77,8 @@ class HostCurrent:
         if beyond.any():
             sample, neuron = (int(i) for i in np.argwhere(beyond)[0])
             message = (
-                f"the constant current of '{self.target}[{neuron}]' in sample {sample} is {real[sample, neuron]:.6g} in the "
-                f"chip's units; a bias holds at most {largest << self.exponent_max}"
+                f"the constant current of '{self.target}[{neuron}]' in sample {first_sample + sample} is "
+                f"{real[sample, neuron]:.6g} in the chip's units; a bias holds at most {largest << self.exponent_max}"
             )
             hint = "declare calibration data with such values, so that the scale leaves room for them"
             raise NetworkError(Diagnostic("NC0332", message, hint=hint))

@@ -176,15 +176,18 @@ class _Part:
     current: HostCurrent | None = None
 
 
-def with_currents(stimulus: Stimulus, currents: Iterable[HostCurrent]) -> Stimulus:
-    """Return a stimulus with the integers of the currents in place of the values of the analog inputs that they are made of."""
+def with_currents(stimulus: Stimulus, currents: Iterable[HostCurrent], first_sample: int = 0) -> Stimulus:
+    """Return a stimulus with the integers of the currents in place of the values of the analog inputs that they are made of.
+
+    ``first_sample`` is the number of its first sample, for messages.
+    """
     currents = list(currents)
     sources = {q.source for current in currents for q in current.projections}
     result = {name: values for name, values in stimulus.items() if name not in sources}
     for current in currents:
         values = constant_values(stimulus, [current])
         ticks = next(iter(stimulus.values())).shape[1]
-        made = current.integers(values)
+        made = current.integers(values, first_sample)
         result[current.population] = np.broadcast_to(made[:, None], (len(made), ticks, made.shape[1]))
     return result
 
