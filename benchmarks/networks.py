@@ -127,7 +127,8 @@ def save(network: Layered | Recurrent, path: Path) -> None:
     arrays: dict[str, Any] = {field.name: getattr(network, field.name) for field in fields(network)}
     if isinstance(network, Layered):
         arrays |= {f"weights_{i}": weights for i, weights in enumerate(arrays.pop("weights"))}
-    np.savez(path, **arrays, **{f"fan_out_{i}": fan_out for i, fan_out in enumerate(fan_outs(network))})
+    arrays |= {f"fan_out_{i}": fan_out for i, fan_out in enumerate(fan_outs(network))}
+    np.savez(path, **arrays)
 
 
 def simulate_layered(network: Layered, samples: int) -> Activity:

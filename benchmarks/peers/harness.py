@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,19 +32,40 @@ class Task:
         """Return the items of a field that is a tuple."""
         return [self.arrays[f"{field}_{i}"] for i in range(sum(name.startswith(f"{field}_") for name in self.arrays))]
 
+    def neurons(self) -> tuple[list[int], list[int]]:
+        """Return the sizes and the thresholds of the dense layers or of the recurrent population."""
+        if "weights" in self.arrays:
+            return [len(self.arrays["weights"])], [int(self.arrays["threshold"])]
+        return [weights.shape[1] for weights in self.items("weights")], self.arrays["thresholds"].tolist()
+
+    def connections(self) -> Iterator[tuple[int, int, NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """Yield source and target population, 0 is the input, and source index, target index and weight per connection."""
+        if "weights" in self.arrays:
+            for source, prefix in enumerate(("input_", "")):
+                targets = self.arrays[f"{prefix}targets"]
+                sources = np.repeat(np.arange(len(targets)), targets.shape[1])
+                yield source, 1, sources, targets.ravel(), self.arrays[f"{prefix}weights"].ravel()
+        else:
+            for layer, weights in enumerate(self.items("weights")):
+                rows, columns = np.indices(weights.shape)
+                yield layer, layer + 1, rows.ravel(), columns.ravel(), weights.ravel()
+
     def measure(self, run: Callable[[], float | None], count: Callable[[], list[NDArray[Any]]], version: str) -> None:
         """Repeat a run and print the report.
 
-        `run` simulates all samples from rest and may return the seconds that its framework measured itself. `count`
-        returns the spikes of the last run per layer and neuron, summed over ticks and samples. Building is all that
-        happened since the task was made.
+        `run` simulates all samples from rest and may return the seconds that the simulation in it took, without building.
+        `count` returns the spikes of the last run per layer and neuron, summed over ticks and samples. What happens up to
+        the end of the first run and is not simulation is called building.
         """
-        build = time.perf_counter() - self._begin
         seconds: list[float] = []
-        while (len(seconds) < REPETITIONS or sum(seconds) < LEAST_SECONDS) and sum(seconds) < MOST_SECONDS:
+        first = time.perf_counter()
+        elapsed = build = 0.0
+        while (len(seconds) < REPETITIONS or elapsed < LEAST_SECONDS) and elapsed < MOST_SECONDS:
             begin = time.perf_counter()
             own = run()
             seconds.append(time.perf_counter() - begin if own is None else own)
+            build = build or time.perf_counter() - self._begin - seconds[0]
+            elapsed = time.perf_counter() - first
         self.report(min(seconds), build, count(), version, len(seconds))
 
     def report(self, seconds: float, build: float, counts: list[NDArray[Any]], version: str, repetitions: int = 1) -> None:
