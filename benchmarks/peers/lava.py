@@ -1,4 +1,7 @@
-"""Lava: its fixed-point Loihi models on the CPU, one run for all samples, which LIFReset tells apart."""
+"""Lava: its fixed-point Loihi models on the CPU, one run for all samples, which LIFReset tells apart.
+
+Lava makes a process of the operating system of each of its processes, so it uses all cores even for one sample.
+"""
 
 from __future__ import annotations
 

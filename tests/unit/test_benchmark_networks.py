@@ -120,7 +120,13 @@ def test_a_peer_reports_in_the_last_line(python: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     lines = 'test -z "$OPENBLAS_CORETYPE" && test "$OMP_NUM_THREADS $4 $5 $6" = "2 /n1.npz 20 2" || exit 1'
     script(python, f"{lines}\necho a banner\necho '{json.dumps(REPORT)}'")
-    assert peers.measure("lava", Path("/n1.npz"), samples=20, threads=2) == REPORT
+    assert peers.measure("lava", Path("/n1.npz"), samples=20, threads=2) == REPORT | {"threads": 2}
+
+
+def test_the_better_number_of_threads_counts(python: Path) -> None:
+    slower = json.dumps(REPORT | {"seconds": 0.7})
+    script(python, f"if [ $6 = 1 ]; then echo '{json.dumps(REPORT)}'; else echo '{slower}'; fi")
+    assert peers.measure("snntorch", Path("/n1.npz"), samples=20, threads=2) == REPORT | {"threads": 1}
 
 
 @pytest.mark.parametrize(
