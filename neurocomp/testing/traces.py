@@ -22,7 +22,9 @@ def trace_difference(actual: Trace, expected: Trace) -> str | None:
             return f"{register} has the populations {list(found)}, expected {list(wanted)}"
         for name, values in wanted.items():
             if (found[name].dtype, found[name].shape) != (values.dtype, values.shape):
-                return f"{register} of '{name}' is {found[name].dtype} {found[name].shape}, expected {values.dtype} {values.shape}"
+                return (
+                    f"{register} of '{name}' is {found[name].dtype} {found[name].shape}, expected {values.dtype} {values.shape}"
+                )
             if not np.array_equal(found[name], values):
                 place = np.argwhere(found[name] != values)
                 sample, tick, neuron = (int(i) for i in place[np.argmin(place[:, 1])])
