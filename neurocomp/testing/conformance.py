@@ -26,8 +26,8 @@ Case = tuple[Generator, int]
 class BackendConformance:
     """Random networks through the whole compiler: all simulations agree bit for bit, and every corruption is caught.
 
-    A subclass sets ``target``. ``simulator`` names the simulator that executes integer networks wherever one is needed: in
-    calibration, in verification, in counts; whichever it is, ``fast`` must equal ``reference``. ``unsupported`` maps the name of a test to the reason why the backend cannot pass it yet; such
+    A subclass sets ``target``. ``simulator`` names what executes integer networks wherever that is needed: in calibration, in
+    verification, in counts. ``unsupported`` maps the name of a test to the reason why the backend cannot pass it yet; such
     tests are strict expected failures, so that a gap that closes shows up.
     """
 
