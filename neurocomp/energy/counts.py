@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.engine.metering import DYNAMIC, Axons, Tally, Wiring, node_key
 from neurocomp.hardware import HardwareSpec
-from neurocomp.ir.mapped import MappedNetwork
+from neurocomp.ir.mapped import MappedNetwork, by_core
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.mapping.synapse_words import members_by_core, nonzero_fan_out, rows_of_core
@@ -85,62 +86,113 @@ class Counts:
 
 
 def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
-    """Count events.
+    """Count events of a trace.
 
     Args:
         trace: Of the lowered network, all chip ticks, with spikes of all populations but currents, u and v.
         mapped: Where each neuron and axon is.
         spec: Whose synapse memory decides which synapses are stored.
     """
+    return counts_of(tally_of(trace, mapped.lowered.network, wiring_of(mapped, spec)), mapped, trace.ticks)
+
+
+def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
+    """Return where neurons are, where their spikes go, and the synapses that a spike meets there."""
     network = mapped.lowered.network
+    axons: list[tuple[Axons, ...]] = []
+    for index, members in enumerate(members_by_core(mapped)):
+        if not spec.stores_rows:
+            axons.append(tuple(_axons_of_weights(mapped, index)))
+            continue
+        core, rows, own = mapped.cores[index], rows_of_core(network, members, spec), []
+        for population in np.unique(core.axon_population):
+            name, here = mapped.population_names[population], core.axon_population == population
+            counted = rows.axon_synapses[here], rows.axon_sops[here]
+            is_input = network.populations[name].is_input
+            own.append(Axons(node_key(name, None), core.axon_neuron[here], *counted, from_host=is_input))
+        axons.append(tuple(own))
+    homes = {name: place.core for name, place in mapped.placements.items()}
+    packets = {name: way.cores for name, way in _ways(mapped).items()}
+    return Wiring(tuple(axons), homes, packets)
+
+
+def _axons_of_weights(mapped: MappedNetwork, core: int) -> Iterator[Axons]:
+    """Yield the sources of a core that stores no rows: every synapse of a pattern is one that is stored.
+
+    A neuron that is the source of several patterns, or of a maximum, is listed once for each, and an input once more for its
+    messages from the host.
+    """
+    network = mapped.lowered.network
+    listed = mapped.cores[core]
+    for population in np.unique(listed.axon_population):
+        name = mapped.population_names[population]
+        if network.populations[name].is_input:
+            neurons = listed.axon_neuron[listed.axon_population == population]
+            nothing = np.zeros(len(neurons), np.int64)
+            yield Axons(node_key(name, None), neurons, nothing, nothing, from_host=True)
+    for q in network.projections:
+        here = np.flatnonzero(mapped.placements[q.target].core == core)
+        every, nonzero = _fan_out(network, q, here)
+        yield Axons(node_key(q.source, q.pool), np.arange(len(every)), every, nonzero, from_host=False)
+
+
+def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
+    """Count what depends on the neurons from the arrays of a trace."""
     fired = {name: trace.spikes[name] != 0 for name, p in network.populations.items() if p.dynamics != "current"}
-    active = {
-        name: fired[name] | (trace.u[name] != 0) | (trace.v[name] != 0)
-        for name, p in network.populations.items()
-        if not p.is_input
-    }
+    sent = {node_key(name, None): spikes for name, spikes in fired.items()}
+    for q in network.projections:
+        if node_key(q.source, q.pool) not in sent:
+            sent[node_key(q.source, q.pool)] = _sent(network, q, fired)
+    active = {name: fired[name] | (trace.u[name] != 0) | (trace.v[name] != 0) for name in wiring.homes}
     samples, ticks, _ = next(iter(fired.values())).shape
-    shape = (len(mapped.cores), samples, ticks)
-    per_core: dict[str, IntArray] = {name: np.zeros(shape, np.int64) for name in PER_CORE}
-    ways = _ways(mapped)
-    hops_x, hops_y, crossings = (np.zeros(samples, np.int64) for _ in range(3))
-    for name, way in ways.items():
-        spikes = fired[name].sum(axis=1)
-        hops_x += spikes @ way.hops_x
-        hops_y += spikes @ way.hops_y
-        crossings += spikes @ way.chips
+    per_core = {name: np.zeros((wiring.cores, samples, ticks), np.int64) for name in DYNAMIC}
+    for index, axons in enumerate(wiring.axons):
+        for a in axons:
+            spikes = sent[a.node][:, :, a.neurons]
+            visited, worked = _weighted(spikes, np.stack([a.synaptic_events, a.sops], axis=1))
+            per_core["synaptic_events"][index] += visited
+            per_core["sops"][index] += worked
+            if a.from_host:
+                per_core["host_packets"][index] += spikes.sum(axis=2)
+    for name, homes in wiring.homes.items():
+        for index, neurons in by_core(homes):
+            here = fired[name][:, :, neurons]
+            per_core["updates_active"][index] += active[name][:, :, neurons].sum(axis=2)
+            per_core["spikes"][index] += here.sum(axis=2)
+            per_core["packets"][index] += _weighted(here, wiring.packets[name][neurons, None])[0]
+    totals = {key: spikes.sum(axis=1, dtype=np.int64) for key, spikes in sent.items()}
+    return Tally(per_core, totals, {name: int(values.sum()) for name, values in active.items()})
+
+
+def counts_of(tally: Tally, mapped: MappedNetwork, user_ticks: int) -> Counts:
+    """Complete what depends on the neurons by what does not.
+
+    Args:
+        tally: What a simulation counted with the wiring of ``mapped``.
+        mapped: Where each neuron and axon is.
+        user_ticks: Ticks of a sample in the user's time.
+    """
+    network = mapped.lowered.network
+    _, samples, ticks = tally.per_core["spikes"].shape
+    per_core = {name: np.zeros((len(mapped.cores), samples, ticks), np.int64) for name in PER_CORE} | dict(tally.per_core)
     for index, members in enumerate(members_by_core(mapped)):
         for name, neurons, _ in members:
             p = network.populations[name]
-            here = fired[name][:, :, neurons]
             per_core["updates"][index] += len(neurons) * p.compartments
-            per_core["updates_active"][index] += active[name][:, :, neurons].sum(axis=2)
-            per_core["spikes"][index] += here.sum(axis=2)
-            per_core["packets"][index] += _weighted(here, ways[name].cores[neurons, None])[0]
             per_core["resets"][index] += len(neurons) * _resets(p, ticks)
             if p.start:
                 per_core["starts"][index][:, p.start : p.start + 1] += len(neurons)
             if p.current is not None:
                 per_core["host_writes"][index][:, mapped.lowered.lag[name]] += len(neurons)
-        core = mapped.cores[index]
-        if spec.stores_rows:
-            rows = rows_of_core(network, members, spec)
-            stored = np.stack([rows.axon_synapses, rows.axon_sops], axis=1)
-        else:
-            _count_weights(per_core, mapped, index, fired)
-        for population in np.unique(core.axon_population):
-            name = mapped.population_names[population]
-            own = core.axon_population == population
-            spikes = fired[name][:, :, core.axon_neuron[own]]
-            if spec.stores_rows:
-                visited, worked = _weighted(spikes, stored[own])
-                per_core["synaptic_events"][index] += visited
-                per_core["sops"][index] += worked
-            if network.populations[name].is_input:
-                per_core["host_packets"][index] += spikes.sum(axis=2)
+    hops_x, hops_y, crossings = (np.zeros(samples, np.int64) for _ in range(3))
+    for name, way in _ways(mapped).items():
+        spikes = tally.spikes[node_key(name, None)]
+        hops_x += spikes @ way.hops_x
+        hops_y += spikes @ way.hops_y
+        crossings += spikes @ way.chips
     return Counts(
-        samples, ticks, per_core, _per_population(mapped, fired, active, ticks), _per_projection(trace, mapped, fired),
-        hops_x, hops_y, crossings, mapped.chips,
+        samples, ticks, per_core, _per_population(tally, mapped, samples, ticks),
+        _per_projection(tally, mapped, samples, user_ticks), hops_x, hops_y, crossings, mapped.chips,
     )  # fmt: skip
 
 
@@ -161,18 +213,6 @@ def _fan_out(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray) -
     n_source = size_of(network.shapes(q)[0])
     every = np.bincount(synapses.source, minlength=n_source)
     return every, np.bincount(synapses.source, q.mantissa.ravel()[synapses.slot] != 0, n_source).astype(np.int64)
-
-
-def _count_weights(
-    per_core: Mapping[str, IntArray], mapped: MappedNetwork, core: int, fired: Mapping[str, NDArray[Any]]
-) -> None:
-    """Count spikes at the synapses of a core that stores no rows: every synapse of a pattern is one that is stored."""
-    network = mapped.lowered.network
-    for q in network.projections:
-        sent = _sent(network, q, fired).astype(np.float64)
-        counted = _fan_out(network, q, np.flatnonzero(mapped.placements[q.target].core == core))
-        for event, fan_out in zip(("synaptic_events", "sops"), counted, strict=True):
-            per_core[event][core] += np.rint(sent @ fan_out).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,28 +269,27 @@ def _resets(p: IntegerPopulation, ticks: int) -> IntArray:
     return np.asarray((since >= 0) & (since % p.reset_interval == 0), np.int64)
 
 
-def _per_population(
-    mapped: MappedNetwork, fired: Mapping[str, NDArray[Any]], active: Mapping[str, NDArray[Any]], ticks: int
-) -> dict[str, dict[str, int]]:
+def _per_population(tally: Tally, mapped: MappedNetwork, samples: int, ticks: int) -> dict[str, dict[str, int]]:
     result: dict[str, dict[str, int]] = {}
-    samples = next(iter(fired.values())).shape[0]
     for name, p in mapped.lowered.network.populations.items():
+        spikes = tally.spikes.get(node_key(name, None))
         result[name] = {
             "neurons": p.size,
             "is_input": int(p.is_input),
-            "spikes": int(fired[name].sum()) if name in fired else 0,
+            "spikes": int(spikes.sum()) if spikes is not None else 0,
             "updates": 0 if p.is_input else samples * ticks * p.size * p.compartments,
-            "updates_active": 0 if p.is_input else int(active[name].sum()),
+            "updates_active": tally.active.get(name, 0),
         }
     return result
 
 
-def _per_projection(trace: Trace, mapped: MappedNetwork, fired: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, int]]:
+def _per_projection(tally: Tally, mapped: MappedNetwork, samples: int, user_ticks: int) -> dict[str, dict[str, int]]:
     """Return the counts of the user's projections: an exponent group works on synapses that its projection already has."""
     network = mapped.lowered.network
     result: dict[str, dict[str, int]] = {}
     for q in network.projections:
-        sops = int(_sent(network, q, fired).sum(axis=(0, 1)).astype(np.int64) @ nonzero_fan_out(network, q))
+        sent = tally.spikes.get(node_key(q.source, q.pool))
+        sops = 0 if sent is None else int(sent.sum(axis=0) @ nonzero_fan_out(network, q))
         if q.group_of is not None:
             result[q.group_of]["sops"] += sops
             continue
@@ -258,7 +297,7 @@ def _per_projection(trace: Trace, mapped: MappedNetwork, fired: Mapping[str, NDA
         result[q.name] = {
             "synapses": synapses,
             "sops": sops,
-            "sops_dense": synapses * trace.ticks * fired[q.source].shape[0],
-            "source_spikes": int(fired[q.source].sum()),
+            "sops_dense": synapses * user_ticks * samples,
+            "source_spikes": int(tally.spikes[node_key(q.source, None)].sum()),
         }
     return result

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import layout, records
 from neurocomp.engine.kernels.records import LINE, TILE, Tables
+from neurocomp.engine.metering import NodeKey, node_key
 from neurocomp.errors import Diagnostic, EngineUnavailable, broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
@@ -41,6 +42,7 @@ class Plan:
     """Those with neurons, in the order in which they run."""
     stages: tuple[tuple[int, int], ...]
     """First and last + 1 of the populations that run together: one, or all of a cycle, tick by tick."""
+    nodes: tuple[NodeKey, ...]
     inputs: Mapping[str, int]
     """Input population -> its node."""
     currents: Mapping[str, int]
@@ -231,6 +233,7 @@ class _Planner:
         return Plan(
             self.network, self.chip_ticks, tables, block, tuple(names),
             tuple((positions[stage[0]], positions[stage[-1]] + 1) for stage in stages),
+            tuple(node_number),
             {name: node_number[name, None] for name, p in self.network.populations.items() if p.dynamics == "input"},
             currents, self.orders, every, events, ptr, state, tile, waiting, acc, current, widest,
             any(row["graded"] for row in node_rows),
@@ -290,13 +293,13 @@ class _Planner:
             targets = self.place(q.target)[targets]
         return sources, targets, weights
 
-    def group_row(self, g: Group, node_number: Mapping[tuple[str, Any], int], first_key: int) -> dict[str, int]:
+    def group_row(self, g: Group, node_number: Mapping[NodeKey, int], first_key: int) -> dict[str, int]:
         """Return the record of a group, and reserve the place of its weights."""
         q = g.projection
         source, target = self.network.shapes(q)
         row = dict.fromkeys(records.GROUP.names or (), 0)
         row |= {
-            "kind": g.kind, "node": node_number[_node_key(*g.source)], "delay": g.delay, "key": first_key + g.key,
+            "kind": g.kind, "node": node_number[node_key(*g.source)], "delay": g.delay, "key": first_key + g.key,
             "graded": int(not q.binary), "width": g.width,
         }  # fmt: skip
         arena = self.arenas[g.width]
@@ -314,7 +317,8 @@ class _Planner:
             out_targets, out_weights = np.empty(found, np.int32), np.empty(found, dtype)
             kept = np.ones(1, np.bool_)
             layout.rows_of(
-                np.ascontiguousarray(sources, np.int64), np.ascontiguousarray(targets, np.int64),
+                layout.readable(np.ascontiguousarray(sources, np.int64)),
+                layout.readable(np.ascontiguousarray(targets, np.int64)),
                 np.ascontiguousarray(weights, dtype) >> dtype(g.loses), np.broadcast_to(kept, len(weights)).copy(),
                 begins, out_targets, out_weights,
             )  # fmt: skip
@@ -391,10 +395,10 @@ class _Planner:
         result: list[tuple[str, Pattern | None]] = [
             (name, None) for name, p in self.network.populations.items() if p.dynamics != "current"
         ]
-        seen = {_node_key(*node) for node in result}
+        seen = {node_key(*node) for node in result}
         for g in (g for each in groups.values() for g in each):
-            if _node_key(*g.source) not in seen:
-                seen.add(_node_key(*g.source))
+            if node_key(*g.source) not in seen:
+                seen.add(node_key(*g.source))
                 result.append(g.source)
         return result
 
@@ -407,16 +411,16 @@ class _Planner:
 
     def node_rows(
         self, nodes: list[tuple[str, Pattern | None]], groups: Mapping[str, list[Group]], block: int
-    ) -> tuple[list[dict[str, int]], dict[tuple[str, Any], int], int, int]:
+    ) -> tuple[list[dict[str, int]], dict[NodeKey, int], int, int]:
         """Return the records of the nodes, their numbers, and the places of a sample's rows of events and of ptr."""
         listening = [g for each in groups.values() for g in each]
         rows: list[dict[str, int]] = []
-        number: dict[tuple[str, Any], int] = {}
+        number: dict[NodeKey, int] = {}
         events = ptr = 0
         for source, pool in nodes:
             n = self.network.populations[source].size if pool is None else size_of(self.pooled_shape(source, pool))
-            key = _node_key(source, pool)
-            heard = [g for g in listening if _node_key(*g.source) == key]
+            key = node_key(source, pool)
+            heard = [g for g in listening if node_key(*g.source) == key]
             history = max((g.delay for g in heard), default=0)
             graded = int(any(not g.projection.binary for g in heard))
             number[key] = len(rows)
@@ -426,7 +430,7 @@ class _Planner:
         return rows, number, events, ptr
 
     def pool_rows(
-        self, nodes: list[tuple[str, Pattern | None]], node_number: Mapping[tuple[str, Any], int]
+        self, nodes: list[tuple[str, Pattern | None]], node_number: Mapping[NodeKey, int]
     ) -> tuple[list[dict[str, int]], dict[str, tuple[int, int]]]:
         """Return the records of the maxima, and which ones follow each population."""
         rows: list[dict[str, int]] = []
@@ -440,7 +444,7 @@ class _Planner:
             padding = (*(0 for _ in ones), *o["padding"])
             spans[source] = (spans.get(source, (len(rows), 0))[0], len(rows) + 1)
             rows.append({
-                "node": node_number[_node_key(source, pool)], "source": node_number[source, None], "channels": shape[0],
+                "node": node_number[node_key(source, pool)], "source": node_number[source, None], "channels": shape[0],
                 "height": extent[0], "width": extent[1], "last": int(source in self.orders),
                 "kernel_y": kernel[0], "kernel_x": kernel[1], "stride_y": stride[0], "stride_x": stride[1],
                 "pad_y": padding[0], "pad_x": padding[1], "out_height": out[0], "out_width": out[1],
@@ -604,10 +608,6 @@ def _runs(kernel: int, stride: int, dilation: int) -> tuple[IntArray, list[int]]
     table = np.zeros(3 * first, np.int64)
     table[: stride + 1] = [*begins, first + len(runs)]
     return np.concatenate([table, np.array(runs, np.int64).reshape(-1)]), order
-
-
-def _node_key(source: str, pool: Pattern | None) -> tuple[str, Any]:
-    return source, None if pool is None else tuple(sorted(pool.options.items()))
 
 
 def _padded(n: int) -> int:

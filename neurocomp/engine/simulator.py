@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.engine.kernels import jit, machine
+from neurocomp.engine.counting import Counting
+from neurocomp.engine.kernels import counting, jit, machine
+from neurocomp.engine.kernels.layout import readable
 from neurocomp.engine.kernels.records import TILE, Chunk
+from neurocomp.engine.metering import Tally, Wiring
 from neurocomp.engine.plan import Plan, plan_of
+from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
 from neurocomp.ir.trace import Event, Trace
@@ -69,7 +71,23 @@ class FastSimulator:
             EngineUnavailable: A number leaves 32 bits (NC0320); only formats without limits allow that.
         """
         compile_kernels()
-        return self.simulate(network, stimulus, lag=lag, record=record, state=state)
+        return self.simulate(network, stimulus, lag=lag, record=record, state=state)[0]
+
+    def count(
+        self,
+        network: IntegerNetwork,
+        stimulus: Mapping[str, Array],
+        wiring: Wiring,
+        *,
+        lag: Mapping[str, int] | None = None,
+        record: Sequence[str] | None = None,
+        state: bool = True,
+    ) -> tuple[Trace, Tally]:
+        """Do what `run` does, and count what happens on cores that are wired so; nothing need be recorded for it."""
+        compile_kernels()
+        trace, tally = self.simulate(network, stimulus, lag=lag, record=record, state=state, wiring=wiring)
+        assert tally is not None
+        return trace, tally
 
     def simulate(
         self,
@@ -79,19 +97,22 @@ class FastSimulator:
         lag: Mapping[str, int] | None = None,
         record: Sequence[str] | None = None,
         state: bool = True,
-    ) -> Trace:
-        """Do what `run` does, with kernels that are compiled on the way."""
+        wiring: Wiring | None = None,
+    ) -> tuple[Trace, Tally | None]:
+        """Do what `run` and `count` do, with kernels that are compiled on the way."""
         samples, ticks = samples_and_ticks(network, stimulus)
         lags = dict.fromkeys(network.populations, 0) | dict(lag or {})
         names = recorded_populations(network, record)
         plan = self.plan(network, ticks + max(lags.values(), default=0), lags)
-        run = _Run(plan, {name: _readable(values) for name, values in stimulus.items()}, samples, ticks, names, state)
+        readable_stimulus = {name: _readable(values) for name, values in stimulus.items()}
+        run = _Run(plan, readable_stimulus, samples, ticks, names, state, wiring)
         parts = list(_spans(samples, _together(plan, samples, self.jobs)))
         workers = _Workers(run)
         for _ in in_order(workers.run, parts, self.jobs):
             pass
         run.take_inputs(stimulus)
-        return Trace(self.name, ticks, lags, run.spikes, run.u, run.v, events=run.events())
+        trace = Trace(self.name, ticks, lags, run.spikes, run.u, run.v, events=run.events())
+        return trace, run.count.tally() if run.count is not None else None
 
     def plan(self, network: IntegerNetwork, chip_ticks: int, lag: dict[str, int]) -> Plan:
         """Return the network made ready; the last one is kept."""
@@ -99,32 +120,6 @@ class FastSimulator:
             if self._plan is None or self._plan[0] is not network or self._plan[1:3] != (chip_ticks, lag):
                 self._plan = (network, chip_ticks, lag, plan_of(network, chip_ticks, lag))
             return self._plan[3]
-
-
-def available_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
-
-
-def in_order(function: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> Iterator[Any]:
-    """Yield ``function(item)`` for every item in order, computed by ``jobs`` threads, which run at most a little ahead."""
-    if jobs <= 1 or len(items) <= 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(min(jobs, len(items))) as pool:
-        waiting = [pool.submit(function, item) for item in items[: 2 * jobs]]
-        try:
-            for index in range(len(items)):
-                yield waiting[index].result()
-                waiting[index] = None  # type: ignore[call-overload]
-                if len(waiting) < len(items):
-                    waiting.append(pool.submit(function, items[len(waiting)]))
-        finally:
-            for future in waiting:
-                if future is not None:
-                    future.cancel()
 
 
 _compiling = threading.Lock()
@@ -159,18 +154,20 @@ def _together(plan: Plan, samples: int, jobs: int) -> int:
 def _readable(values: Array) -> Array:
     """Return a stimulus as the kernels read it: C-contiguous, of 8 or 32 bits, without a copy where it is that already."""
     if values.dtype.itemsize == 1 and values.dtype != np.uint8:
-        return np.ascontiguousarray(values).view(np.int8)
+        return readable(np.ascontiguousarray(values).view(np.int8))
     if values.dtype == np.uint8 and (not values.size or values.max() < 128):
-        return np.ascontiguousarray(values).view(np.int8)
-    return np.ascontiguousarray(values, np.int32)
+        return readable(np.ascontiguousarray(values).view(np.int8))
+    return readable(np.ascontiguousarray(values, np.int32))
 
 
 class _Run:
     """One call of `FastSimulator.run`: the stimulus and where results go."""
 
     def __init__(
-        self, plan: Plan, stimulus: Mapping[str, Array], samples: int, ticks: int, names: Sequence[str], state: bool
-    ) -> None:
+        self, plan: Plan, stimulus: Mapping[str, Array], samples: int, ticks: int, names: Sequence[str], state: bool,
+        wiring: Wiring | None,
+    ) -> None:  # fmt: skip
+        self.count = None if wiring is None else Counting(plan, wiring, samples)
         self.plan, self.stimulus, self.samples, self.ticks = plan, stimulus, samples, ticks
         populations = plan.network.populations
         self.recorded = np.full((max(1, len(plan.populations)), 3), -1, np.int64)
@@ -233,7 +230,7 @@ class _Workers:
         plan, work = self.work.plan, self.work
         chunk: Chunk | None = getattr(self.kept, "chunk", None)
         if chunk is None or chunk.ptr.shape[0] != count:
-            chunk = self.kept.chunk = chunk_of(plan, count, work.record, work.recorded)
+            chunk = self.kept.chunk = chunk_of(plan, count, work.record, work.recorded, work.count)
         chunk.extent[:] = first, plan.chip_ticks, work.ticks, work.large_current
         for name, place in plan.currents.items():
             source = plan.network.populations[name].current
@@ -249,14 +246,18 @@ class _Workers:
                 machine.inputs(work.stimulus[name], node, tables, chunk, t0, t0, t1)
             for begin, end in plan.stages:
                 machine.run_stage(tables, chunk, begin, end, t0, t1)
+            if work.count is not None:
+                counting.tally(tables, work.count.meter, work.count.counters, chunk, t0, t1)
             machine.forget(tables, chunk, t0, t1)
+        if work.count is not None:
+            work.count.take(chunk, first, count)
         if chunk.overflows.any():
             for s in range(count):
                 work.overflows[first + s] = chunk.overflows[s].copy()
         return count
 
 
-def chunk_of(plan: Plan, samples: int, record: Array, recorded: Array) -> Chunk:
+def chunk_of(plan: Plan, samples: int, record: Array, recorded: Array, count: Counting | None = None) -> Chunk:
     """Return the arrays with which so many samples run together."""
     slots, width = max(1, plan.block), plan.width
     widest = max([width, *(int(n) for n in plan.tables.nodes["n"])], default=width)
@@ -283,5 +284,9 @@ def chunk_of(plan: Plan, samples: int, record: Array, recorded: Array) -> Chunk:
         record,
         recorded,
         np.zeros(max(1, len(plan.groups)), np.uint8),
+        np.zeros((samples, plan.chip_ticks, count.cores) if count is not None else (samples, 1, 0), np.int64),
+        np.zeros((samples, max(1, len(plan.populations))), np.int64),
+        count.homes if count is not None else np.zeros(1, np.int32),
+        count.tile_homes if count is not None else np.zeros(1, np.int32),
         np.zeros(4, np.int64),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neurocomp.engine.metering import Wiring
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.models.patterns import Pattern
@@ -21,18 +22,7 @@ def smallest_network() -> IntegerNetwork:
     pair = {"sources": np.array([0, 1]), "targets": np.array([1, 0])}
     one = np.ones((), np.int64)
     projections = [
-        IntegerProjection(
-            f"{pattern.kind} {dtype.__name__}",
-            "x",
-            "y",
-            pattern,
-            np.ones(shape, dtype),
-            0,
-            "mixed",
-            8,
-            0,
-            np.ones((), np.int64),
-        )
+        IntegerProjection(f"{pattern.kind} {dtype.__name__}", "x", "y", pattern, np.ones(shape, dtype), 0, "mixed", 8, 0, one)
         for pattern, shape in ((Pattern("dense"), (2, 2)), (Pattern("sparse", pair), (2,)))
         for dtype in (np.int8, np.uint8, np.int16)
     ]
@@ -43,5 +33,6 @@ def smallest_network() -> IntegerNetwork:
 def run_every_kernel(simulator: FastSimulator) -> None:
     """Run the smallest network on stimuli of every width."""
     network = smallest_network()
+    wiring = Wiring((), {"y": np.zeros(2, np.int64)}, {"y": np.zeros(2, np.int64)})
     for dtype in (np.int8, np.int32):
-        simulator.simulate(network, {"x": np.ones((1, 2, 2), dtype)})
+        simulator.simulate(network, {"x": np.ones((1, 2, 2), dtype)}, wiring=wiring)

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 Function = Callable[..., Any]
 
-SOURCES = ("jit", "records", "synapses", "neurons", "machine", "layout")
+SOURCES = ("jit", "records", "synapses", "neurons", "machine", "layout", "counting")
 """The modules whose text decides what is compiled. numba looks at one file at a time, and kernels call one another."""
 
 
@@ -106,7 +106,7 @@ def fetch(_: Any, array: Any, index: Any) -> Any:
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0"
         )
-        builder.call(function, [address, number(0), number(3), number(1)])
+        builder.call(function, [address, number(0), number(2), number(1)])
         return context.get_dummy_value()
 
     return types.void(array, index), generate

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from neurocomp.engine.kernels.jit import entry
 
 SIDE = 64
 """Weights are turned in squares of so many rows and columns."""
+
+
+class _Alias:
+    """The memory of an array; numpy keeps it alive as the owner of the arrays that it makes of it."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array
+        self.__array_interface__ = array.__array_interface__ | {"data": (array.__array_interface__["data"][0], False)}
+
+
+def readable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the same memory not marked as read-only, for kernels that only read it: else they are compiled once more."""
+    return array if array.flags.writeable or not array.size else np.asarray(_Alias(array))
 
 
 @entry

@@ -87,6 +87,29 @@ def restart(p, tables, chunk, s, waits):
         chunk.flags[s, p.tile + tile] = LARGE if p.large and waits == 0 else 0
 
 
+@kernel
+def count_active(p, chunk, s, start, n, flag, spiked, t, spikes):
+    """Count the neurons of a tile whose u or v is not 0 or that spiked, on their cores; return how many."""
+    at = p.state + start
+    u, v, active = chunk.u[s, at : at + n], chunk.v[s, at : at + n], chunk.active[s, t]
+    count = np.int32(0)
+    home = chunk.tile_homes[flag]
+    if home >= 0:
+        if spiked > 0:
+            for i in range(n):
+                count += np.int32((u[i] | v[i] | spikes[i]) != 0)
+        else:
+            for i in range(n):
+                count += np.int32((u[i] | v[i]) != 0)
+        active[home] += count
+    else:
+        for i in range(n):
+            if u[i] != 0 or v[i] != 0 or (spiked > 0 and spikes[i] != 0):
+                active[chunk.homes[at + i]] += 1
+                count += np.int32(1)
+    return np.int64(count)
+
+
 @inlined
 def update(p, index, tables, chunk, s, b0, t0, t1):
     """Advance the neurons of a sample, tile after tile; their spikes are left as bytes."""
@@ -132,6 +155,8 @@ def update(p, index, tables, chunk, s, b0, t0, t1):
                 else:
                     chunk.flags[s, flag] &= 255 - SETTLED
             chunk.hot[slot, tile] = count
+            if chunk.active.shape[2] > 0:
+                chunk.active_neurons[s, index] += count_active(p, chunk, s, start, n, flag, count, t, spikes)
             if count > 0:
                 for i in range(n, len(spikes)):
                     spikes[i] = 0
@@ -231,6 +256,8 @@ def begin(tables, chunk):
     """Give every population its first state: that of its start, or nothing until then."""
     chunk.ptr[:, :] = 0
     chunk.overflows[:, :, :, :] = 0
+    chunk.active[:, :, :] = 0
+    chunk.active_neurons[:, :] = 0
     for index in range(len(tables.populations)):
         p = tables.populations[index]
         for s in range(chunk.ptr.shape[0]):

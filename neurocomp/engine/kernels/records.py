@@ -141,5 +141,13 @@ class Chunk(NamedTuple):
     """(populations, 3): offsets of spikes, u and v in ``record``, -1: not recorded."""
     multiplied: NDArray[np.uint8]
     """(groups,): 1 where a matrix product has already added what arrives in the block."""
+    active: NDArray[np.int64]
+    """(samples, ticks, cores): active updates; no cores where they are not counted."""
+    active_neurons: NDArray[np.int64]
+    """(samples, populations): the same by population."""
+    homes: NDArray[np.int32]
+    """(places,): the core of each neuron, by its place in a sample's state."""
+    tile_homes: NDArray[np.int32]
+    """(tiles,): the core of all neurons of a tile, -1 where they are on several."""
     extent: NDArray[np.int64]
     """The first sample, the ticks recorded per sample, the ticks of the user, whether a current is beyond 32-bit updates."""

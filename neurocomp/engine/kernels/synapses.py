@@ -16,6 +16,10 @@ SHARED = 1 << 23
 """Bytes of weights that the last-level cache holds."""
 BLOCK = 1 << 19
 """Bytes of larger weights that are used for many sums while they stay in the second-level cache."""
+LINE = 64
+"""Bytes that the memory delivers together."""
+NARROW, WIDE = 512, 1024
+"""Columns of such a block; columns of rows that come straight from the memory."""
 COLUMNS = 8192
 """Most targets whose sums are made in one go; their 16-bit sums stay in the first-level cache."""
 
@@ -38,7 +42,7 @@ def below(events, first, last, bound):
 
 
 @kernel
-def add_rows(weights, start, stride, zero, most, events, first, last, row, out):
+def add_rows(weights, start, stride, zero, most, events, first, last, ahead, row, out):
     """Add the rows of 8-bit weights of the events first .. last - 1, `ROWS` in one pass.
 
     Args:
@@ -50,6 +54,7 @@ def add_rows(weights, start, stride, zero, most, events, first, last, row, out):
         events: Row numbers.
         first: The first event.
         last: Behind the last one.
+        ahead: Whether the rows of the next pass are asked of the memory before this pass.
         row: 16-bit numbers, at least as many as ``out``.
         out: The sums.
     """
@@ -62,6 +67,10 @@ def add_rows(weights, start, stride, zero, most, events, first, last, row, out):
             for i in range(n):
                 row[i] = i16(0)
         while k < end:
+            if ahead:
+                for q in range(k + ROWS, min(k + 2 * ROWS, end)):
+                    for i in range(0, n, LINE):
+                        fetch(weights, start + events[q] * stride + i)
             o0 = start + events[k] * stride
             o1 = start + (events[k + 1] if k + 1 < end else zero) * stride
             o2 = start + (events[k + 2] if k + 2 < end else zero) * stride
@@ -97,10 +106,12 @@ def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):
     total = 0
     for s in range(samples):
         total += chunk.ptr[s, place + t1] - chunk.ptr[s, place + t0]
-    columns, rows = COLUMNS, g.sources
-    if g.sources * g.stride > SHARED and 2 * total > 3 * g.sources and samples * (t1 - t0) > 1:
-        columns = min(pad, 1024)
-        rows = max(64, BLOCK // columns)
+    columns, rows, ahead = COLUMNS, g.sources, g.sources * g.stride > SHARED
+    if g.sources * g.stride > SHARED:
+        if 2 * total > 3 * g.sources and samples * (t1 - t0) > 1:
+            columns, rows = min(pad, NARROW), max(64, BLOCK // NARROW)
+        else:
+            columns, ahead = min(pad, WIDE), True
     for c in range(0, pad, columns):
         width = min(columns, pad - c)
         for r in range(0, g.sources, rows):
@@ -114,7 +125,7 @@ def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):
                     if first < last:
                         o = base + (s * slots + t - t0) * pad + c
                         out = chunk.sums[o : o + width]
-                        add_rows(weights, g.weights + c, g.stride, g.sources, most, events, first, last, chunk.row, out)
+                        add_rows(weights, g.weights + c, g.stride, g.sources, most, events, first, last, ahead, chunk.row, out)
 
 
 @kernel

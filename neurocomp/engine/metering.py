@@ -1,0 +1,66 @@
+"""What a simulation counts for the energy model, and what it counted. Needs no compiled kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.models.patterns import Pattern
+
+IntArray = NDArray[np.int64]
+NodeKey = tuple[str, Any]
+
+DYNAMIC = ("synaptic_events", "sops", "updates_active", "spikes", "packets", "host_packets")
+"""The events per core that depend on what the neurons do."""
+
+
+def node_key(population: str, pool: Pattern | None) -> NodeKey:
+    """Return what tells apart where spikes come from: a population, or a maximum over windows of one."""
+    return population, None if pool is None else (pool.kind, *sorted(pool.options.items()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axons:
+    """Sources of one node that a core listens to, and what a spike of each does there; all (axons,)."""
+
+    node: NodeKey
+    neurons: IntArray
+    synaptic_events: IntArray
+    """Stored synapses visited."""
+    sops: IntArray
+    """Those of them whose weight is not zero."""
+    from_host: bool
+    """Whether a spike is a message from the host to the core."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wiring:
+    """Where neurons are and where their spikes go."""
+
+    axons: tuple[tuple[Axons, ...], ...]
+    """Per core."""
+    homes: Mapping[str, IntArray]
+    """Population with neurons -> the core of each, (n,)."""
+    packets: Mapping[str, IntArray]
+    """Population with neurons -> messages to cores per spike of each, (n,)."""
+
+    @property
+    def cores(self) -> int:
+        """Number of cores."""
+        return len(self.axons)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """What was counted."""
+
+    per_core: Mapping[str, IntArray]
+    """Event of `DYNAMIC` -> (cores, samples, chip ticks)."""
+    spikes: Mapping[NodeKey, IntArray]
+    """Node -> spikes of each of its neurons, (samples, n)."""
+    active: Mapping[str, int]
+    """Population with neurons -> updates after which u or v is not zero, or in which the neuron spiked."""
