@@ -105,14 +105,29 @@ def n3(neurons: int = 100_000, samples: int = 1) -> Recurrent:
     return Recurrent("n3", targets, weights, input_targets, input_weights, 1000, stimulus)
 
 
+def fan_outs(network: Layered | Recurrent) -> tuple[Array, ...]:
+    """Return the connections that each source has, an int array per layer of sources, the input first."""
+    if isinstance(network, Recurrent):
+        return tuple(np.full(len(targets), targets.shape[1]) for targets in (network.input_targets, network.targets))
+    result: list[Array] = []
+    shape = network.stimulus.shape[2:]
+    for weights, pool in zip(network.weights, network.pools, strict=True):
+        if weights.ndim == 2:
+            result.append(np.full(shape, weights.shape[1]))
+            shape = weights.shape[1:]
+        else:
+            reached = [_reached(n, pool, k) for n, k in zip(shape[1:], weights.shape[2:], strict=True)]
+            result.append(np.broadcast_to(len(weights) * np.outer(*(r.sum(axis=1) for r in reached)), shape))
+            shape = (len(weights), *(r.shape[1] for r in reached))
+    return tuple(result)
+
+
 def save(network: Layered | Recurrent, path: Path) -> None:
-    """Write the network as an .npz, an entry per field; item i of a tuple is ``field_i``."""
-    arrays: dict[str, Any] = {}
-    for field in fields(network):
-        value = getattr(network, field.name)
-        arrays |= (
-            {f"{field.name}_{i}": item for i, item in enumerate(value)} if isinstance(value, tuple) else {field.name: value}
-        )
+    """Write the network and its `fan_outs` as an .npz, an entry per field, ``weights_0`` and so on where layers have shapes."""
+    arrays: dict[str, Any] = {field.name: getattr(network, field.name) for field in fields(network)}
+    if isinstance(network, Layered):
+        arrays |= {f"weights_{i}": weights for i, weights in enumerate(arrays.pop("weights"))}
+    arrays |= {f"fan_out_{i}": fan_out for i, fan_out in enumerate(fan_outs(network))}
     np.savez(path, **arrays)
 
 
@@ -121,10 +136,9 @@ def simulate_layered(network: Layered, samples: int) -> Activity:
     signal = network.stimulus[:samples]
     ticks = signal.shape[1]
     spikes, operations = [], np.zeros(samples, np.int64)
-    for weights, pool, threshold in zip(network.weights, network.pools, network.thresholds, strict=True):
-        # A projection is linear, so with ones for weights the sum of its results counts connections.
-        reached = _project(signal.sum(axis=1), np.ones_like(weights), pool)
-        operations += np.rint(reached.reshape(samples, -1).astype(np.float64).sum(axis=1)).astype(np.int64)
+    layers = zip(network.weights, network.pools, network.thresholds, fan_outs(network), strict=True)
+    for weights, pool, threshold, fan_out in layers:
+        operations += (signal * fan_out).reshape(samples, -1).sum(axis=1)
         sums = _project(signal.reshape(-1, *signal.shape[2:]), weights, pool)
         sums = sums.reshape(samples, ticks, *sums.shape[1:]).astype(np.int64)
         signal = np.empty(sums.shape, bool)
@@ -157,6 +171,12 @@ def lif(v: Array, sums: Array, decay: int, threshold: int) -> Array:
     spikes: Array = v > threshold
     v[spikes] = 0
     return spikes
+
+
+def _reached(size: int, pool: int, kernel: int) -> Array:
+    """Return whether position i of a row reaches output position o, bool (inputs, outputs)."""
+    within = np.arange(size)[:, None] // pool - np.arange(size // pool - kernel + 1)
+    return np.asarray((within >= 0) & (within < kernel))
 
 
 def _project(signal: Array, weights: Array, pool: int) -> Array:

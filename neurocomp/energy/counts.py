@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.engine.metering import DYNAMIC, Axons, Tally, Wiring, node_key
+from neurocomp.engine.metering import DYNAMIC, Axons, Tally, Ways, Wiring, node_key
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork, by_core
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
@@ -112,8 +112,7 @@ def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
             own.append(Axons(node_key(name, None), core.axon_neuron[here], *counted, from_host=is_input))
         axons.append(tuple(own))
     homes = {name: place.core for name, place in mapped.placements.items()}
-    packets = {name: way.cores for name, way in _ways(mapped).items()}
-    return Wiring(tuple(axons), homes, packets)
+    return Wiring(tuple(axons), homes, _ways(mapped))
 
 
 def _axons_of_weights(mapped: MappedNetwork, core: int) -> Iterator[Axons]:
@@ -159,9 +158,13 @@ def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
             here = fired[name][:, :, neurons]
             per_core["updates_active"][index] += active[name][:, :, neurons].sum(axis=2)
             per_core["spikes"][index] += here.sum(axis=2)
-            per_core["packets"][index] += _weighted(here, wiring.packets[name][neurons, None])[0]
-    totals = {key: spikes.sum(axis=1, dtype=np.int64) for key, spikes in sent.items()}
-    return Tally(per_core, totals, {name: int(values.sum()) for name, values in active.items()})
+            per_core["packets"][index] += _weighted(here, wiring.ways[name].cores[neurons, None])[0]
+    crossed = np.zeros((3, samples), np.int64)
+    for name, way in wiring.ways.items():
+        spikes = fired[name].sum(axis=1, dtype=np.int64)
+        crossed += np.stack([spikes @ way.hops_x, spikes @ way.hops_y, spikes @ way.chips])
+    totals = {key: spikes.sum(axis=(0, 1), dtype=np.int64) for key, spikes in sent.items()}
+    return Tally(per_core, crossed, totals, {name: int(values.sum()) for name, values in active.items()})
 
 
 def counts_of(tally: Tally, mapped: MappedNetwork, user_ticks: int) -> Counts:
@@ -184,12 +187,7 @@ def counts_of(tally: Tally, mapped: MappedNetwork, user_ticks: int) -> Counts:
                 per_core["starts"][index][:, p.start : p.start + 1] += len(neurons)
             if p.current is not None:
                 per_core["host_writes"][index][:, mapped.lowered.lag[name]] += len(neurons)
-    hops_x, hops_y, crossings = (np.zeros(samples, np.int64) for _ in range(3))
-    for name, way in _ways(mapped).items():
-        spikes = tally.spikes[node_key(name, None)]
-        hops_x += spikes @ way.hops_x
-        hops_y += spikes @ way.hops_y
-        crossings += spikes @ way.chips
+    hops_x, hops_y, crossings = tally.ways
     return Counts(
         samples, ticks, per_core, _per_population(tally, mapped, samples, ticks),
         _per_projection(tally, mapped, samples, user_ticks), hops_x, hops_y, crossings, mapped.chips,
@@ -215,20 +213,10 @@ def _fan_out(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray) -
     return every, np.bincount(synapses.source, q.mantissa.ravel()[synapses.slot] != 0, n_source).astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Way:
-    """What one spike of each neuron of a population causes on its ways to other cores; each (n,)."""
-
-    cores: IntArray
-    hops_x: IntArray
-    hops_y: IntArray
-    chips: IntArray
-
-
-def _ways(mapped: MappedNetwork) -> dict[str, _Way]:
+def _ways(mapped: MappedNetwork) -> dict[str, Ways]:
     """Return the ways of the spikes of every placed population: one message to each core with an axon of the neuron."""
     names = mapped.population_names
-    ways = {name: _Way(*np.zeros((4, len(place.core)), np.int64)) for name, place in mapped.placements.items()}
+    ways = {name: Ways(*np.zeros((4, len(place.core)), np.int64)) for name, place in mapped.placements.items()}
     lengths = np.array([(r.hops_x, r.hops_y, r.chips) for r in mapped.routes], np.int64).reshape(-1, 3)
     order = np.array([r.source * len(mapped.cores) + r.target for r in mapped.routes], np.int64)
     by_key = np.argsort(order)
@@ -289,7 +277,7 @@ def _per_projection(tally: Tally, mapped: MappedNetwork, samples: int, user_tick
     result: dict[str, dict[str, int]] = {}
     for q in network.projections:
         sent = tally.spikes.get(node_key(q.source, q.pool))
-        sops = 0 if sent is None else int(sent.sum(axis=0) @ nonzero_fan_out(network, q))
+        sops = 0 if sent is None else int(sent @ nonzero_fan_out(network, q))
         if q.group_of is not None:
             result[q.group_of]["sops"] += sops
             continue

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neurocomp.engine.kernels.counting import HIGH, Counters, Meter
+from neurocomp.engine.kernels.counting import COLUMN, HIGH, HOST, SENT, WAYS, WORK, Counters, Meter
 from neurocomp.engine.kernels.records import TILE, Chunk
 from neurocomp.engine.metering import DYNAMIC, IntArray, Tally, Wiring
 from neurocomp.engine.plan import Plan
 from neurocomp.fixedpoint import running_sum
 
-NO_CORE = -1
 LOW = (1 << HIGH) - 1
+
+
+SPARSE = 2
+"""A core that fewer than one in so many neurons of a node reach is listed with those neurons alone."""
 
 
 class Counting:
@@ -23,16 +25,16 @@ class Counting:
     def __init__(self, plan: Plan, wiring: Wiring, samples: int) -> None:
         self.plan, self.wiring = plan, wiring
         self.cores = max(1, wiring.cores)
-        self.sizes = [int(n) for n in plan.tables.nodes["n"]]
-        self.first = running_sum(np.array(self.sizes, np.int64))
+        self.first = running_sum(np.array([int(n) for n in plan.tables.nodes["n"]], np.int64))
+        self.neurons = max(1, int(self.first[-1]))
         self.meter = self._meter()
         shape = (samples, plan.chip_ticks, self.cores)
-        neurons = max(1, int(self.first[-1]))
         work, sent, host = (np.zeros(shape, np.int64) for _ in range(3))
-        self.counters = Counters(work, sent, host, np.zeros((samples, neurons), np.int64))
+        self.counters = Counters(work, sent, host, np.zeros((samples, 3), np.int64))
         self.active = np.zeros(shape, np.int64)
         self.active_of = dict.fromkeys(plan.populations, 0)
-        self.homes, self.tile_homes = self._homes()
+        self.spikes = np.zeros(self.neurons, np.int64)
+        self.segments, self.tile_segments = self._segments()
         self._lock = threading.Lock()
 
     def _held(self, name: str, values: IntArray) -> IntArray:
@@ -41,56 +43,74 @@ class Counting:
         return values if order is None else values[order]
 
     def _meter(self) -> Meter:
-        """Return the wiring by neuron of the engine."""
+        """Return the wiring by neuron of the engine: a column per node and core, or lists where few neurons reach it."""
         plan, wiring = self.plan, self.wiring
-        place = {key: index for index, key in enumerate(plan.nodes)}
-        empty = np.zeros(0, np.int64)
-        neurons, cores, work, hosts = [empty], [empty], [empty], [empty]
+        number = {key: index for index, key in enumerate(plan.nodes)}
+        columns: list[tuple[int, int, int, int, int]] = []
+        values: list[IntArray] = [np.zeros(1, np.int64)]
+        listed: list[tuple[IntArray, ...]] = [(np.zeros(0, np.int64),) * 4]
+
+        def column(node: int, kind: int, place: int, each: IntArray) -> None:
+            if each.any():
+                same = int(each[0]) if (each == each[0]).all() else 0
+                columns.append((node, kind, place, same, 0 if same else sum(len(v) for v in values)))
+                values.extend([] if same else [each])
+
         for core, axons in enumerate(wiring.axons):
             for a in axons:
-                if a.node not in place:
+                if a.node not in number:
                     continue  # nobody listens to it within the time of a sample
-                held = a.neurons
-                if a.node[1] is None and a.node[0] in plan.orders:
-                    inverse = np.empty(len(plan.orders[a.node[0]]), np.int64)
-                    inverse[plan.orders[a.node[0]]] = np.arange(len(inverse))
-                    held = inverse[a.neurons]
-                neurons.append(self.first[place[a.node]] + held)
-                cores.append(np.full(len(held), core))
-                hosts.append(np.full(len(held), int(a.from_host)))
-                work.append((a.synaptic_events << HIGH) | a.sops)
-        neuron = np.concatenate(neurons)
-        by_neuron = np.argsort(neuron, kind="stable")
-        total = int(self.first[-1])
-        home, sent = np.full(max(1, total), NO_CORE, np.int32), np.zeros(max(1, total), np.int64)
-        for index, (name, pool) in enumerate(plan.nodes):
-            part = slice(int(self.first[index]), int(self.first[index + 1]))
-            if pool is None and name in wiring.homes:
-                home[part] = self._held(name, wiring.homes[name])
-                sent[part] = (1 << HIGH) | self._held(name, wiring.packets[name])
+                node, (name, pool) = number[a.node], a.node
+                size = int(self.first[node + 1] - self.first[node])
+                work, host = (a.synaptic_events << HIGH) | a.sops, np.full(len(a.neurons), int(a.from_host))
+                if len(a.neurons) * SPARSE < size:
+                    held = a.neurons if pool is not None or name not in plan.orders else plan.place(name)[a.neurons]
+                    listed.append((self.first[node] + held, np.full(len(held), core), work, host))
+                    continue
+                for kind, amounts in ((WORK, work), (HOST, host)):
+                    each = np.bincount(a.neurons, minlength=size) * 0
+                    each[a.neurons] = amounts
+                    column(node, kind, core, each if pool is not None else self._held(name, each))
+        for node, (name, pool) in enumerate(plan.nodes):
+            if pool is not None or name not in wiring.homes:
+                continue
+            homes, ways = self._held(name, wiring.homes[name]), wiring.ways[name]
+            sent = (1 << HIGH) | self._held(name, ways.cores)
+            for core in np.unique(homes):
+                column(node, SENT, int(core), np.where(homes == core, sent, 0))
+            for place, lengths in enumerate((ways.hops_x, ways.hops_y, ways.chips)):
+                column(node, WAYS, place, self._held(name, lengths))
+        neuron, core_of, work, host = (np.concatenate(part) for part in zip(*listed, strict=True))
+        order = np.argsort(neuron, kind="stable")
+        begins = running_sum(np.bincount(neuron, minlength=self.neurons))
+        rows = np.array(columns, np.int64).reshape(-1, 5)
         return Meter(
-            np.ascontiguousarray(self.first[:-1]), running_sum(np.bincount(neuron, minlength=total)),
-            np.concatenate(cores)[by_neuron].astype(np.int32), np.concatenate(work)[by_neuron],
-            np.concatenate(hosts)[by_neuron], home, sent,
+            np.ascontiguousarray(self.first[:-1]), np.ascontiguousarray(rows).view(COLUMN).reshape(-1), np.concatenate(values),
+            begins, core_of[order], work[order], host[order],
         )  # fmt: skip
 
-    def _homes(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return the core of each neuron by its place in the state, and of each tile whose neurons share one."""
-        homes = np.zeros(max(1, self.plan.state), np.int32)
-        tiles = np.full(max(1, self.plan.tiles), -1, np.int32)
+    def _segments(self) -> tuple[IntArray, IntArray]:
+        """Return the runs of neurons on one core, and where those of each tile begin; see `Chunk`."""
+        runs: list[IntArray] = [np.zeros((0, 3), np.int64)]
+        counts: list[int] = []
         for name, p in zip(self.plan.populations, self.plan.tables.populations, strict=True):
             held = self._held(name, self.wiring.homes[name])
-            homes[p["state"] : p["state"] + p["n"]] = held
-            for tile, start in enumerate(range(0, int(p["n"]), TILE)):
+            for start in range(0, int(p["n"]), TILE):
                 part = held[start : start + TILE]
-                if (part == part[0]).all():
-                    tiles[p["tile"] + tile] = part[0]
-        return homes, tiles
+                begins = np.concatenate([[0], np.flatnonzero(np.diff(part)) + 1])
+                runs.append(np.stack([begins, [*begins[1:], len(part)], part[begins]], axis=1).astype(np.int64))
+                counts.append(len(begins))
+        return np.concatenate(runs), running_sum(np.array(counts, np.int64))
 
-    def take(self, chunk: Chunk, first: int, count: int) -> None:
+    def spikes_of_chunk(self) -> IntArray:
+        """Return where the spikes of a chunk of samples are counted."""
+        return np.zeros(self.neurons, np.int64)
+
+    def take(self, chunk: Chunk, spikes: IntArray, first: int, count: int) -> None:
         """Add what some samples counted while they ran."""
         self.active[first : first + count] = chunk.active
         with self._lock:
+            self.spikes += spikes
             for name, total in zip(self.plan.populations, chunk.active_neurons.sum(axis=0), strict=False):
                 self.active_of[name] += int(total)
 
@@ -101,11 +121,11 @@ class Counting:
         per_core = {name: np.moveaxis(value, -1, 0)[: self.wiring.cores] for name, value in zip(DYNAMIC, values, strict=True)}
         spikes = {}
         for index, (name, pool) in enumerate(self.plan.nodes):
-            held = c.spikes[:, self.first[index] : self.first[index + 1]]
+            held = self.spikes[self.first[index] : self.first[index + 1]]
             order = self.plan.orders.get(name) if pool is None else None
             if order is not None:
                 placed = np.empty_like(held)
-                placed[:, order] = held
+                placed[order] = held
                 held = placed
             spikes[name, pool] = held
-        return Tally(per_core, spikes, self.active_of)
+        return Tally(per_core, c.ways.T, spikes, self.active_of)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,17 @@ class Axons:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Ways:
+    """What one spike of each neuron of a population causes between cores; each (n,)."""
+
+    cores: IntArray
+    """Messages, one per core that listens."""
+    hops_x: IntArray
+    hops_y: IntArray
+    chips: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Wiring:
     """Where neurons are and where their spikes go."""
 
@@ -45,8 +56,8 @@ class Wiring:
     """Per core."""
     homes: Mapping[str, IntArray]
     """Population with neurons -> the core of each, (n,)."""
-    packets: Mapping[str, IntArray]
-    """Population with neurons -> messages to cores per spike of each, (n,)."""
+    ways: Mapping[str, Ways]
+    """Population with neurons -> where their spikes go."""
 
     @property
     def cores(self) -> int:
@@ -60,7 +71,20 @@ class Tally:
 
     per_core: Mapping[str, IntArray]
     """Event of `DYNAMIC` -> (cores, samples, chip ticks)."""
+    ways: IntArray
+    """Tile boundaries crossed in x, in y, and chip boundaries crossed, (3, samples)."""
     spikes: Mapping[NodeKey, IntArray]
-    """Node -> spikes of each of its neurons, (samples, n)."""
+    """Node -> spikes of each of its neurons in all samples, (n,)."""
     active: Mapping[str, int]
     """Population with neurons -> updates after which u or v is not zero, or in which the neuron spiked."""
+
+    @classmethod
+    def merged(cls, parts: Sequence[Tally]) -> Tally:
+        """Return what was counted of samples that ran part by part, in their order."""
+        first = parts[0]
+        return cls(
+            {name: np.concatenate([part.per_core[name] for part in parts], axis=1) for name in first.per_core},
+            np.concatenate([part.ways for part in parts], axis=1),
+            {key: np.sum([part.spikes[key] for part in parts], axis=0) for key in first.spikes},
+            {name: sum(part.active[name] for part in parts) for name in first.active},
+        )

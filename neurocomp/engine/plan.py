@@ -62,6 +62,8 @@ class Plan:
     """Neurons of the largest population, padded."""
     graded: bool
     """Whether any spike carries a value."""
+    matrices: dict[int, tuple[NDArray[np.float32], int]] = field(default_factory=dict)
+    """What `neurocomp.engine.product` keeps of dense weights, by their place."""
 
     @property
     def bytes_per_sample(self) -> int:
@@ -72,6 +74,19 @@ class Plan:
     def bytes_of_weights(self) -> int:
         """Memory of all weights and what leads to them."""
         return sum(array.nbytes for array in self.tables)
+
+    def place(self, name: str) -> IntArray:
+        """Return where the engine holds each neuron of a population."""
+        return place_of(self.orders, name, self.network.populations[name].size)
+
+
+def place_of(orders: Mapping[str, IntArray], name: str, n: int) -> IntArray:
+    """Return where each of the n neurons of a population is held."""
+    if name not in orders:
+        return np.arange(n)
+    result = np.empty(n, np.int64)
+    result[orders[name]] = np.arange(n)
+    return result
 
 
 @dataclass(slots=True, eq=False)
@@ -171,12 +186,7 @@ class _Planner:
 
     def place(self, name: str) -> IntArray:
         """Return where the engine holds each neuron of a population."""
-        n = self.network.populations[name].size
-        if name not in self.orders:
-            return np.arange(n)
-        result = np.empty(n, np.int64)
-        result[self.orders[name]] = np.arange(n)
-        return result
+        return place_of(self.orders, name, self.network.populations[name].size)
 
     def plan(self) -> Plan:
         """Lay out everything."""

@@ -17,6 +17,7 @@ from neurocomp.engine.kernels.layout import readable
 from neurocomp.engine.kernels.records import TILE, Chunk
 from neurocomp.engine.metering import Tally, Wiring
 from neurocomp.engine.plan import Plan, plan_of
+from neurocomp.engine.product import Products
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
@@ -29,9 +30,11 @@ logger = logging.getLogger("neurocomp")
 REGISTERS = ("accumulator", "u", "v")
 CHUNK_BYTES = 256 << 20
 """Samples run together as long as they need no more memory than about this."""
-CHUNK_SAMPLES = 8
-SHARED_WEIGHTS = 4 << 20
-"""Weights beyond it, which no core's own cache holds, are shared by the samples of a chunk."""
+CHUNK_SUMS = 1 << 20
+"""Samples run together as long as their sums need no more memory than this, which a core's own cache holds."""
+MOST_SAMPLES = 64
+SHARED_WEIGHTS, SHARING_SAMPLES = 16 << 20, 8
+"""Beyond so many bytes of weights, which no cache holds, at least so many samples share their rows."""
 
 
 class FastSimulator:
@@ -147,7 +150,8 @@ def _spans(samples: int, size: int) -> Iterator[tuple[int, int]]:
 def _together(plan: Plan, samples: int, jobs: int) -> int:
     """Return how many samples run together: those that share weights which no cache holds, few enough for memory."""
     fitting = max(1, CHUNK_BYTES // max(1, plan.bytes_per_sample))
-    wanted = CHUNK_SAMPLES if plan.bytes_of_weights > SHARED_WEIGHTS else 1
+    cached = min(MOST_SAMPLES, CHUNK_SUMS // max(1, 4 * plan.sums))
+    wanted = max(cached, SHARING_SAMPLES if plan.bytes_of_weights > SHARED_WEIGHTS else 1)
     return max(1, min(fitting, wanted, -(-samples // jobs)))
 
 
@@ -168,6 +172,7 @@ class _Run:
         wiring: Wiring | None,
     ) -> None:  # fmt: skip
         self.count = None if wiring is None else Counting(plan, wiring, samples)
+        self.products = Products(plan)
         self.plan, self.stimulus, self.samples, self.ticks = plan, stimulus, samples, ticks
         populations = plan.network.populations
         self.recorded = np.full((max(1, len(plan.populations)), 3), -1, np.int64)
@@ -239,18 +244,22 @@ class _Workers:
             order = plan.orders.get(name)
             chunk.current[:, place : place + values.shape[1]] = values if order is None else values[:, order]
         tables = plan.tables
+        count_of = work.count
+        spikes = count_of.spikes_of_chunk() if count_of is not None else np.zeros(0, np.int64)
         machine.begin(tables, chunk)
         for t0 in range(0, plan.chip_ticks, plan.block):
             t1 = min(t0 + plan.block, plan.chip_ticks)
             for name, node in plan.inputs.items():
                 machine.inputs(work.stimulus[name], node, tables, chunk, t0, t0, t1)
             for begin, end in plan.stages:
+                if plan.graded or logger.isEnabledFor(logging.DEBUG):
+                    work.products.multiply(chunk, begin, end, t0, t1)
                 machine.run_stage(tables, chunk, begin, end, t0, t1)
-            if work.count is not None:
-                counting.tally(tables, work.count.meter, work.count.counters, chunk, t0, t1)
+            if count_of is not None:
+                counting.tally(tables, count_of.meter, count_of.counters, spikes, chunk, t0, t1)
             machine.forget(tables, chunk, t0, t1)
-        if work.count is not None:
-            work.count.take(chunk, first, count)
+        if count_of is not None:
+            count_of.take(chunk, spikes, first, count)
         if chunk.overflows.any():
             for s in range(count):
                 work.overflows[first + s] = chunk.overflows[s].copy()
@@ -286,7 +295,7 @@ def chunk_of(plan: Plan, samples: int, record: Array, recorded: Array, count: Co
         np.zeros(max(1, len(plan.groups)), np.uint8),
         np.zeros((samples, plan.chip_ticks, count.cores) if count is not None else (samples, 1, 0), np.int64),
         np.zeros((samples, max(1, len(plan.populations))), np.int64),
-        count.homes if count is not None else np.zeros(1, np.int32),
-        count.tile_homes if count is not None else np.zeros(1, np.int32),
+        count.segments if count is not None else np.zeros((1, 3), np.int64),
+        count.tile_segments if count is not None else np.zeros(1, np.int64),
         np.zeros(4, np.int64),
     )

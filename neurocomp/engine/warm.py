@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurocomp.engine.metering import Wiring
+from neurocomp.engine.metering import Ways, Wiring
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.models.patterns import Pattern
@@ -26,6 +27,7 @@ def smallest_network() -> IntegerNetwork:
         for pattern, shape in ((Pattern("dense"), (2, 2)), (Pattern("sparse", pair), (2,)))
         for dtype in (np.int8, np.uint8, np.int16)
     ]
+    projections.append(replace(projections[0], name="values", binary=False))
     unchecked = NumberFormat("warm", checked=False)
     return IntegerNetwork("warm", 1e-3, 2, unchecked, {p.name: p for p in populations}, tuple(projections))
 
@@ -33,6 +35,7 @@ def smallest_network() -> IntegerNetwork:
 def run_every_kernel(simulator: FastSimulator) -> None:
     """Run the smallest network on stimuli of every width."""
     network = smallest_network()
-    wiring = Wiring((), {"y": np.zeros(2, np.int64)}, {"y": np.zeros(2, np.int64)})
+    nowhere = np.zeros(2, np.int64)
+    wiring = Wiring((), {"y": nowhere}, {"y": Ways(nowhere, nowhere, nowhere, nowhere)})
     for dtype in (np.int8, np.int32):
         simulator.simulate(network, {"x": np.ones((1, 2, 2), dtype)}, wiring=wiring)

@@ -16,6 +16,7 @@ from neurocomp.energy.counts import PER_CORE, count
 from neurocomp.errors import NetworkError
 from neurocomp.ir.network import Network
 from neurocomp.testing.random_networks import random_network, random_real_network
+from neurocomp.testing.traces import trace_difference
 from neurocomp.verify import VerifyReport, verify
 
 Generator = Callable[[int], tuple[Network, Stimulus]]
@@ -25,11 +26,13 @@ Case = tuple[Generator, int]
 class BackendConformance:
     """Random networks through the whole compiler: all simulations agree bit for bit, and every corruption is caught.
 
-    A subclass sets ``target``. ``unsupported`` maps the name of a test to the reason why the backend cannot pass it yet; such
+    A subclass sets ``target``. ``simulator`` names what executes integer networks wherever that is needed: in calibration, in
+    verification, in counts. ``unsupported`` maps the name of a test to the reason why the backend cannot pass it yet; such
     tests are strict expected failures, so that a gap that closes shows up.
     """
 
     target: ClassVar[str]
+    simulator: ClassVar[str] = "reference"
     unsupported: ClassVar[Mapping[str, str]] = {}
     native: ClassVar[Sequence[Case]] = tuple((random_network, seed) for seed in range(300))
     real: ClassVar[Sequence[Case]] = tuple((random_real_network, seed) for seed in range(1000, 1210))
@@ -54,12 +57,12 @@ class BackendConformance:
 
     @property
     def reference(self) -> IntegerSimulator:
-        """The executable specification."""
-        return registry.simulator("reference")
+        """What executes integer networks: by default the executable specification."""
+        return registry.simulator(self.simulator)
 
     def compiled(self, case: Case) -> tuple[Artifact, Stimulus]:
         """Compile a random network; the last ones are kept, as several tests use the same."""
-        return _compiled(self.target, *case)
+        return _compiled(self.target, self.simulator, *case)
 
     def compared(self, artifact: Artifact, stimulus: Stimulus, **arguments: Any) -> VerifyReport:
         """Verify an artifact."""
@@ -76,6 +79,17 @@ class BackendConformance:
             spikes += report.spikes_compared
         assert spikes > 50 * len(cases)
 
+    def test_reference_equals_fast(self) -> None:
+        """The compiled simulator gives the spikes, u, v and events of the reference, quantized and lowered."""
+        reference, fast = registry.simulator("reference"), registry.simulator("fast")
+        for case in (*self.native, *self.real, *self.injected, *self.witnessed):
+            artifact, stimulus = self.compiled(case)
+            lowered = artifact.lowered
+            for network, lag in ((artifact.quantized.network, None), (lowered.network, lowered.lag)):
+                wanted, found = (simulator.run(network, stimulus, lag=lag) for simulator in (reference, fast))
+                difference = trace_difference(found, wanted)
+                assert difference is None, f"{case}, {'quantized' if lag is None else 'lowered'}: {difference}"
+
     def test_reference_equals_witnesses(self) -> None:
         """The programs of others give the same spikes, u and v for the lowered network."""
         available = [witness for witness in self.backend.witnesses if witness.unavailable() is None]
@@ -83,7 +97,7 @@ class BackendConformance:
             pytest.skip(f"not installed: {', '.join(witness.name for witness in self.backend.witnesses) or 'no witness'}")
         for case in self.witnessed:
             report = self.compared(*self.compiled(case), witnesses=available)
-            assert set(report.engines) == {"reference", "chip", *(witness.name for witness in available)}
+            assert set(report.engines) == {self.reference.name, "chip", *(witness.name for witness in available)}
             assert report.bit_exact, f"{case}: {report.first_divergence}"
 
     @pytest.mark.parametrize("kind", ["weight", "delay", "target", "threshold"])
@@ -156,8 +170,8 @@ class BackendConformance:
 
 
 @cache
-def _compiled(target: str, generator: Generator, seed: int) -> tuple[Artifact, Stimulus]:
+def _compiled(target: str, simulator: str, generator: Generator, seed: int) -> tuple[Artifact, Stimulus]:
     network, stimulus = generator(seed)
     spec = registry.find_spec(target)
     backend = registry.backend(spec.backend)
-    return pipeline.compile_network(network, spec, backend, registry.simulator("reference"), Options()), stimulus
+    return pipeline.compile_network(network, spec, backend, registry.simulator(simulator), Options()), stimulus

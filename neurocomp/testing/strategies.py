@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from neurocomp.backend import Stimulus
 from neurocomp.ir.network import Network
+from neurocomp.testing.random_integers import PLAIN, Case, IntegerVariety, any_integer_network
 from neurocomp.testing.random_networks import (
     DEFAULT,
     Variety,
@@ -24,7 +25,15 @@ from neurocomp.testing.random_networks import (
     stimulus,
 )
 
-__all__ = ["Variety", "native_networks", "random_network", "random_real_network", "real_networks", "stimuli"]
+__all__ = [
+    "Variety",
+    "integer_networks",
+    "native_networks",
+    "random_network",
+    "random_real_network",
+    "real_networks",
+    "stimuli",
+]
 
 T = TypeVar("T")
 
@@ -59,6 +68,12 @@ def native_networks(draw: st.DrawFn, variety: Variety = DEFAULT) -> Network:
 def real_networks(draw: st.DrawFn, variety: Variety = DEFAULT) -> Network:
     """Draw a network of real numbers."""
     return real_network(_Drawn(draw), variety)
+
+
+@st.composite
+def integer_networks(draw: st.DrawFn, variety: IntegerVariety = PLAIN) -> Case:
+    """Draw an integer network that no compiler made, a stimulus for it, and lags."""
+    return any_integer_network(_Drawn(draw), variety)
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""The reference reproduces the project's own vectors (lava/README.md), which Lava 0.10 made; Lava is not needed here."""
+"""The simulators reproduce the project's own vectors (lava/README.md), which Lava 0.10 made; Lava is not needed here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from neurocomp import registry
+from neurocomp.backend import IntegerSimulator
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import Pattern
@@ -22,7 +24,6 @@ from neurocomp.testing.golden import (
     sign_mode_of,
     synapses,
 )
-from neurocomp_reference import ReferenceSimulator
 
 Array = NDArray[Any]
 VECTORS = sorted(path.stem for path in (Path(__file__).parent / "lava").glob("*.npz"))
@@ -111,8 +112,14 @@ def network(data: dict[str, Array]) -> IntegerNetwork:
     return integer_network(populations, projections)
 
 
-def run(data: dict[str, Array], net: IntegerNetwork) -> Trace:
-    return ReferenceSimulator().run(net, {key[3:]: rows(values)[None] for key, values in data.items() if key.startswith("in/")})
+@pytest.fixture(params=["reference", "fast"])
+def simulator(request: pytest.FixtureRequest) -> IntegerSimulator:
+    """Return each simulator of integer networks."""
+    return registry.simulator(request.param)
+
+
+def run(simulator: IntegerSimulator, data: dict[str, Array], net: IntegerNetwork) -> Trace:
+    return simulator.run(net, {key[3:]: rows(values)[None] for key, values in data.items() if key.startswith("in/")})
 
 
 def differences(data: dict[str, Array], trace: Trace) -> list[str]:
@@ -141,9 +148,9 @@ def test_every_vector_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_reference_equals_lava(name: str) -> None:
+def test_simulator_equals_lava(name: str, simulator: IntegerSimulator) -> None:
     data = load(name)
-    assert differences(data, run(data, network(data))) == []
+    assert differences(data, run(simulator, data, network(data))) == []
 
 
 @pytest.mark.parametrize(
@@ -155,21 +162,21 @@ def test_reference_equals_lava(name: str) -> None:
         ("chain", "a", set()),
     ],
 )
-def test_overflows_become_events(name: str, population: str, registers: set[str]) -> None:
+def test_overflows_become_events(name: str, population: str, registers: set[str], simulator: IntegerSimulator) -> None:
     data = load(name)
-    events = run(data, network(data)).events
+    events = run(simulator, data, network(data)).events
     assert {event.register for event in events if event.population == population} == registers
 
 
 @pytest.mark.parametrize("name", ["chain", "recurrence", "lif_decays", "lif_bias"])
-def test_another_decay_is_noticed(name: str) -> None:
+def test_another_decay_is_noticed(name: str, simulator: IntegerSimulator) -> None:
     data = load(name)
     right = network(data)
     changed = {
         key: p if p.is_input else dataclasses.replace(p, parameters={**p.parameters, "dv": p.parameters["dv"] + 1})
         for key, p in right.populations.items()
     }
-    assert differences(data, run(data, dataclasses.replace(right, populations=changed))) != []
+    assert differences(data, run(simulator, data, dataclasses.replace(right, populations=changed))) != []
 
 
 def tick_by_tick(data: dict[str, Array]) -> dict[str, Array]:

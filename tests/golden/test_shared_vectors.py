@@ -1,4 +1,4 @@
-"""The reference reproduces the vectors that others made by running Lava 0.10 (../shared/golden/loihi), where they are."""
+"""The simulators reproduce the vectors that others made by running Lava 0.10 (../shared/golden/loihi), where they are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from neurocomp import registry
+from neurocomp.backend import IntegerSimulator
 from neurocomp.hardware import LAVA_UNCHECKED
 from neurocomp.ir.quantized import IntegerNetwork, SignMode
 from neurocomp.ir.trace import Trace
@@ -28,7 +30,6 @@ from neurocomp.testing.golden import (
     sign_mode_of,
     synapses,
 )
-from neurocomp_reference import ReferenceSimulator
 
 Array = NDArray[Any]
 FOLDER = Path(__file__).parents[3] / "shared" / "golden" / "loihi"
@@ -48,9 +49,15 @@ def load(name: str) -> dict[str, Array]:
         return {key: archive[key] for key in archive.files}
 
 
-def run(network: IntegerNetwork, **stimulus: Array) -> Trace:
+@pytest.fixture(params=["reference", "fast"])
+def simulator(request: pytest.FixtureRequest) -> IntegerSimulator:
+    """Return each simulator of integer networks."""
+    return registry.simulator(request.param)
+
+
+def run(simulator: IntegerSimulator, network: IntegerNetwork, **stimulus: Array) -> Trace:
     """Run one sample; stimuli are (n, ticks), as Lava's are."""
-    return ReferenceSimulator().run(network, {name: values.T[None].astype(np.int64) for name, values in stimulus.items()})
+    return simulator.run(network, {name: values.T[None].astype(np.int64) for name, values in stimulus.items()})
 
 
 def assert_population(trace: Trace, name: str, **expected: Array) -> None:
@@ -60,7 +67,7 @@ def assert_population(trace: Trace, name: str, **expected: Array) -> None:
 
 
 @pytest.mark.parametrize("name", vectors("lif_*.npz", "lifreset_*.npz"))
-def test_lif(name: str) -> None:
+def test_lif(name: str, simulator: IntegerSimulator) -> None:
     data = load(name)
     renamed = {"u": "u_init", "v": "v_init"}
     parameters = {renamed.get(k[5:], k[5:]): values for k, values in data.items() if k.startswith("par__")}
@@ -69,7 +76,7 @@ def test_lif(name: str) -> None:
         interval = int(parameters.pop("reset_interval"))
         offset = (int(parameters.pop("reset_offset")) - 1) % interval  # Lava counts steps from 1
     neurons = compartments("lif", len(data["out__a_in"]), parameters, reset_interval=interval, reset_offset=offset)
-    trace = run(driven(neurons), a_in=data["out__a_in"])
+    trace = run(simulator, driven(neurons), a_in=data["out__a_in"])
     assert_population(trace, "lif", s=data["out__s_out"], u=data["out__u"], v=data["out__v"])
 
 
@@ -85,7 +92,7 @@ def connection_cases() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "case"), connection_cases())
-def test_connection(name: str, case: str) -> None:
+def test_connection(name: str, case: str, simulator: IntegerSimulator) -> None:
     data = load(name)
     match = re.fullmatch(r"c\d+_(?:mix|pos|neg)_(none|mixed|exc|inh|null)_nwb(\d)_we(-?\d+)", case)
     assert match is not None
@@ -107,7 +114,7 @@ def test_connection(name: str, case: str) -> None:
     )  # fmt: skip
     reader = compartments("sum", n_target, {"du": 4095}, fires=False)
     network = integer_network([input_population("in", n_source), reader], [projection], form=READS_A)
-    trace = run(network, **{"in": data["out__s_in"]})
+    trace = run(simulator, network, **{"in": data["out__s_in"]})
     assert_population(trace, "sum", u=data[f"out__{case}"])
 
 
@@ -127,7 +134,7 @@ def from_lava(image: Array) -> Array:
 
 
 @pytest.mark.parametrize(("name", "case"), CONV_VECTORS)
-def test_conv(name: str, case: str) -> None:
+def test_conv(name: str, case: str, simulator: IntegerSimulator) -> None:
     """Lava's Conv flips its kernel, (out, X, Y, in / groups), and knows neither exponents nor widths of weights."""
     data = load(name)
     spec, raw = json.loads(str(data[f"par__spec__{case}"])), data[f"par__W__{case}"]
@@ -141,7 +148,7 @@ def test_conv(name: str, case: str) -> None:
     projection = raw_synapses("in", "sum", weights, pattern=pattern, delay=1, binary=int(data["par__num_message_bits"]) == 0)
     reader = compartments("sum", expected.shape[:3], {"du": 4095}, fires=False)
     network = integer_network([input_population("in", image.shape[:3]), reader], [projection], form=READS_24_BITS)
-    trace = run(network, **{"in": image.reshape(-1, image.shape[3])})
+    trace = run(simulator, network, **{"in": image.reshape(-1, image.shape[3])})
     assert expected.any()
     assert_population(trace, "sum", u=expected.reshape(-1, expected.shape[3]))
 
@@ -151,11 +158,11 @@ def test_conv_vectors_are_all_there() -> None:
     assert sorted(found) == CONV_VECTORS
 
 
-def test_ternary() -> None:
+def test_ternary(simulator: IntegerSimulator) -> None:
     data = load("ternarylif")
     renamed = {"vth_hi": "vth", "vth_lo": "vth_low"}
     parameters = {renamed.get(k[5:], k[5:]): values for k, values in data.items() if k.startswith("par__")}
-    trace = run(driven(compartments("lif", len(data["out__a_in"]), parameters)), a_in=data["out__a_in"])
+    trace = run(simulator, driven(compartments("lif", len(data["out__a_in"]), parameters)), a_in=data["out__a_in"])
     assert set(np.unique(data["out__s_out"])) == {-1, 0, 1}
     assert_population(trace, "lif", s=data["out__s_out"], u=data["out__u"], v=data["out__v"])
 
@@ -169,7 +176,7 @@ def test_every_vector_is_reproduced_or_named() -> None:
         assert wanted in tested
 
 
-def test_chain() -> None:
+def test_chain(simulator: IntegerSimulator) -> None:
     data = load("chain3")
     spec = json.loads(str(data["par__params"]))
     populations = [input_population("x", data["par__W0"].shape[1])]
@@ -178,15 +185,17 @@ def test_chain() -> None:
         weights = data[f"par__W{i}"]
         populations.append(compartments(f"l{i}", len(weights), neuron))
         projections.append(synapses(populations[i].name, f"l{i}", weights, exponent=exponent, delay=1))
-    trace = run(integer_network(populations, projections), x=data["out__x"])
+    trace = run(simulator, integer_network(populations, projections), x=data["out__x"])
     for i in range(3):
         assert data[f"out__s{i}"].any()
         assert_population(trace, f"l{i}", s=data[f"out__s{i}"], u=data[f"out__u{i}"], v=data[f"out__v{i}"])
 
 
-def test_recurrence() -> None:
+def test_recurrence(simulator: IntegerSimulator) -> None:
     data = load("recurrent")
     neurons = compartments("lif", len(data["par__Wr"]), json.loads(str(data["par__params"])))
     projections = [synapses("x", "lif", data["par__Wi"], delay=1), synapses("lif", "lif", data["par__Wr"], delay=1)]
-    trace = run(integer_network([input_population("x", data["par__Wi"].shape[1]), neurons], projections), x=data["out__x"])
+    trace = run(
+        simulator, integer_network([input_population("x", data["par__Wi"].shape[1]), neurons], projections), x=data["out__x"]
+    )
     assert_population(trace, "lif", s=data["out__s"], u=data["out__u"], v=data["out__v"])

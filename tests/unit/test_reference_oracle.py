@@ -1,6 +1,6 @@
 """The reference against a transcription of docs/semantics.md in Python integers, neuron by neuron and synapse by synapse.
 
-Both run random networks: integer networks with every feature, made here, and the native networks of the test kit.
+Both run random networks: integer networks with every feature and the native networks of the test kit.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,23 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from neurocomp.hardware import NumberFormat
-from neurocomp.ir.network import frozen
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Event
 from neurocomp.models.patterns import Pattern
 from neurocomp.passes.legalize import legalize
 from neurocomp.testing.golden import (
-    compartments,
-    conv,
-    current_population,
     first_difference,
-    input_population,
-    integer_network,
     integers_of,
-    max_pool,
-    synapses,
 )
+from neurocomp.testing.random_integers import random_integer_network
 from neurocomp.testing.strategies import native_networks, random_network, stimuli
 from neurocomp_reference import ReferenceSimulator
 
@@ -278,167 +270,16 @@ def assert_equals_oracle(network: IntegerNetwork, stimulus: Any, lag: dict[str, 
 # Random integer networks
 
 
-class Maker:
-    """Draws an integer network with every feature of the tick, from a seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.populations: list[IntegerPopulation] = []
-        self.projections: list[IntegerProjection] = []
-        self.values: dict[str, tuple[int, int]] = {}
-        """Smallest and largest value of what an input sends."""
-
-    def integer(self, low: int, high: int) -> int:
-        return int(self.rng.integers(low, high, endpoint=True))
-
-    def chance(self, percent: int) -> bool:
-        return self.integer(1, 100) <= percent
-
-    def one_of(self, *options: Any) -> Any:
-        return options[self.integer(0, len(options) - 1)]
-
-    def shape(self) -> Shape:
-        axes = self.one_of(0, 1, 2, 2)
-        if axes == 0:
-            return (self.integer(1, 9),)
-        return (self.integer(1, 4), *(self.integer(1, 7 if axes == 1 else 5) for _ in range(axes)))
-
-    def window(self, extents: Shape, *, dilated: bool) -> dict[str, Shape]:
-        """Draw a window that fits at least once."""
-        while True:
-            axes = len(extents)
-            drawn = {"kernel": tuple(self.integer(1, 3) for _ in range(axes))}
-            drawn["stride"] = tuple(self.integer(1, 3) for _ in range(axes))
-            drawn["dilation"] = tuple(self.integer(1, 3) if dilated else 1 for _ in range(axes))
-            most = [2 if dilated else k // 2 for k in drawn["kernel"]]
-            drawn["padding"] = tuple(self.integer(0, p) for p in most)
-            reach = [d * (k - 1) + 1 for k, d in zip(drawn["kernel"], drawn["dilation"], strict=True)]
-            if all(n + 2 * p >= r for n, p, r in zip(extents, drawn["padding"], reach, strict=True)):
-                return drawn
-
-    def pattern(self, source: Shape, target: Shape | None) -> tuple[Pattern, Shape, Shape]:
-        """Draw a pattern from a source into a target of a given or an open shape: pattern, shape of the target, of weights."""
-        if target is None and len(source) > 1 and self.chance(70):
-            window = self.window(source[1:], dilated=True)
-            groups = self.one_of(*(g for g in range(1, source[0] + 1) if source[0] % g == 0))
-            pattern = conv(**window, groups=groups)
-            out = groups * self.integer(1, 2)
-            axes = zip(source[1:], *(window[key] for key in ("kernel", "stride", "padding", "dilation")), strict=True)
-            extents = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
-            return pattern, (out, *extents), (out, source[0] // groups, *window["kernel"])
-        target = target or self.shape()
-        n_source, n_target = math.prod(source), math.prod(target)
-        kind = self.one_of("dense", "sparse", "block", *(["one_to_one"] * 3 if n_source == n_target else []))
-        if kind == "dense":
-            return Pattern("dense"), target, (n_target, n_source)
-        if kind == "one_to_one":
-            return Pattern("one_to_one"), target, (n_target,)
-        if kind == "sparse":
-            count = self.integer(0, 2 * n_target)
-            ends = {"sources": n_source, "targets": n_target}
-            return Pattern("sparse", {k: frozen(self.rng.integers(0, n, count)) for k, n in ends.items()}), target, (count,)
-        blocks = self.one_of(*(b for b in range(1, n_target + 1) if n_target % b == 0))
-        indices = self.rng.integers(0, n_source, (blocks, self.integer(1, 5)))
-        return Pattern("block", {"indices": frozen(indices)}), target, (blocks, n_target // blocks, indices.shape[1])
-
-    def project(self, source: IntegerPopulation, name: str, target: Shape | None, least: int) -> Shape:
-        """Add a projection with delays of at least ``least`` and return the shape of its target."""
-        binary, pool, shape = self.chance(60), None, source.shape
-        if len(shape) > 1 and self.chance(35):
-            window = self.window(shape[1:], dilated=False)
-            pool, binary = max_pool(window["kernel"], stride=window["stride"], padding=window["padding"]), True
-            shape = pooled_shape(pool, shape)
-        pattern, target, weights = self.pattern(shape, target)
-        signs: SignMode = self.one_of("mixed", "mixed", "excitatory", "inhibitory")
-        bits, most = self.one_of(8, 8, 5, 2), self.one_of(20, 60, 255)
-        values = self.rng.integers(-most if signs != "excitatory" else 0, most if signs != "inhibitory" else 0, weights)
-        delay: Any = least if self.chance(40) else least + self.integer(0, 3)
-        if self.chance(35):
-            delay = self.rng.integers(least, least + 4, weights, endpoint=True)
-        self.projections.append(
-            synapses(
-                source.name, name, values, name=f"{source.name}->{name}#{len(self.projections)}", pattern=pattern,
-                sign_mode=signs, weight_bits=bits, exponent=self.one_of(0, 0, 1, 3, -1, -2, -5), delay=delay, binary=binary,
-                pool=pool,
-            )
-        )  # fmt: skip
-        return target
-
-    def population(self, name: str, shape: Shape, form: NumberFormat) -> IntegerPopulation:
-        size = math.prod(shape)
-
-        def values(low: int, high: int) -> Any:
-            return self.rng.integers(low, high, size if self.chance(40) else (), endpoint=True)
-
-        top = max(1, (1 << (form.v_bits - 1)) >> form.state_shift)
-        vth = min(self.one_of(5, 100, 400), top)
-        parameters = {"du": values(0, 4095), "dv": values(0, 4095), "vth": values(max(1, vth // 2), vth)}
-        if self.chance(30):
-            parameters |= {"du": 4095, "dv": 0}
-        if self.chance(40):
-            parameters |= {"bias_mant": values(-800, 1500), "bias_exp": values(-2, 3)}
-        if self.chance(40):
-            parameters |= {"u_init": values(-3000, 3000), "v_init": values(-2000, 2000)}
-        if self.chance(25):
-            parameters["vth_low"] = values(-vth, -max(1, vth // 2))
-        current = None
-        if self.chance(25):
-            current = f"current of {name}"
-            self.populations.append(current_population(current, shape))
-            self.values[current] = (-2000, 5000)
-        clock = {"reset_interval": self.integer(1, 6), "reset_offset": self.integer(0, 7)} if self.chance(30) else {}
-        population = compartments(
-            name, shape, parameters, fires=self.chance(90), reset=self.one_of("zero", "subtract", "none"),
-            compare=self.one_of(">", ">="), refractory=self.one_of(0, 0, 1, 2, 3), current=current, **clock,
-        )  # fmt: skip
-        return replace(population, start=self.integer(1, 5) if self.chance(20) else 0)
-
-    def network(self) -> tuple[IntegerNetwork, dict[str, Array], dict[str, int]]:
-        """Return a network, a stimulus and lags."""
-        form = NumberFormat(
-            "drawn", current_decay_offset=self.integer(0, 1), state_shift=self.one_of(6, 6, 0, 3),
-            u_bits=self.one_of(24, 24, 16, 10), u_overflow=self.one_of("fold", "wrap"), v_bits=self.one_of(24, 20, 13),
-            accumulator_bits=self.one_of(16, 9), checked=False,
-        )  # fmt: skip
-        for i in range(self.integer(1, 2)):
-            self.populations.append(input_population(f"in{i}", self.shape()))
-            self.values[f"in{i}"] = self.one_of((0, 1), (0, 1), (-20, 40))
-        senders = list(self.populations)
-        for i in range(self.integer(1, 4)):
-            shape: Shape | None = None
-            for _ in range(self.integer(1, 2)):
-                shape = self.project(senders[-1 if self.chance(60) else self.integer(0, len(senders) - 1)], f"p{i}", shape, 0)
-            assert shape is not None
-            population = self.population(f"p{i}", shape, form)
-            self.populations.append(population)
-            senders.append(population)
-            if self.chance(40):
-                back = self.one_of(*(p for p in senders if not p.is_input))
-                self.project(population, back.name, back.shape, 1)
-        samples, ticks = self.integer(1, 2), self.integer(1, 9)
-        stimulus: dict[str, Array] = {}
-        for p in self.populations:
-            if not p.is_input:
-                continue
-            low, high = self.values[p.name]
-            extent = (samples, 1 if p.dynamics == "current" else ticks, p.size)
-            drawn = self.rng.integers(low, high, extent, endpoint=True) * (self.rng.random(extent) < 0.6)
-            stimulus[p.name] = np.broadcast_to(drawn, (samples, ticks, p.size)).astype(self.one_of(np.int16, np.int64))
-        lag = {p.name: 0 if p.is_input else self.integer(0, 2) for p in self.populations}
-        order = [self.populations[i] for i in self.rng.permutation(len(self.populations))]
-        return integer_network(order, self.projections, form=form, name="drawn", ticks=ticks), stimulus, lag
-
-
 @pytest.mark.parametrize("first", range(0, 200, 20))
 def test_random_networks_equal_the_oracle(first: int) -> None:
     for seed in range(first, first + 20):
-        assert_equals_oracle(*Maker(seed).network())
+        assert_equals_oracle(*random_integer_network(seed))
 
 
 def test_random_networks_have_every_feature() -> None:
     seen_features: dict[str, int] = {}
     for seed in range(200):
-        network, stimulus, lag = Maker(seed).network()
+        network, stimulus, lag = random_integer_network(seed)
         trace = ReferenceSimulator().run(network, stimulus, lag=lag)
         active = {name for name, values in trace.spikes.items() if values.any()}
         found = {f"{e.register} overflows" for e in trace.events}

@@ -75,3 +75,24 @@ def rows_of(sources, targets, weights, kept, rows, out_targets, out_weights):
     for j in range(len(rows) - 1, 0, -1):
         rows[j] = rows[j - 1]
     rows[0] = 0
+
+
+@entry
+def spread(chunk, node, place, ticks, out):
+    """Write the spikes of a node as a matrix (samples, ticks, n) of zeros and values; return the largest magnitude.
+
+    Args:
+        chunk: The samples.
+        node: The record of the node; its spikes carry values.
+        place: Where the spikes of the first tick begin in a sample's row of ptr.
+        ticks: How many.
+        out: (samples, ticks, n) zeros.
+    """
+    largest = np.int64(0)
+    for s in range(out.shape[0]):
+        for t in range(ticks):
+            for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
+                value = np.int64(chunk.values[s, node.events + k])
+                out[s, t, chunk.events[s, node.events + k]] = value
+                largest = max(largest, abs(value))
+    return largest

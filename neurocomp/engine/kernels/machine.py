@@ -92,22 +92,20 @@ def count_active(p, chunk, s, start, n, flag, spiked, t, spikes):
     """Count the neurons of a tile whose u or v is not 0 or that spiked, on their cores; return how many."""
     at = p.state + start
     u, v, active = chunk.u[s, at : at + n], chunk.v[s, at : at + n], chunk.active[s, t]
-    count = np.int32(0)
-    home = chunk.tile_homes[flag]
-    if home >= 0:
+    total = np.int64(0)
+    for k in range(chunk.tile_segments[flag], chunk.tile_segments[flag + 1]):
+        first, last = chunk.segments[k, 0], chunk.segments[k, 1]
+        some_u, some_v, some_spikes = u[first:last], v[first:last], spikes[first:last]
+        count = np.int32(0)
         if spiked > 0:
-            for i in range(n):
-                count += np.int32((u[i] | v[i] | spikes[i]) != 0)
+            for i in range(last - first):
+                count += np.int32((some_u[i] | some_v[i] | some_spikes[i]) != 0)
         else:
-            for i in range(n):
-                count += np.int32((u[i] | v[i]) != 0)
-        active[home] += count
-    else:
-        for i in range(n):
-            if u[i] != 0 or v[i] != 0 or (spiked > 0 and spikes[i] != 0):
-                active[chunk.homes[at + i]] += 1
-                count += np.int32(1)
-    return np.int64(count)
+            for i in range(last - first):
+                count += np.int32((some_u[i] | some_v[i]) != 0)
+        active[chunk.segments[k, 2]] += count
+        total += count
+    return total
 
 
 @inlined

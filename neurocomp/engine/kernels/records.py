@@ -24,11 +24,12 @@ SETTLED, LARGE = 1, 2
 """Flags of a tile: nothing changes without input; a state is beyond what the narrow update can hold."""
 
 
-def _row(*fields: str) -> np.dtype[Any]:
+def row_of(*fields: str) -> np.dtype[Any]:
+    """Return the type of a row of 64-bit integers with these names."""
     return np.dtype([(name, np.int64) for name in fields])
 
 
-NODE = _row(
+NODE = row_of(
     "n",  # neurons
     "events",  # offset of its spikes in a sample's row of events
     "ptr",  # offset of the first of history + block + 1 places in a sample's row of ptr
@@ -37,13 +38,13 @@ NODE = _row(
 )
 """Where spikes come from: a population, or a maximum over windows of one."""
 
-POOL = _row(
+POOL = row_of(
     "node", "source", "channels", "height", "width", "last",  # of the source; last: channels are its last axis
     "kernel_y", "kernel_x", "stride_y", "stride_x", "pad_y", "pad_x", "out_height", "out_width",
 )  # fmt: skip
 """A maximum over windows of a node's spikes; what it makes is a node whose channels come first."""
 
-GROUP = _row(
+GROUP = row_of(
     "kind", "node", "delay", "key", "graded",
     "width",  # which array holds the weights: INT8, UINT8, INT32
     "weights",  # offset
@@ -59,10 +60,10 @@ GROUP = _row(
 )  # fmt: skip
 """The synapses of a projection that have one delay."""
 
-KEY = _row("shift", "negative", "exponent")
+KEY = row_of("shift", "negative", "exponent")
 """What becomes of a sum: times 2**shift, its sign, a 32-bit word; then times 2**exponent, rounded to minus infinity."""
 
-POPULATION = _row(
+POPULATION = row_of(
     "n", "pad", "node", "state", "tile", "acc",
     "waiting",  # offset of its refractory counters, -1: none
     "first_group", "last_group", "first_key", "last_key",
@@ -81,7 +82,7 @@ POPULATION = _row(
     "order",  # offset in targets of the place of each neuron in the population's order, -1: the same
 )  # fmt: skip
 
-FORM = _row("decay_bits", "state_shift", "u_bits", "u_folds", "v_bits", "accumulator_bits")
+FORM = row_of("decay_bits", "state_shift", "u_bits", "u_folds", "v_bits", "accumulator_bits")
 """The number format."""
 
 
@@ -145,9 +146,9 @@ class Chunk(NamedTuple):
     """(samples, ticks, cores): active updates; no cores where they are not counted."""
     active_neurons: NDArray[np.int64]
     """(samples, populations): the same by population."""
-    homes: NDArray[np.int32]
-    """(places,): the core of each neuron, by its place in a sample's state."""
-    tile_homes: NDArray[np.int32]
-    """(tiles,): the core of all neurons of a tile, -1 where they are on several."""
+    segments: NDArray[np.int64]
+    """(segments, 3): neurons of a tile that lie side by side on one core: the first, behind the last, the core."""
+    tile_segments: NDArray[np.int64]
+    """(tiles + 1,): where the segments of each tile begin."""
     extent: NDArray[np.int64]
     """The first sample, the ticks recorded per sample, the ticks of the user, whether a current is beyond 32-bit updates."""
