@@ -74,6 +74,7 @@ def input_of(name: str, shape: tuple[int, ...]) -> IntegerPopulation:
 def from_layers(network: Layered) -> tuple[IntegerNetwork, Stimulus]:
     """Return a layered network and its stimulus; a pool in front of a layer is folded into its weights, which is exact."""
     populations, projections = [input_of("x0", network.stimulus.shape[2:])], []
+    out: tuple[int, ...]
     for k, (weights, pool, threshold) in enumerate(zip(network.weights, network.pools, network.thresholds, strict=True)):
         shape = populations[-1].shape
         if weights.ndim == 2:
@@ -183,7 +184,9 @@ def beside_peers(name: str, network: Layered | Recurrent, single: float, batch: 
             if name.lower() not in runs:
                 continue
             print(f"{name}: {peer} ...", file=sys.stderr, flush=True)
-            entries[peer] = {"single": peers.measure(peer, path)}
+            entries[peer] = {"single": peers.measure(peer, path, cores=1)}
+            if peer == "lava":  # a process for each population
+                entries[peer]["all_cores"] = peers.measure(peer, path)
             if batch is not None and peers.PEERS[peer].batches:
                 entries[peer]["batch"] = peers.measure(peer, path, BATCH, THREADS)
     rates = {
@@ -197,7 +200,8 @@ def beside_peers(name: str, network: Layered | Recurrent, single: float, batch: 
         theirs = [rate[mode] for rate in floating if mode in rate]
         ratios[key] = ours / max(theirs) if ours is not None and theirs else None
     if "lava" in entries:
-        ratios["ratio_lava"] = single / rates["lava"]["single"] if "single" in rates["lava"] else None
+        for key, mode in (("ratio_lava", "single"), ("ratio_lava_all_cores", "all_cores")):
+            ratios[key] = single / rates["lava"][mode] if mode in rates["lava"] else None
     missing = {peer: e["single"]["unavailable"] for peer, e in entries.items() if "unavailable" in e["single"]}
     return ratios | {"peers": rates, "unavailable": missing}
 
@@ -230,7 +234,7 @@ def counting_overhead(network: IntegerNetwork, stimulus: Stimulus) -> float:
 def linear() -> list[dict[str, float]]:
     """Return operations and seconds of a dense layer, 1200 to 1200, from silence over two decades of activity."""
     network, rng, points = dense(1200, 1200, 1 << 16), np.random.default_rng(1), []
-    for share in (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
+    for share in (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
         spikes = rng.random((1, 400, 1200)) < share
         points.append({"operations": float(spikes.sum()) * 1200, "seconds": run_time(network, {"x0": spikes}, 1, 1)})
     return points
@@ -238,7 +242,8 @@ def linear() -> list[dict[str, float]]:
 
 def large(streamed: float) -> dict[str, float]:
     """Return rates of a dense layer that no cache holds, alone and with 8 samples, as shares of the bandwidth."""
-    network, rng, result = dense(LARGE, LARGE, 1 << 16), np.random.default_rng(2), {}
+    network, rng = dense(LARGE, LARGE, 1 << 16), np.random.default_rng(2)
+    result: dict[str, float] = {}
     ticks, share = 32, 0.05
     alone = rng.random((1, ticks, LARGE)) < share
     apart = rng.random((8, ticks, LARGE)) < share
