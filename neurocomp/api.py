@@ -817,7 +817,8 @@ class Compiled:
         synapses = _extent(network)[1]
         size = _batch_size(bytes_per_sample, synapses * ticks * self.ticks_per_step)
         threads = _threads(jobs, synapses if in_numpy or engine != "fast" else 0)
-        logger.debug("%d samples in batches of %d on at most %d threads", total, min(size, total), threads)
+        plural = "" if threads == 1 else "s"
+        logger.debug("%d samples in batches of %d on at most %d thread%s", total, min(size, total), threads, plural)
         return _Batches(total, size, threads, progress, keep_finished)
 
     def _executor(self, engine: str, stage: str, batches: _Batches) -> Callable[[Stimulus, Sequence[str], bool], Trace]:

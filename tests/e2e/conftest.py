@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from neurocomp.cli import run
+from neurocomp.engine.simulator import compile_kernels
 
 NET = """\
 neurocomp: 1
@@ -67,7 +68,8 @@ def write_network(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the network and what it compiles to."""
+    """A folder with the network and what it compiles to; the kernels of the fast engine are compiled, which says so once."""
+    compile_kernels()
     folder = tmp_path_factory.mktemp("compiled")
     write_network(folder)
     with pytest.MonkeyPatch.context() as patch:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from neurocomp import registry
+from neurocomp.errors import Diagnostic, EngineUnavailable
 
 Cli = Callable[..., Any]
 
@@ -467,7 +468,7 @@ hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key and -
         (
             "run net.ncz --engine chip --stage quantized",
             "engine 'chip' does not execute the quantized network",
-            "use --engine reference, or --stage lowered",
+            "use --engine reference or fast, or --stage lowered",
         ),
         ("run net.ncz --data b=data.npz#images", "--data: 'b' is not an input population", "known: a"),
         (
@@ -509,14 +510,23 @@ def test_usage(cli: Cli, arguments: str, message: str, hint: str | None) -> None
     refuses(cli, arguments, 2, f"error[NC0801 usage]: {message}\nhint:  {hint}\n")
 
 
-def test_engine_that_is_not_there(cli: Cli) -> None:
+@pytest.mark.parametrize("command", ["run net.ncz --engine fast", "evaluate net.ncz -e fast", "verify net.ncz --engines fast"])
+def test_engine_that_is_not_there(cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    simulator = registry.simulator
+
+    def without_fast(name: str) -> object:
+        if name == "fast":
+            raise EngineUnavailable(Diagnostic("NC0320", "numba went fishing"))
+        return simulator(name)
+
+    monkeypatch.setattr(registry, "simulator", without_fast)
     refuses(
         cli,
-        "run net.ncz --engine fast",
+        command,
         4,
         """\
-error[NC0320 engine-unavailable]: engine 'fast' is not available: this version of neurocomp has no fast engine yet
-hint:  use --engine reference; results are the same by definition
+error[NC0320 engine-unavailable]: engine 'fast' is not available: numba went fishing
+hint:  use --engine reference, whose results are the same; 'neurocomp doctor' tests the installation
 """,
     )
 

@@ -151,6 +151,7 @@ def test_run_writes_the_outputs(cli: Cli) -> None:
         "output": "trace.npz",
         "arrays": {"spikes/c": {"shape": [4, 10, 3], "dtype": result.document["arrays"]["spikes/c"]["dtype"]}},
         "events": [],
+        "interrupted": False,
         "not_on_this_chip": [],
     }
     trace = arrays_of("trace.npz")
@@ -159,7 +160,7 @@ def test_run_writes_the_outputs(cli: Cli) -> None:
     assert trace["spikes/c"].any()
 
 
-@pytest.mark.parametrize("engine", ["float", "reference", "chip"])
+@pytest.mark.parametrize("engine", ["float", "reference", "fast", "chip"])
 def test_run_writes_everything(cli: Cli, engine: str) -> None:
     result = cli("run", "net.ncz", "--engine", engine, "--probe", "all", "--state", "-o", "trace.npz")
     assert (result.code, result.err) == (0, "")
@@ -181,7 +182,13 @@ def test_run_writes_everything(cli: Cli, engine: str) -> None:
 
 def test_engines_write_the_same_arrays(cli: Cli) -> None:
     traces = []
-    for engine, stage in (("reference", "lowered"), ("chip", "lowered"), ("reference", "quantized")):
+    for engine, stage in (
+        ("reference", "lowered"),
+        ("fast", "lowered"),
+        ("chip", "lowered"),
+        ("reference", "quantized"),
+        ("fast", "quantized"),
+    ):
         arguments = ("--engine", engine, "--stage", stage, "--probe", "all", "--state", "-o", "trace.npz", "--quiet")
         result = cli("run", "net.ncz", *arguments)
         assert (result.code, result.out, result.err) == (0, "", "")
@@ -274,7 +281,7 @@ def test_an_engine_that_is_missing_is_skipped_unless_it_is_named(cli: Cli, monke
     result = cli("verify", "net.ncz")
     assert result.code == 0
     assert result.out.splitlines()[:2] == [
-        "net.ncz: 12 samples of 10 ticks through reference, chip",
+        "net.ncz: 12 samples of 10 ticks through reference, fast, chip",
         "skipped: lava (it is out for lunch)",
     ]
     assert cli("verify", "net.ncz", "--json").document["skipped"] == {"lava": "it is out for lunch"}
@@ -325,7 +332,8 @@ def test_a_corruption_that_nobody_notices_is_our_bug(cli: Cli, monkeypatch: pyte
 
 def test_evaluate(cli: Cli) -> None:
     found = cli("evaluate", "net.ncz", "--samples", "10", "--json").document
-    assert found.keys() == {"schema", "accuracy", "samples", "not_on_this_chip"}
+    assert found.keys() == {"schema", "accuracy", "samples", "engine", "interrupted", "not_on_this_chip"}
+    assert (found["engine"], found["interrupted"]) == ("reference", False)
     assert found["samples"] == 10
     exact, fixed = found["accuracy"]["float"], found["accuracy"]["fixed"]
     result = cli("evaluate", "net.ncz", "--samples", "10")

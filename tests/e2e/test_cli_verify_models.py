@@ -34,7 +34,7 @@ def test_stock_models(cli: Cli) -> None:
     result = cli("verify", "net.ncz", "--samples", "2")
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[:-1] == [
-        "net.ncz: 2 samples of 10 ticks through reference, chip, lava",
+        "net.ncz: 2 samples of 10 ticks through reference, fast, chip, lava",
         "population  witnesses    lowering  models",
         "a           independent  exact",
         "b           independent  exact     lava stock",
@@ -58,7 +58,7 @@ def test_own_models_and_extensions(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[:-1] == [
         "not on this chip: ternary",
-        "net.ncz: 2 samples of 10 ticks through reference, chip, lava",
+        "net.ncz: 2 samples of 10 ticks through reference, fast, chip, lava",
         "population  witnesses    lowering  models",
         "a           independent  exact",
         "b           independent  exact     lava own",
