@@ -19,8 +19,9 @@ from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Viol
 from neurocomp.data import Reference, load_samples, load_stimulus
 from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import DECODERS, ENCODERS, decode
-from neurocomp.energy.counts import count as count_events
+from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
+from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.hardware import HardwareSpec
@@ -952,34 +953,61 @@ class Compiled:
     ) -> Report:  # fmt: skip
         """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy."""
         default = None if inputs is not None else DEFAULT_SAMPLES
-        stimulus = self.stimulus(inputs, samples, default if count is None else count, "report")
-        lowered, k = self.artifact.lowered, self.ticks_per_step
-        samples_run, ticks = next((values.shape[:2] for values in stimulus.values()), (1, self.network.ticks))
+        feed = self._feed(inputs, samples, default if count is None else count, "report")
+        made, lowered, k = self.artifact, self.artifact.lowered, self.ticks_per_step
+        labels = None if inputs is not None else (samples or made.samples or Samples({})).labels
+        decoded = next(iter(self.network.decoders)) if labels is not None and len(self.network.decoders) == 1 else None
+        wiring = wiring_of(made.mapped, made.spec)
+        neurons = sum(p.size for p in lowered.network.populations.values())
 
-        def simulated(chosen: str) -> Trace:
-            simulator = _fast(_threads(jobs)) if chosen == "fast" else registry.simulator("reference")
-            return simulator.run(lowered.network, self._on_chip(stimulus), lag=lowered.lag)
+        def simulated(chosen: str) -> Report:
+            # The reference counts from arrays of all populations, the fast engine while it runs.
+            size = 16 * feed.ticks * k * neurons if chosen == "reference" else _bytes_per_sample(
+                self.network, feed.ticks * k, "outputs", True
+            )  # fmt: skip
+            batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
+            fast: Any = _fast(max(1, batches.jobs // len(batches.spans))) if chosen == "fast" else None
+            kept = [decoded] if decoded is not None else []
 
-        if progress is not None:
-            progress(0, samples_run)
-        trace: Trace = self._with_engine(engine, samples_run, ticks, simulated)
-        if progress is not None:
-            progress(samples_run, samples_run)
-        counts = count_events(trace, self.artifact.mapped, self.artifact.spec)
-        energy = estimate(counts, self.artifact.spec, self.network.timestep / k, costs)
-        labels = None if inputs is not None else (samples or self.artifact.samples or Samples({})).labels
-        accuracy = None
-        if labels is not None and len(self.network.decoders) == 1:
-            (name, decoder), shaped = (
-                next(iter(self.network.decoders.items())),
-                _shaped(trace, self.network, "outputs", True, k),
+            def simulate(start: int, stop: int) -> tuple[Tally, Array]:
+                stimulus = feed.batch(start, stop)
+                stimulus = self._on_chip(stimulus if feed.given is not None else self._checked(stimulus), start)
+                if fast is not None:
+                    trace, tally = fast.count(lowered.network, stimulus, wiring, lag=lowered.lag, record=kept)
+                else:
+                    trace = registry.simulator("reference").run(lowered.network, stimulus, lag=lowered.lag)
+                    tally = tally_of(trace, lowered.network, wiring)
+                return tally, self._answers(trace, decoded)
+
+            counted: list[Tally] = []
+            answers: list[Array] = []
+
+            def take(start: int, stop: int, part: tuple[Tally, Array]) -> None:
+                counted.append(part[0])
+                answers.append(part[1])
+
+            done, interrupted = batches.run(simulate, take)
+            accuracy, counts = None, counts_of(Tally.merged(counted), made.mapped, feed.ticks * k)
+            if decoded is not None and labels is not None:
+                right = np.concatenate(answers) == _checked_labels(self.network, decoded, labels[:done])
+                accuracy = float(right.mean())
+            energy = estimate(counts, made.spec, self.network.timestep / k, costs)
+            macs = sum(current.macs for current in made.quantized.currents.values())
+            return Report(
+                self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs, chosen, interrupted
             )
-            spikes, v = (shaped[f"{key}/{name}"].reshape(*shaped[f"{key}/{name}"].shape[:2], -1) for key in ("spikes", "v"))
-            answers = decode(decoder, spikes=spikes, v=v)
-            accuracy = float((answers == _checked_labels(self.network, name, labels[: len(answers)])).mean())
-        made = self.artifact
-        macs = sum(current.macs for current in made.quantized.currents.values())
-        return Report(self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs)
+
+        found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)
+        return found
+
+    def _answers(self, trace: Trace, population: str | None) -> Array:
+        """Return what the decoder of a population makes of each sample; nothing without one."""
+        if population is None:
+            return np.zeros(0, np.int64)
+        shaped = _shaped(trace, self.network, "outputs", True, self.ticks_per_step)
+        spikes, v = (shaped[f"{key}/{population}"] for key in ("spikes", "v"))
+        flat = (*spikes.shape[:2], -1)
+        return decode(self.network.decoders[population], spikes=spikes.reshape(flat), v=v.reshape(flat))
 
     def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
         """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.

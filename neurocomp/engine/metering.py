@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,3 +77,14 @@ class Tally:
     """Node -> spikes of each of its neurons in all samples, (n,)."""
     active: Mapping[str, int]
     """Population with neurons -> updates after which u or v is not zero, or in which the neuron spiked."""
+
+    @classmethod
+    def merged(cls, parts: Sequence[Tally]) -> Tally:
+        """Return what was counted of samples that ran part by part, in their order."""
+        first = parts[0]
+        return cls(
+            {name: np.concatenate([part.per_core[name] for part in parts], axis=1) for name in first.per_core},
+            np.concatenate([part.ways for part in parts], axis=1),
+            {key: np.sum([part.spikes[key] for part in parts], axis=0) for key in first.spikes},
+            {name: sum(part.active[name] for part in parts) for name in first.active},
+        )

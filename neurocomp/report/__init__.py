@@ -29,6 +29,10 @@ class Report:
     """Ticks of the chip per tick of the network."""
     host_macs: int = 0
     """Multiplications and additions of the host per sample, for constant analog inputs."""
+    engine: str = "reference"
+    """What simulated the samples."""
+    interrupted: bool = False
+    """Whether these are only the samples that were finished before an interruption."""
 
     @property
     def ticks(self) -> int:
@@ -48,6 +52,7 @@ class Report:
             "badge": BADGE,
             "network": self.network.name,
             "target": self.spec.name,
+            "engine": self.engine,
             "samples": samples,
             "ticks": self.ticks,
             "chip_ticks": counts.ticks,
