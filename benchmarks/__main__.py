@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import big_network, command_line, quantization, simulators
+from benchmarks import big_network, command_line, engine, quantization, simulators
 
 BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "big_network": big_network.measure,
     "command_line": command_line.measure,
+    "engine": engine.measure,
     "quantization": quantization.measure,
     "simulators": simulators.measure,
 }
@@ -33,7 +34,7 @@ def main() -> int:
         results[name] = BENCHMARKS[name](arguments.peers == "all")
         if not arguments.json:
             print(f"{name}:")
-            for key, value in results[name].items():
+            for key, value in engine.flat(results[name]).items():
                 print(f"  {key:<44} {value:.4g}" if isinstance(value, float) else f"  {key:<44} {value}")
     if arguments.json:
         print(json.dumps(results, indent=1))

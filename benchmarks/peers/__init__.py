@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,13 @@ def prepare(name: str) -> Path:
     return python
 
 
-def measure(name: str, network: Path, samples: int = 1, threads: int = 1) -> dict[str, Any]:
+def measure(name: str, network: Path, samples: int = 1, threads: int = 1, cores: int | None = None) -> dict[str, Any]:
     """Return what the peer made of the network in an .npz of `networks.save`, or why it made nothing of it.
 
     ``seconds`` is the best repetition without building, ``build_seconds`` the building, ``spikes`` are per layer and
     ``operations`` follow from them, both over all samples. A peer with threads is measured with one as well and the
-    faster counts, since threads that spin for one another are slow where another process needs a core.
+    faster counts, since threads that spin for one another are slow where another process needs a core. ``cores`` keeps all
+    that it starts on so many processors.
     """
     peer = PEERS[name]
     reports = []
@@ -113,7 +115,8 @@ def measure(name: str, network: Path, samples: int = 1, threads: int = 1) -> dic
         python = prepare(name)
         for count in sorted({1, threads} if peer.threaded else {threads}):
             command = [str(python), "-m", f"benchmarks.peers.{peer.module}", name, str(network.resolve())]
-            output = _run([*command, str(samples), str(count)], peer.limit, _variables(count)).strip()
+            with _on(cores):
+                output = _run([*command, str(samples), str(count)], peer.limit, _variables(count)).strip()
             report = json.loads(output.splitlines()[-1]) if output else None
             if not isinstance(report, dict) or "seconds" not in report:
                 raise Unavailable("printed no report")
@@ -121,6 +124,20 @@ def measure(name: str, network: Path, samples: int = 1, threads: int = 1) -> dic
     except (Unavailable, OSError, ValueError) as error:
         return {"unavailable": str(error)}
     return min(reports, key=lambda report: float(report["seconds"]))
+
+
+@contextlib.contextmanager
+def _on(cores: int | None) -> Iterator[None]:
+    """Keep what is started meanwhile on so many of our processors, where the system can."""
+    if cores is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(ours)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 def cache() -> Path:

@@ -12,7 +12,7 @@ import sanafe  # type: ignore[import-not-found, unused-ignore]
 from benchmarks.peers.harness import Task
 
 NEURONS_PER_CORE = 1024
-TRAINS = 10  # a reset does not rewind the trains of the input, so they are given once per repetition
+TRAINS = 40  # a reset does not rewind the trains of the input, so they are given once per repetition
 
 
 def main() -> None:

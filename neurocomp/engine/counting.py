@@ -58,8 +58,6 @@ class Counting:
 
         for core, axons in enumerate(wiring.axons):
             for a in axons:
-                if a.node not in number:
-                    continue  # nobody listens to it within the time of a sample
                 node, (name, pool) = number[a.node], a.node
                 size = int(self.first[node + 1] - self.first[node])
                 work, host = (a.synaptic_events << HIGH) | a.sops, np.full(len(a.neurons), int(a.from_host))

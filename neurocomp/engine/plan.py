@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import layout, records
-from neurocomp.engine.kernels.records import LINE, TILE, Tables
+from neurocomp.engine.kernels.records import LINE, TILE, Chunk, Tables
 from neurocomp.engine.metering import NodeKey, node_key
 from neurocomp.errors import Diagnostic, EngineUnavailable, broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted
@@ -64,6 +64,8 @@ class Plan:
     """Whether any spike carries a value."""
     matrices: dict[int, tuple[NDArray[np.float32], int]] = field(default_factory=dict)
     """What `neurocomp.engine.product` keeps of dense weights, by their place."""
+    free: dict[int, list[Chunk]] = field(default_factory=dict)
+    """Number of samples -> memory of chunks of so many that no thread uses."""
 
     @property
     def bytes_per_sample(self) -> int:
@@ -193,7 +195,7 @@ class _Planner:
         stages = stages_of(self.network)
         names = [name for stage in stages for name in stage]
         groups = {name: list(self.groups_to(name)) for name in names}
-        nodes = self.nodes(groups)
+        nodes = self.nodes()
         single = {name for stage in stages for name in stage if len(stage) == 1 and not self.hears_itself(name)}
         widest = max((_padded(p.size) for p in self.network.populations.values()), default=LINE)
         block = min(self.chip_ticks, max(LEAST_BLOCK, min(MOST_BLOCK, BLOCK_SUMS // (4 * widest))))
@@ -400,16 +402,16 @@ class _Planner:
 
     # Nodes: where spikes come from
 
-    def nodes(self, groups: Mapping[str, list[Group]]) -> list[tuple[str, Pattern | None]]:
+    def nodes(self) -> list[tuple[str, Pattern | None]]:
         """Return every population that spikes, and every maximum over windows of one."""
         result: list[tuple[str, Pattern | None]] = [
             (name, None) for name, p in self.network.populations.items() if p.dynamics != "current"
         ]
         seen = {node_key(*node) for node in result}
-        for g in (g for each in groups.values() for g in each):
-            if node_key(*g.source) not in seen:
-                seen.add(node_key(*g.source))
-                result.append(g.source)
+        for q in self.network.projections:
+            if node_key(q.source, q.pool) not in seen:
+                seen.add(node_key(q.source, q.pool))
+                result.append((q.source, q.pool))
         return result
 
     def pooled_shape(self, source: str, pool: Pattern) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -224,18 +224,31 @@ class _Run:
 
 @dataclass(slots=True, eq=False)
 class _Workers:
-    """Runs chunks of samples; each thread keeps the memory of its chunks."""
+    """Runs chunks of samples; the memory of a chunk serves the next one."""
 
     work: _Run
-    kept: threading.local = field(default_factory=threading.local)
 
     def run(self, span: tuple[int, int]) -> int:
         """Run some samples, (first, how many), and return how many they were."""
-        first, count = span
+        plan, count = self.work.plan, span[1]
+        free = plan.free.setdefault(count, [])
+        try:
+            chunk = free.pop()
+        except IndexError:
+            chunk = chunk_of(plan, count)
+        self._run(chunk, *span)
+        # Only now: what was interrupted leaves sums behind that are not 0.
+        free.append(chunk)
+        return count
+
+    def _run(self, kept: Chunk, first: int, count: int) -> None:
         plan, work = self.work.plan, self.work
-        chunk: Chunk | None = getattr(self.kept, "chunk", None)
-        if chunk is None or chunk.ptr.shape[0] != count:
-            chunk = self.kept.chunk = chunk_of(plan, count, work.record, work.recorded, work.count)
+        chunk = kept._replace(record=work.record, recorded=work.recorded)
+        if work.count is not None:
+            chunk = chunk._replace(
+                active=np.zeros((count, plan.chip_ticks, work.count.cores), np.int64),
+                segments=work.count.segments, tile_segments=work.count.tile_segments,
+            )  # fmt: skip
         chunk.extent[:] = first, plan.chip_ticks, work.ticks, work.large_current
         for name, place in plan.currents.items():
             source = plan.network.populations[name].current
@@ -263,11 +276,10 @@ class _Workers:
         if chunk.overflows.any():
             for s in range(count):
                 work.overflows[first + s] = chunk.overflows[s].copy()
-        return count
 
 
-def chunk_of(plan: Plan, samples: int, record: Array, recorded: Array, count: Counting | None = None) -> Chunk:
-    """Return the arrays with which so many samples run together."""
+def chunk_of(plan: Plan, samples: int) -> Chunk:
+    """Return the arrays with which so many samples run together; they record and count nothing yet."""
     slots, width = max(1, plan.block), plan.width
     widest = max([width, *(int(n) for n in plan.tables.nodes["n"])], default=width)
     # Rows of bytes: a tile more than the largest population, so that every tile can be written whole.
@@ -290,12 +302,12 @@ def chunk_of(plan: Plan, samples: int, record: Array, recorded: Array, count: Co
         np.zeros((5, TILE), np.int32),
         np.zeros(max(width, 1), np.int16),
         np.zeros((samples, max(1, len(plan.populations)), 3, 3), np.int64),
-        record,
-        recorded,
+        np.zeros(1, np.int32),
+        np.full((max(1, len(plan.populations)), 3), -1, np.int64),
         np.zeros(max(1, len(plan.groups)), np.uint8),
-        np.zeros((samples, plan.chip_ticks, count.cores) if count is not None else (samples, 1, 0), np.int64),
+        np.zeros((samples, 1, 0), np.int64),
         np.zeros((samples, max(1, len(plan.populations))), np.int64),
-        count.segments if count is not None else np.zeros((1, 3), np.int64),
-        count.tile_segments if count is not None else np.zeros(1, np.int64),
+        np.zeros((1, 3), np.int64),
+        np.zeros(1, np.int64),
         np.zeros(4, np.int64),
     )

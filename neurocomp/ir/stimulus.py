@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, NetworkError, did_you_mean
@@ -54,7 +55,11 @@ def samples_and_ticks(network: IntegerNetwork, stimulus: Mapping[str, Array]) ->
         elif values.dtype.kind not in "biu":
             dtype = f"the stimulus of '{name}' has the dtype {values.dtype}; integers are needed"
             problems.append(Diagnostic("NC0211", dtype))
-        elif values.size and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31:
+        elif (
+            values.size
+            and not np.can_cast(values.dtype, np.int32)
+            and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31
+        ):
             problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' has values beyond 32 bits"))
         elif inputs[name].dynamics == "current" and (values != values[:, :1]).any():
             changes = f"the stimulus of '{name}' changes within a sample; a current is one value per sample and neuron"

@@ -12,7 +12,8 @@ import pytest
 from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus
-from neurocomp.energy.counts import PER_CORE, count
+from neurocomp.energy.counts import PER_CORE, count, counts_of, wiring_of
+from neurocomp.engine.simulator import FastSimulator
 from neurocomp.errors import NetworkError
 from neurocomp.ir.network import Network
 from neurocomp.testing.random_networks import random_network, random_real_network
@@ -119,15 +120,25 @@ class BackendConformance:
         assert caught >= self.least_injected
 
     def test_counts_equal_the_counters_of_the_chip(self) -> None:
-        """Counts from spikes and the mapping equal what the chip simulation counted while it decoded the bytes."""
+        """Counts from spikes and the mapping equal what the chip simulation counted while it decoded the bytes.
+
+        And what the compiled simulator counted while it ran.
+        """
         for case in (*self.native[:40], *self.real[:10]):
             artifact, stimulus = self.compiled(case)
-            trace = self.reference.run(artifact.lowered.network, stimulus, lag=artifact.lowered.lag)
-            counts = count(trace, artifact.mapped, artifact.spec)
+            lowered, mapped = artifact.lowered, artifact.mapped
+            trace = self.reference.run(lowered.network, stimulus, lag=lowered.lag)
+            counts = count(trace, mapped, artifact.spec)
             counters = self.backend.chip_simulator().run(artifact.program, stimulus).counters
+            wiring = wiring_of(mapped, artifact.spec)
+            _, tally = FastSimulator().count(lowered.network, stimulus, wiring, lag=lowered.lag, record=(), state=False)
+            counted = counts_of(tally, mapped, trace.ticks)
             for event in PER_CORE:
                 assert np.array_equal(counts.per_core[event], counters[event]), f"{case}: {event}"
+                assert np.array_equal(counts.per_core[event], counted.per_core[event]), f"{case}: {event}, while it ran"
             assert sum(entry["sops"] for entry in counts.per_projection.values()) == counts.totals()["sops"]
+            assert counts.per_projection == counted.per_projection, str(case)
+            assert counts.totals() == counted.totals(), str(case)
 
     def test_samples_do_not_touch_one_another(self) -> None:
         """Samples simulated together give what each gives alone, in the reference and in the chip simulation."""

@@ -70,7 +70,9 @@ def mark_compiled() -> None:
 def _compiled(function: Function, **options: bool) -> Function:
     before, _config.CACHE_DIR = _config.CACHE_DIR, str(FOLDER)
     try:
-        compiled: Function = _njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+        compiled: Function = _njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, _nrt=False, **options)(
+            function
+        )
     finally:
         _config.CACHE_DIR = before
     return compiled
