@@ -192,14 +192,12 @@ def test_a_report_prices_nothing(compiled: api.Compiled) -> None:
         compiled.report(inputs=stimulus(), costs="loihi")
 
 
-def test_verify_says_that_there_is_no_second_engine(compiled: api.Compiled) -> None:
-    for engines in (None, ["reference"]):
-        with pytest.raises(EngineUnavailable) as caught:
-            compiled.verify(engines, inputs=stimulus())
-        (found,) = caught.value.diagnostics
-        assert found.message == "verify compares simulations, and there is no second one yet of what 'reference' executes"
-        assert found.hint == "compile for a chip to have a proof: neurocomp compile NET --target loihi"
-        assert caught.value.exit_code == 4
+def test_verify_compares_with_the_fast_engine_and_has_no_chip(compiled: api.Compiled) -> None:
+    report = compiled.verify(inputs=stimulus())
+    assert (report.bit_exact, report.engines) == (True, ("reference", "fast"))
+    assert "the target 'reference' is no chip" in report.skipped["chip"]
+    with pytest.raises(UsageError, match="verify needs an engine to compare the reference with"):
+        compiled.verify(["reference"], inputs=stimulus())
     for call in (
         lambda: compiled.verify(["chip"], inputs=stimulus()),
         lambda: compiled.verify(["chip"], inputs=stimulus(), inject=("weight", 1)),
