@@ -89,7 +89,7 @@ def test_lava_only_computes_its_own_arithmetic(tmp_path: Path, old: str, new: st
     made = compiled(network(tmp_path), changed(old, new), tmp_path)
     report = made.verify(count=2)
     assert report.bit_exact
-    assert report.engines == ("reference", "chip")
+    assert report.engines == ("reference", "fast", "chip")
     assert report.skipped["lava"] == f"Lava's arithmetic is not that of 'loihi': {reason}"
     with pytest.raises(EngineUnavailable, match="is not available: Lava's arithmetic"):
         made.run("lava", made.random_stimulus(1))

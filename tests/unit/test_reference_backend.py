@@ -192,14 +192,19 @@ def test_a_report_prices_nothing(compiled: api.Compiled) -> None:
         compiled.report(inputs=stimulus(), costs="loihi")
 
 
-def test_verify_says_that_there_is_no_second_engine(compiled: api.Compiled) -> None:
-    for engines in (None, ["reference"]):
-        with pytest.raises(EngineUnavailable) as caught:
-            compiled.verify(engines, inputs=stimulus())
-        (found,) = caught.value.diagnostics
-        assert found.message == "verify compares simulations, and there is no second one yet of what 'reference' executes"
-        assert found.hint == "compile for a chip to have a proof: neurocomp compile NET --target loihi"
-        assert caught.value.exit_code == 4
+def test_the_fast_engine_is_the_second_one(compiled: api.Compiled) -> None:
+    report = compiled.verify(inputs=stimulus())
+    assert report.bit_exact
+    assert report.engines == ("reference", "fast")
+    assert set(report.witnesses.values()) == {"independent"}
+    assert report.skipped == {
+        "chip": "the target 'reference' is no chip: its program is the integers that the engine 'reference' executes"
+    }
+    with pytest.raises(UsageError, match="verify needs an engine to compare the reference with"):
+        compiled.verify(["reference"], inputs=stimulus())
+
+
+def test_there_is_no_chip(compiled: api.Compiled) -> None:
     for call in (
         lambda: compiled.verify(["chip"], inputs=stimulus()),
         lambda: compiled.verify(["chip"], inputs=stimulus(), inject=("weight", 1)),
