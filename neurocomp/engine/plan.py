@@ -64,6 +64,8 @@ class Plan:
     """Whether any spike carries a value."""
     matrices: dict[int, tuple[NDArray[np.float32], int]] = field(default_factory=dict)
     """What `neurocomp.engine.product` keeps of dense weights, by their place."""
+    told: dict[int, bool] = field(default_factory=dict)
+    """Group -> whether messages say that it is a matrix product."""
     free: dict[int, list[Chunk]] = field(default_factory=dict)
     """Number of samples -> memory of chunks of so many that no thread uses."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,6 @@ class Products:
     """The dense groups of a plan that may become products; one per run, for all its threads."""
 
     plan: Plan
-    told: set[int] = field(default_factory=set)
 
     def multiply(self, chunk: Chunk, first: int, last: int, t0: int, t1: int) -> None:
         """Add what arrives in a block of ticks through the groups for which a product pays; the kernels then leave them out.
@@ -49,7 +48,7 @@ class Products:
             self.plan.tables.populations[first]["first_group"], self.plan.tables.populations[last - 1]["last_group"]
         ):
             candidate = last - first == 1 and self._may_be_one(first, index)
-            if candidate or index not in self.told:
+            if candidate or index not in self.plan.told:
                 self._choose(chunk, first, index, candidate, t0, t1)
 
     def _may_be_one(self, population: int, index: int) -> bool:
@@ -59,7 +58,7 @@ class Products:
         return bool(whole and g.kind == DENSE and not g.projection.binary and 4 * row["sources"] * row["stride"] <= HELD_BYTES)
 
     def _choose(self, chunk: Chunk, population: int, index: int, candidate: bool, t0: int, t1: int) -> None:
-        """Choose by the share of sources that send, and say what was chosen once."""
+        """Choose by the share of sources that send, and say what was chosen where that is new."""
         row, p = self.plan.tables.groups[index], self.plan.tables.populations[population]
         node = self.plan.tables.nodes[row["node"]]
         place = int(node["ptr"] + node["history"] - row["delay"])
@@ -67,8 +66,8 @@ class Products:
         activity = float((begins[:, -1] - begins[:, 0]).sum() / (begins.shape[0] * (t1 - t0) * node["n"]))
         chosen = candidate and activity >= ACTIVITY and self._add(chunk, row, p, node, place, t0, t1)
         chunk.multiplied[index] = chosen
-        if index not in self.told:
-            self.told.add(index)
+        if self.plan.told.get(index) != chosen:
+            self.plan.told[index] = chosen
             how = "matrix product" if chosen else f"event-driven {KINDS[row['kind']]}"
             heard = f"{100 * activity:.1f} % of the sources send in a tick" if candidate or p["slots"] > 1 else "tick by tick"
             logger.debug("%s: %s (%s)", self.plan.groups[index].projection.name, how, heard)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
+
+WAIT_SECONDS = 0.1
 
 
 def available_processors() -> int:
@@ -28,6 +30,9 @@ def in_order(function: Callable[[Any], Any], items: Sequence[Any], jobs: int, *,
     try:
         waiting = [pool.submit(function, item) for item in items[: 2 * jobs]]
         for index in range(len(items)):
+            while not waiting[index].done():
+                # A signal that comes just before a wait does not end it, so that none may last long.
+                wait([waiting[index]], WAIT_SECONDS)
             yield waiting[index].result()
             waiting[index] = None  # type: ignore[call-overload]
             if len(waiting) < len(items):
