@@ -188,6 +188,9 @@ def test_currents_at_every_edge(overflow: str, u_bits: int, state_shift: int) ->
         trace = same(driven(compartments("n", n, {"du": du, "dv": 100, "vth": 1 << 12}), form=form), {"a_in": stimulus})
         assert {"accumulator", "u"} <= registers(trace)
         assert trace.v["n"].any()
+        # Each number in a sample of its own: elsewhere an overflow beside it takes the whole tile to the wide update.
+        alone = driven(compartments("n", 1, {"du": du, "dv": 100, "vth": 1 << 12}), form=form)
+        same(alone, {"a_in": stimulus.transpose(2, 1, 0)})
 
 
 @pytest.mark.parametrize("v_bits", [24, 13, 8])
@@ -199,6 +202,15 @@ def test_potentials_saturate(v_bits: int) -> None:
     top = (1 << (v_bits - 1)) - 1
     assert (trace.v["n"].min(), trace.v["n"].max()) == (-top, top)
     assert registers(trace) == {"v"}
+
+    # Each in a sample of its own: potentials that end one below, at and one above the ends, at once and after some ticks.
+    ends = [sign * (top // share) + step for sign in (1, -1) for share in (1, 2, 3) for step in range(-2, 3)]
+    current, n = current_population("i", 1), compartments("n", 1, {"du": 4095, "vth": 1 << 20}, current="i")
+    values = np.broadcast_to(np.array(ends)[:, None, None], (len(ends), 5, 1))
+    for refractory in (0, 2):
+        network = integer_network([current, dataclasses.replace(n, refractory=refractory)], [], form=form)
+        events = same(network, {"i": values}).events
+        assert [event.register for event in events] == ["v"]
 
 
 @pytest.mark.parametrize("overflow", ["fold", "wrap"])
@@ -233,7 +245,11 @@ def test_thresholds(reset: Any, compare: Any, refractory: int, kind: str) -> Non
         else compartments(f"n{i}", len(vth), {**parameters, "vth": int(vth[i])}, **options)
         for i in range(0, len(vth), 4)
     ]
-    trace = same(integer_network([each, *all_one], [], ticks=6), {})
+    alone = [
+        compartments(f"alone {i}", 1, {key: v[i] if np.ndim(v) else v for key, v in parameters.items()}, **options)
+        for i in range(len(vth))
+    ]
+    trace = same(integer_network([each, *all_one, *alone], [], ticks=6), {})
     assert trace.spikes["n"].any() == (kind != "readout")
     assert (trace.spikes["n"] < 0).any() == (kind == "ternary")
 
@@ -327,6 +343,20 @@ def test_fan_in_beyond_a_word(width: str) -> None:
                 assert projection.mantissa.dtype == width
             trace = same(integer_network([x, n], [projection]), stimulus)
             assert "accumulator" in registers(trace)
+
+
+def test_sums_that_wrap_to_almost_nothing() -> None:
+    """2**25 stored weights << 7 are 2**32: as 64-bit numbers they overflow, as 32-bit words they would be small."""
+    n, half = compartments("n", 1, {"du": 4095, "vth": 1 << 16}), 65793
+    x, y = input_population("x", 2 * half), input_population("y", half)
+    for sign in (1, -1):
+        one = synapses("x", "n", np.full((1, 2 * half), 255 * sign), exponent=7)
+        network = integer_network([x, n], [one])
+        trace = same(network, {"x": np.ones((1, 2, 2 * half), np.uint8)})
+        assert {"accumulator", "u"} <= registers(trace)
+        two = [synapses("y", "n", np.full((1, half), 255 * sign), name=name, exponent=7) for name in "ab"]
+        trace = same(integer_network([y, n], two), {"y": np.ones((1, 2, half), np.uint8)})
+        assert {"accumulator", "u"} <= registers(trace)
 
 
 @pytest.mark.parametrize("exponent", range(-8, 8))
@@ -711,6 +741,20 @@ def test_an_overflow_in_every_tick_counts_in_every_tick() -> None:
     strong = np.full((1, 300, 1), 1 << 18)
     trace = same(driven(folding), {"a_in": strong})
     assert next(event.count for event in trace.events if event.register == "u") > 290
+
+
+@pytest.mark.parametrize("shape", [(2500,), (20, 5, 25)], ids=["flat", "channels"])
+def test_the_first_overflow_is_the_earliest(shape: Shape) -> None:
+    """Of the first sample, the earliest tick, the smallest number, whatever the order in which neurons are held and updated."""
+    x, n = input_population("x", shape), compartments("n", shape, {"du": 4095, "vth": 1 << 20})
+    pattern = Pattern("one_to_one") if len(shape) == 1 else conv((1, 1), groups=20)
+    weights_shape = PATTERNS[pattern.kind].weight_shape(pattern, shape, shape)
+    network = integer_network([x, n], [synapses("x", "n", np.full(weights_shape, 255), pattern=pattern, binary=False)])
+    for early, late in (([2400, 1300, 1127], [3, 130]), ([3], [2400]), ([1290, 2, 126], [1]), ([1024, 1023], [0, 2499])):
+        stimulus = np.zeros((3, 40, 2500), np.int32)
+        stimulus[1:, 7, early] = stimulus[1:, 20, late] = stimulus[2, 2, 2000] = 1000
+        events = same(network, {"x": stimulus}).events
+        assert {(event.sample, event.tick, event.neuron) for event in events} == {(1, 7, min(early))}
 
 
 @pytest.mark.parametrize("low_high", [(-2000, 5000), (-WORD, WORD - 1), ((1 << 29) - 2, (1 << 29) + 2), (-WORD, -WORD + 1)])
