@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 
-from neurocomp.engine.kernels.counting import COLUMN, HIGH, HOST, SENT, WAYS, WORK, Counters, Meter
-from neurocomp.engine.kernels.records import TILE, Chunk
+from neurocomp.engine.kernels.counting import COLUMN, HIGH, HOST, NOTHING, QUARTET, SENT, WAYS, WORK, Counters, Meter
+from neurocomp.engine.kernels.records import TILE, Array, Chunk
 from neurocomp.engine.metering import DYNAMIC, IntArray, Tally, Wiring
 from neurocomp.engine.plan import Plan
 from neurocomp.fixedpoint import running_sum
@@ -19,6 +20,23 @@ SPARSE = 2
 """A core that fewer than one in so many neurons of a node reach is listed with those neurons alone."""
 
 
+def _quartets(varying: Mapping[int, list[tuple[int, int, IntArray]]]) -> tuple[Array, IntArray]:
+    """Return node -> (kind, place, amount of each neuron) as rows of four, and their amounts."""
+    rows: list[tuple[int, ...]] = []
+    values: list[IntArray] = [np.zeros(1, np.int64)]
+    for node, every in varying.items():
+        for start in range(0, len(every), 4):
+            four = every[start : start + 4]
+            none = 4 - len(four)
+            kinds, places = [kind for kind, _, _ in four] + [NOTHING] * none, [place for _, place, _ in four] + [0] * none
+            rows.append((node, *kinds, *places, sum(len(v) for v in values)))
+            amounts = np.zeros((len(four[0][2]), 4), np.int64)
+            for i, (_, _, each) in enumerate(four):
+                amounts[:, i] = each
+            values.append(amounts.ravel())
+    return np.array(rows, QUARTET), np.concatenate(values)
+
+
 class Counting:
     """Counts what happens on the cores in all samples of a run; chunks of samples may run in several threads."""
 
@@ -27,14 +45,17 @@ class Counting:
         self.cores = max(1, wiring.cores)
         self.first = running_sum(np.array([int(n) for n in plan.tables.nodes["n"]], np.int64))
         self.neurons = max(1, int(self.first[-1]))
-        self.meter = self._meter()
         shape = (samples, plan.chip_ticks, self.cores)
         work, sent, host = (np.zeros(shape, np.int64) for _ in range(3))
         self.counters = Counters(work, sent, host, np.zeros((samples, 3), np.int64))
         self.active = np.zeros(shape, np.int64)
         self.active_of = dict.fromkeys(plan.populations, 0)
         self.spikes = np.zeros(self.neurons, np.int64)
-        self.segments, self.tile_segments = self._segments()
+        kept = plan.wired.get(id(wiring))
+        if kept is None or kept[0] is not wiring:
+            plan.wired.clear()
+            kept = plan.wired[id(wiring)] = (wiring, self._meter(), *self._segments())
+        _, self.meter, self.segments, self.tile_segments = kept
         self._lock = threading.Lock()
 
     def _held(self, name: str, values: IntArray) -> IntArray:
@@ -46,15 +67,16 @@ class Counting:
         """Return the wiring by neuron of the engine: a column per node and core, or lists where few neurons reach it."""
         plan, wiring = self.plan, self.wiring
         number = {key: index for index, key in enumerate(plan.nodes)}
-        columns: list[tuple[int, int, int, int, int]] = []
-        values: list[IntArray] = [np.zeros(1, np.int64)]
+        columns: list[tuple[int, int, int, int]] = []
+        varying: dict[int, list[tuple[int, int, IntArray]]] = {}
         listed: list[tuple[IntArray, ...]] = [(np.zeros(0, np.int64),) * 4]
 
         def column(node: int, kind: int, place: int, each: IntArray) -> None:
             if each.any():
-                same = int(each[0]) if (each == each[0]).all() else 0
-                columns.append((node, kind, place, same, 0 if same else sum(len(v) for v in values)))
-                values.extend([] if same else [each])
+                if (each == each[0]).all():
+                    columns.append((node, kind, place, int(each[0])))
+                else:
+                    varying.setdefault(node, []).append((kind, place, each))
 
         for core, axons in enumerate(wiring.axons):
             for a in axons:
@@ -81,10 +103,9 @@ class Counting:
         neuron, core_of, work, host = (np.concatenate(part) for part in zip(*listed, strict=True))
         order = np.argsort(neuron, kind="stable")
         begins = running_sum(np.bincount(neuron, minlength=self.neurons))
-        rows = np.array(columns, np.int64).reshape(-1, 5)
+        quartets, values = _quartets(varying)
         return Meter(
-            np.ascontiguousarray(self.first[:-1]), np.ascontiguousarray(rows).view(COLUMN).reshape(-1), np.concatenate(values),
-            begins, core_of[order], work[order], host[order],
+            np.ascontiguousarray(self.first[:-1]), np.array(columns, COLUMN), quartets, values, begins, core_of[order], work[order], host[order],
         )  # fmt: skip
 
     def _segments(self) -> tuple[IntArray, IntArray]:

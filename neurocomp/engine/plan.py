@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import layout, records
+from neurocomp.engine.kernels.counting import Meter
 from neurocomp.engine.kernels.records import LINE, TILE, Chunk, Tables
-from neurocomp.engine.metering import NodeKey, node_key
+from neurocomp.engine.metering import NodeKey, Wiring, node_key
 from neurocomp.errors import Diagnostic, EngineUnavailable, broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
@@ -64,6 +65,8 @@ class Plan:
     """Whether any spike carries a value."""
     matrices: dict[int, tuple[NDArray[np.float32], int]] = field(default_factory=dict)
     """What `neurocomp.engine.product` keeps of dense weights, by their place."""
+    wired: dict[int, tuple[Wiring, Meter, IntArray, IntArray]] = field(default_factory=dict)
+    """What `neurocomp.engine.counting` made of the last wiring."""
     told: dict[int, bool] = field(default_factory=dict)
     """Group -> whether messages say that it is a matrix product."""
     free: dict[int, list[Chunk]] = field(default_factory=dict)

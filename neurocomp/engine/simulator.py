@@ -30,7 +30,7 @@ logger = logging.getLogger("neurocomp")
 REGISTERS = ("accumulator", "u", "v")
 CHUNK_BYTES = 256 << 20
 """Samples run together as long as they need no more memory than about this."""
-CHUNK_SUMS = 1 << 20
+CHUNK_SUMS = 1 << 22
 """Samples run together as long as their sums need no more memory than this, which a core's own cache holds."""
 MOST_SAMPLES = 64
 SHARED_WEIGHTS, SHARING_SAMPLES = 16 << 20, 8

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.engine.kernels.jit import entry
+from neurocomp.engine.kernels.jit import entry, kernel
 from neurocomp.engine.kernels.records import Array, row_of
 
 HIGH = 32
@@ -15,14 +15,20 @@ HIGH = 32
 events on a core."""
 WORK, SENT, HOST, WAYS = 0, 1, 2, 3
 
+NOTHING = -1
+
 COLUMN = row_of(
     "node",
     "kind",  # WORK: synaptic events << HIGH | synaptic operations; SENT: spikes << HIGH | messages; HOST; WAYS
     "place",  # core, or which way
-    "amount",  # what every spike causes, where that is the same for all neurons
-    "values",  # else the offset of what a spike of each neuron causes
+    "amount",  # what every spike causes
 )
-"""Something that spikes of a node cause, added up per tick and core."""
+"""Something that all spikes of a node cause alike, added up per tick and core."""
+QUARTET = row_of(
+    "node", "kind0", "kind1", "kind2", "kind3", "place0", "place1", "place2", "place3",
+    "values",  # offset of what a spike of each neuron causes, (neurons, 4)
+)  # fmt: skip
+"""Up to four things (the others NOTHING) of which each neuron causes its own amount: added with one instruction."""
 
 
 class Meter(NamedTuple):
@@ -31,6 +37,7 @@ class Meter(NamedTuple):
     first: NDArray[np.int64]
     """(nodes,): the number of a node's first neuron."""
     columns: Array
+    quartets: Array
     values: NDArray[np.int64]
     begins: NDArray[np.int64]
     """(neurons + 1,): where the cores begin that listen to a neuron, for nodes that few neurons of which reach each core."""
@@ -46,6 +53,19 @@ class Counters(NamedTuple):
     sent: NDArray[np.int64]
     host: NDArray[np.int64]
     ways: NDArray[np.int64]
+
+
+@kernel
+def put(counters, sample, t, kind, place, total):
+    """Add what spikes of a tick caused."""
+    if kind == WORK:
+        counters.work[sample, t, place] += total
+    elif kind == SENT:
+        counters.sent[sample, t, place] += total
+    elif kind == HOST:
+        counters.host[sample, t, place] += total
+    elif kind == WAYS:
+        counters.ways[sample, place] += total
 
 
 @entry
@@ -72,19 +92,24 @@ def tally(tables, meter, counters, spikes, chunk, t0, t1):
         for number in range(len(meter.columns)):
             column = meter.columns[number]
             node = tables.nodes[column.node]
-            events, values = chunk.events[s, node.events :], meter.values[column.values :]
             place = node.ptr + node.history - t0
             for t in range(t0, t1):
-                begin, end = chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]
-                total = (end - begin) * column.amount
-                if column.amount == 0:
-                    for k in range(begin, end):
-                        total += values[np.uint32(events[k])]
-                if column.kind == WORK:
-                    counters.work[sample, t, column.place] += total
-                elif column.kind == SENT:
-                    counters.sent[sample, t, column.place] += total
-                elif column.kind == HOST:
-                    counters.host[sample, t, column.place] += total
-                else:
-                    counters.ways[sample, column.place] += total
+                count = chunk.ptr[s, place + t + 1] - chunk.ptr[s, place + t]
+                put(counters, sample, t, column.kind, column.place, count * column.amount)
+        for number in range(len(meter.quartets)):
+            q = meter.quartets[number]
+            node, values = tables.nodes[q.node], meter.values[q.values :]
+            events = chunk.events[s, node.events :]
+            place = node.ptr + node.history - t0
+            for t in range(t0, t1):
+                a, b, c, d = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+                for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
+                    j = np.uint64(4) * np.uint64(events[k])
+                    a += values[j]
+                    b += values[j + np.uint64(1)]
+                    c += values[j + np.uint64(2)]
+                    d += values[j + np.uint64(3)]
+                put(counters, sample, t, q.kind0, q.place0, a)
+                put(counters, sample, t, q.kind1, q.place1, b)
+                put(counters, sample, t, q.kind2, q.place2, c)
+                put(counters, sample, t, q.kind3, q.place3, d)

@@ -87,7 +87,7 @@ def restart(p, tables, chunk, s, waits):
         chunk.flags[s, p.tile + tile] = LARGE if p.large and waits == 0 else 0
 
 
-@kernel
+@inlined
 def count_active(p, chunk, s, start, n, flag, spiked, t, spikes):
     """Count the neurons of a tile whose u or v is not 0 or that spiked, on their cores; return how many."""
     at = p.state + start
@@ -145,7 +145,12 @@ def update(p, index, tables, chunk, s, b0, t0, t1):
             if not settled or arrived:
                 count = -1
                 if p.narrow and not chunk.flags[s, flag] & LARGE and not (acting and chunk.extent[3]):
-                    count, settled = narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes)
+                    at, w, c = p.state + start, max(p.waiting, 0) + start, max(p.current, 0) + start
+                    count, settled = narrow(
+                        p, tables.form[0], tables.keys, tables.narrow, chunk.sums, chunk.tile, chunk.u[s, at : at + n],
+                        chunk.v[s, at : at + n], chunk.waiting[s, w : w + n], chunk.current[s, c : c + n],
+                        start, n, o, step, arrived, acting, settled, spikes,
+                    )  # fmt: skip
                 if count < 0:
                     count, settled = wide(p, index, tables, chunk, s, start, n, o, step, arrived, acting, t, spikes)
                 if settled:

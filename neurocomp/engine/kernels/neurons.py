@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurocomp.engine.kernels.jit import inlined, kernel
-from neurocomp.engine.kernels.records import LARGE, SETTLED, TILE
+from neurocomp.engine.kernels.records import LARGE, TILE
 
 i32, i8 = np.int32, np.int8
 ZERO, ONE = np.int32(0), np.int32(1)
@@ -38,34 +38,34 @@ def first_tile(p, offset, each, start):
 
 
 @inlined
-def summed(p, tables, chunk, o, step, n):
-    """Write the synaptic input of a tile to row 0 of the scratch and clear the sums; False: 32 bits may not hold it.
+def summed(p, keys, all_sums, out, o, step, n):
+    """Write the synaptic input of a tile; False: 32 bits may not hold it.
 
     Args:
         p: The population.
-        tables: The network.
-        chunk: The samples.
+        keys: What becomes of the sums of each key.
+        all_sums: All sums.
+        out: The synaptic input.
         o: Where the sums of the tile for the first key begin.
         step: From key to key.
         n: Neurons of the tile.
     """
-    out = chunk.tile[0]
     bound = 0
     for key in range(p.first_key, p.last_key):
         at = o + (key - p.first_key) * step
-        sums = chunk.sums[at : at + n]
+        sums = all_sums[at : at + n]
         high, low = ZERO, ZERO
         for i in range(n):
             high = max(high, sums[i])
             low = min(low, sums[i])
-        bound += max(np.int64(high), -np.int64(low)) << (tables.keys[key].shift + tables.keys[key].exponent)
+        bound += max(np.int64(high), -np.int64(low)) << (keys[key].shift + keys[key].exponent)
     if bound > LARGEST_SUM:
         return False
     for key in range(p.first_key, p.last_key):
         at = o + (key - p.first_key) * step
-        sums = chunk.sums[at : at + n]
-        factor = i32(1 << (tables.keys[key].shift + tables.keys[key].exponent))
-        if tables.keys[key].negative:
+        sums = all_sums[at : at + n]
+        factor = i32(1 << (keys[key].shift + keys[key].exponent))
+        if keys[key].negative:
             factor = i32(-factor)
         if key == p.first_key:
             for i in range(n):
@@ -77,35 +77,41 @@ def summed(p, tables, chunk, o, step, n):
 
 
 @kernel
-def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):
+def narrow(
+    p, form, keys, parameters, sums, scratch, u, v, waiting, current, start, n, o, step, arrived, acting, settled, spikes
+):
     """Advance a tile by one tick in 32-bit numbers.
 
     Args:
         p: The population.
-        tables: The network.
-        chunk: The samples.
-        s: The sample.
+        form: The number format.
+        keys: What becomes of the sums of each key.
+        parameters: All parameters of 32 bits.
+        sums: All sums.
+        scratch: Rows of a tile.
+        u: Of the tile.
+        v: Of the tile.
+        waiting: Refractory counters of the tile; nothing where there are none.
+        current: Of the tile; nothing where there is none.
         start: First neuron of the tile.
         n: Neurons of the tile.
         o: Where the sums of the tile for the first key begin.
         step: From key to key.
         arrived: Whether any spike arrives at the population; else all sums are 0.
         acting: Whether a current acts in this tick.
+        settled: Whether nothing changes as long as nothing arrives.
         spikes: Bytes of the tile, 1 where a neuron spikes.
 
     Returns:
         The number of spikes, and whether nothing changed though nothing arrived; -1: `wide` has to do it.
     """
-    form = tables.form[0]
-    total, new_u, new_v, biases = chunk.tile[0], chunk.tile[1], chunk.tile[2], chunk.tile[3]
-    at = p.state + start
-    u, v = chunk.u[s, at : at + n], chunk.v[s, at : at + n]
+    total, new_u, new_v, biases = scratch[0], scratch[1], scratch[2], scratch[3]
     bits, shift = i32(form.decay_bits), i32(form.state_shift)
     mask = i32((1 << form.decay_bits) - 1)
 
     quiet = True
     if arrived:
-        if not summed(p, tables, chunk, o, step, n):
+        if not summed(p, keys, sums, total, o, step, n):
             return -1, False
         high, low = ZERO, ZERO
         for i in range(n):
@@ -116,9 +122,9 @@ def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):
             return -1, False
         quiet = high == 0 and low == 0
     if quiet:
-        if chunk.flags[s, p.tile + start // TILE] & SETTLED:
+        if settled:
             if arrived:
-                clear(p, chunk, o, step, n)
+                clear(p, sums, o, step, n)
             return 0, True
         for i in range(n):
             total[i] = ZERO
@@ -131,7 +137,7 @@ def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):
             high = max(high, x)
             low = min(low, x)
     else:
-        keeps = tables.narrow[first_tile(p, p.keep_u, 0, start) :]
+        keeps = parameters[first_tile(p, p.keep_u, 0, start) :]
         for i in range(n):
             old = u[i]
             sign = i32(old >> i32(31))
@@ -145,15 +151,14 @@ def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):
     if high > half or (high == half and not form.u_folds) or low < -half or (low == -half and form.u_folds):
         return -1, False
 
-    bias = tables.narrow[first_tile(p, p.bias, 2, start) :]
+    bias = parameters[first_tile(p, p.bias, 2, start) :]
     if acting:
-        current = chunk.current[s, p.current + start :]
         for i in range(n):
             biases[i] = i32(bias[i] + current[i])
         bias = biases
-    keeps = tables.narrow[first_tile(p, p.keep_v, 1, start) :]
-    threshold = tables.narrow[first_tile(p, p.threshold, 3, start) :]
-    amount = tables.narrow[first_tile(p, p.amount, 3, start) :]
+    keeps = parameters[first_tile(p, p.keep_v, 1, start) :]
+    threshold = parameters[first_tile(p, p.threshold, 3, start) :]
+    amount = parameters[first_tile(p, p.amount, 3, start) :]
     cleared = i32(0 if p.clears else -1)
     high, low, change, count = ZERO, ZERO, ZERO, ZERO
     if p.waiting < 0:
@@ -172,8 +177,7 @@ def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):
             count += i32(spike)
             change |= i32(i32(after ^ old) | i32(new_u[i] ^ u[i]))
     else:
-        waiting = chunk.waiting[s, p.waiting + start : p.waiting + start + n]
-        new_waiting = chunk.tile[4]
+        new_waiting = scratch[4]
         period = i32(p.refractory)
         for i in range(n):
             old = v[i]
@@ -201,20 +205,19 @@ def narrow(p, tables, chunk, s, start, n, o, step, arrived, acting, spikes):
         u[i] = new_u[i]
         v[i] = new_v[i]
     if p.waiting >= 0:
-        waiting = chunk.waiting[s, p.waiting + start : p.waiting + start + n]
         for i in range(n):
-            waiting[i] = chunk.tile[4, i]
+            waiting[i] = scratch[4, i]
     if arrived:
-        clear(p, chunk, o, step, n)
+        clear(p, sums, o, step, n)
     return np.int64(count), quiet and change == 0 and count == 0
 
 
 @inlined
-def clear(p, chunk, o, step, n):
+def clear(p, all_sums, o, step, n):
     """Clear the sums of a tile."""
     for key in range(p.first_key, p.last_key):
         at = o + (key - p.first_key) * step
-        sums = chunk.sums[at : at + n]
+        sums = all_sums[at : at + n]
         for i in range(n):
             sums[i] = ZERO
 
@@ -300,6 +303,6 @@ def wide(p, index, tables, chunk, s, start, n, o, step, arrived, acting, t, spik
     else:
         chunk.flags[s, flag] &= 255 - LARGE
     if arrived:
-        clear(p, chunk, o, step, n)
+        clear(p, chunk.sums, o, step, n)
     # A register that overflows in every tick has to be counted in every tick.
     return count, not changed and not overflow
