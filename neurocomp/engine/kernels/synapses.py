@@ -106,18 +106,28 @@ def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):
     total = 0
     for s in range(samples):
         total += chunk.ptr[s, place + t1] - chunk.ptr[s, place + t0]
-    columns, rows, ahead = COLUMNS, g.sources, g.sources * g.stride > SHARED
-    if g.sources * g.stride > SHARED:
-        if 2 * total > 3 * g.sources and samples * (t1 - t0) > 1:
-            columns, rows = min(pad, NARROW), max(64, BLOCK // NARROW)
-        else:
-            columns, ahead = min(pad, WIDE), True
+    columns, rows, ahead = COLUMNS, g.sources, False
+    slots_here = samples * (t1 - t0)
+    tiled = g.sources * g.stride > SHARED and 2 * total > 3 * g.sources and slots_here > 1
+    if tiled:
+        columns, rows = min(pad, NARROW), max(64, BLOCK // NARROW)
+    elif g.sources * g.stride > SHARED:
+        columns, ahead = min(pad, WIDE), True
     for c in range(0, pad, columns):
         width = min(columns, pad - c)
+        lines = (width + LINE - 1) // LINE
         for r in range(0, g.sources, rows):
+            number = 0
+            following = min(rows, g.sources - r - rows) * lines
             for s in range(samples):
                 events = chunk.events[s, node.events :]
                 for t in range(t0, t1):
+                    if tiled:
+                        # Each sum asks for its part of the next block of rows, which is there when its turn comes.
+                        for k in range(number * following // slots_here, (number + 1) * following // slots_here):
+                            row = r + rows + k // lines
+                            fetch(weights, g.weights + row * g.stride + c + k % lines * LINE)
+                        number += 1
                     first, last = chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]
                     if rows < g.sources:
                         first = below(events, first, last, r)
@@ -125,7 +135,9 @@ def dense(g, weights, most, chunk, node, place, base, pad, slots, t0, t1):
                     if first < last:
                         o = base + (s * slots + t - t0) * pad + c
                         out = chunk.sums[o : o + width]
-                        add_rows(weights, g.weights + c, g.stride, g.sources, most, events, first, last, ahead, chunk.row, out)
+                        add_rows(
+                            weights, g.weights + c, g.stride, g.sources, most, events, first, last, ahead, chunk.row, out
+                        )  # fmt: skip
 
 
 @kernel
