@@ -2,7 +2,7 @@
 #
 #   make setup      environment in .venv: neurocomp (editable), developer tools, Lava (Python 3.10 to 3.12)
 #   make demo       a network from YAML to chip, with the proof that nothing changed on the way
-#   make test       the tests            make test-slow  the tests marked slow
+#   make test       the tests            make test-slow  the tests marked slow, and the suites with --engine fast
 #   make check      ruff, mypy --strict, import-linter
 #   make bench      every figure that we claim
 #   make clean      removes .venv and the caches
@@ -68,9 +68,13 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(PY) -m pytest
 
+# The suites once more with the fast engine in the place of the reference; Lava is compared with the lowered network by then.
+LAVA_TEST := tests/conformance/test_loihi.py::TestLoihi::test_reference_equals_witnesses
+
 # pytest's exit code 5 says that no test is marked slow.
 test-slow: $(STAMP)
 	@$(PY) -m pytest -m slow || [ $$? -eq 5 ]
+	@$(PY) -m pytest tests/conformance tests/properties --engine fast --deselect $(LAVA_TEST)
 
 check: $(STAMP)
 	$(PY) -m ruff check .

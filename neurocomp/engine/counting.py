@@ -105,7 +105,8 @@ class Counting:
         begins = running_sum(np.bincount(neuron, minlength=self.neurons))
         quartets, values = _quartets(varying)
         return Meter(
-            np.ascontiguousarray(self.first[:-1]), np.array(columns, COLUMN), quartets, values, begins, core_of[order], work[order], host[order],
+            np.ascontiguousarray(self.first[:-1]), np.array(columns, COLUMN), quartets, values, begins,
+            core_of[order], work[order], host[order],
         )  # fmt: skip
 
     def _segments(self) -> tuple[IntArray, IntArray]:

@@ -47,7 +47,8 @@ def _folder() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
-        return Path(tempfile.gettempdir()) / f"neurocomp-kernels-{os.getuid() if hasattr(os, 'getuid') else 0}" / folder.name
+        # A folder of this process alone: what others can write must not be loaded as code.
+        return Path(tempfile.mkdtemp(prefix="neurocomp-kernels-"))
 
 
 _config: Any = numba.config
