@@ -267,6 +267,9 @@ class _Planner:
         for q in self.network.projections_to(name):
             if not q.mantissa.size:
                 continue
+            if self.network.populations[q.source].dynamics == "current":
+                message = f"engine 'fast' has no synapses from a current, as '{q.name}' are"
+                raise EngineUnavailable(Diagnostic("NC0320", message, q.origin, hint="use --engine reference"))
             source, _ = self.network.shapes(q)
             loses = _low_zeros(q)
             kind = q.pattern.kind

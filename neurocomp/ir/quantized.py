@@ -222,7 +222,6 @@ class IntegerNetwork:
         for q in self.projections:
             kind = PATTERNS[q.pattern.kind]
             claim(kind.linear, f"the pattern of '{q.name}' is a weighted sum")
-            claim(self.populations[q.source].dynamics != "current", f"'{q.name}' starts from neurons that spike")
             for pattern in (q.pattern, q.pool):
                 problem = form_problem(pattern) if pattern is not None else None
                 claim(problem is None, f"the pattern of '{q.name}' is whole: {problem}")
