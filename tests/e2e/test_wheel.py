@@ -44,6 +44,6 @@ def test_wheel(tmp_path: Path) -> None:
     run(neurocomp, "compile", "example/net.yaml", "--target", "loihi", "-o", "net.ncz", "--quiet")
     report = json.loads(run(neurocomp, "verify", "net.ncz", "--samples", "5", "--json"))
     assert report["bit_exact"]
-    assert report["engines"] == ["reference", "chip"]
+    assert report["engines"] == ["reference", "fast", "chip"]
     assert "neurocomp[lava]" in report["skipped"]["lava"]
     assert "neurocomp[lava]" in run(neurocomp, "run", "net.ncz", "--engine", "lava", expected=4)
