@@ -17,14 +17,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import networks, peers
 from benchmarks.networks import Layered, Recurrent
+from neurocomp.engine import product
 from neurocomp.engine.metering import Axons, Ways, Wiring, node_key
 from neurocomp.engine.simulator import FastSimulator, compile_kernels
 from neurocomp.hardware import NumberFormat
@@ -240,6 +243,21 @@ def linear() -> list[dict[str, float]]:
     return points
 
 
+def products() -> dict[str, float]:
+    """Return weights per second of a dense layer whose sources all spike: rows of spikes without values and with values, where
+    a matrix product is not taken and where it is, and numpy's product alone.
+    """
+    plain, ticks = dense(1200, 1200, 1 << 16), 100
+    (synapses,) = plain.projections
+    graded = replace(plain, projections=(replace(synapses, binary=False),))
+    ones, total = np.ones((1, ticks, 1200), np.int8), 1200 * 1200 * ticks
+    result = {"rows": total / run_time(plain, {"x0": ones}, 1, 1), "product": total / run_time(graded, {"x0": ones}, 1, 1)}
+    with patch.object(product, "ACTIVITY", 2.0):
+        result["rows_with_values"] = total / run_time(graded, {"x0": ones}, 1, 1)
+    left, right = np.ones((ticks, 1200), np.float32), np.ones((1200, 1216), np.float32)
+    return result | {"numpy": 1216 * 1200 * ticks / best(lambda: left @ right, 15)}
+
+
 def large(streamed: float) -> dict[str, float]:
     """Return rates of a dense layer that no cache holds, also as shares of the bandwidth.
 
@@ -307,6 +325,7 @@ def measure_ours() -> dict[str, Any]:
     # A synapse of a list takes five bytes: four for its target.
     result["N3"] = {"operations": operations, "single_sops": single, "of_bandwidth": 5 * single / streamed}
     result["linear"] = linear()
+    result["products"] = products()
     result["large"] = large(streamed)
     result["billion"] = child("billion")
     result["cold"] = cold_start()
