@@ -21,7 +21,7 @@ from neurocomp.ir.network import Data, Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file format; another one is refused."""
 EMBED_LIMIT = 64_000_000
 """Bytes up to which the declared samples are stored, not only their digest."""

@@ -37,6 +37,33 @@ class InputSymbol:
     axon: IntArray
     graded: bool = False
     """Messages carry the value of the stimulus; else each value that is not 0 sends a 1."""
+    delay: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Ticks from the stimulus to the tick in which the axon is active, one per triple; empty: as soon as a message can be."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PulseSymbol:
+    """Spikes that the host sends in every sample beside the stimulus.
+
+    Unit i spikes in the chip ticks ``first[i] .. first[i] + count[i] - 1``; triples (unit, index of the core, input axon) say
+    which axons are active in the same ticks, ``delay`` later.
+    """
+
+    shape: tuple[int, ...]
+    first: IntArray
+    count: IntArray
+    unit: IntArray
+    core: IntArray
+    axon: IntArray
+    delay: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputSymbol:
+    """Lines on which spikes leave the chip: unit i of the population spikes a tick after a neuron sent to line ``line[i]``."""
+
+    shape: tuple[int, ...]
+    line: IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +100,10 @@ class Program:
     ticks: int
     """Ticks per sample in the user's time."""
     currents: Mapping[str, CurrentSymbol] = field(default_factory=dict)
+    pulses: Mapping[str, PulseSymbol] = field(default_factory=dict)
+    outputs: Mapping[str, OutputSymbol] = field(default_factory=dict)
+    axons: Mapping[str, PopulationSymbol] = field(default_factory=dict)
+    """Banks of input axons: where each one is, (n,) index of the core and axon on it."""
 
     @property
     def largest_lag(self) -> int:
@@ -86,8 +117,8 @@ class Program:
             if not truth:
                 raise broken_invariant("emit", what)
 
-        places = [(core.chip, core.core) for core in self.cores]
-        claim(len(set(places)) == len(places), "no core is loaded twice")
+        cores = [(core.chip, core.core) for core in self.cores]
+        claim(len(set(cores)) == len(cores), "no core is loaded twice")
         for core in self.cores:
             for name, table in core.tables.items():
                 claim(table.dtype == np.uint8 and table.ndim == 1, f"table '{name}' of core {core.core} is bytes")
@@ -105,6 +136,18 @@ class Program:
             claim(source.neuron.shape == source.core.shape == source.axon.shape, f"input '{name}' lists triples")
             claim(bool(((source.neuron >= 0) & (source.neuron < size[0])).all()), f"the neurons of input '{name}' exist")
             claim(bool(((source.core >= 0) & (source.core < len(self.cores))).all()), f"the cores of input '{name}' exist")
+            claim(source.delay.shape in ((0,), source.neuron.shape), f"the messages of input '{name}' have delays")
+        for name, pulse in self.pulses.items():
+            size = (size_of(pulse.shape),)
+            claim(pulse.first.shape == pulse.count.shape == size, f"each unit of '{name}' has its ticks")
+            lists = {pulse.unit.shape, pulse.core.shape, pulse.axon.shape, pulse.delay.shape}
+            claim(len(lists) == 1, f"the pulses '{name}' list where they go")
+            claim(bool(((pulse.core >= 0) & (pulse.core < len(self.cores))).all()), f"the cores of pulses '{name}' exist")
+        for name, output in self.outputs.items():
+            claim(output.line.shape == (size_of(output.shape),), f"each unit of the output '{name}' has a line")
+        places = [np.stack([a.core, a.compartment], axis=1) for a in self.axons.values()]
+        taken = np.concatenate(places) if places else np.zeros((0, 2), np.int64)
+        claim(len(np.unique(taken, axis=0)) == len(taken), "no axon stands for two")
         driven = [name for current in self.currents.values() for name in current.populations]
         claim(len(set(driven)) == len(driven), "no population has two currents")
         for name, current in self.currents.items():
@@ -122,12 +165,19 @@ class Program:
         head += [[name, list(s.shape), s.graded] for name, s in self.inputs.items()]
         head += [[name, list(s.shape), list(s.populations)] for name, s in self.currents.items()]
         head += [[core.chip, core.core, list(core.tables)] for core in self.cores]
+        head += [[name, list(s.shape)] for table in (self.pulses, self.outputs) for name, s in table.items()]
+        head += [[name, list(a.shape), a.lag] for name, a in self.axons.items()]
         digest.update(json.dumps(head).encode())
         arrays: list[NDArray[Any]] = [table for core in self.cores for table in core.tables.values()]
         for population in self.populations.values():
             arrays += [population.core, population.compartment]
         for source in self.inputs.values():
-            arrays += [source.neuron, source.core, source.axon]
+            arrays += [source.neuron, source.core, source.axon, source.delay]
+        for pulse in self.pulses.values():
+            arrays += [pulse.first, pulse.count, pulse.unit, pulse.core, pulse.axon, pulse.delay]
+        arrays += [output.line for output in self.outputs.values()]
+        for bank in self.axons.values():
+            arrays += [bank.core, bank.compartment]
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
