@@ -69,6 +69,7 @@ class IntegerSimulator(Protocol):
         lag: Mapping[str, int] | None = None,
         record: Sequence[str] | None = None,
         state: bool = True,
+        first_sample: int = 0,
     ) -> Trace:
         """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
 
@@ -78,6 +79,7 @@ class IntegerSimulator(Protocol):
             lag: Of each population of a lowered network.
             record: Populations whose spikes (and state) the trace holds; None: all.
             state: Whether u and v are recorded.
+            first_sample: The number of the first sample, which keys the random numbers of stochastic neurons.
         """
         ...
 
@@ -87,8 +89,16 @@ class ChipSimulator(Protocol):
 
     name: str
 
-    def run(self, program: Program, stimulus: Stimulus, *, record: Sequence[str] | None = None, state: bool = True) -> Trace:
-        """Run all samples; the trace has counters per core."""
+    def run(
+        self,
+        program: Program,
+        stimulus: Stimulus,
+        *,
+        record: Sequence[str] | None = None,
+        state: bool = True,
+        first_sample: int = 0,
+    ) -> Trace:
+        """Run all samples, numbered from ``first_sample``; the trace has counters per core."""
         ...
 
 

@@ -63,6 +63,8 @@ class NumberFormat:
     """v saturates at +-(2**(v_bits - 1) - 1), as Lava does it."""
     accumulator_bits: int = 16
     """Width with sign of the sum of weights of one tick, before the shift; Lava does not enforce it, the compiler proves it."""
+    plain_weights: bool = False
+    """Weights are whole numbers as they are; else mantissas of 8 bits with a shift and an exponent."""
     checked: bool = True
     """False: values outside the widths are let through; for vectors of simulators that do not check (``lava-unchecked``)."""
 
@@ -92,10 +94,25 @@ class NumberFormat:
         return (1 << (self.v_bits - 1)) - 1
 
     @property
+    def weight_max(self) -> int:
+        """The largest magnitude of a plain weight: what 16 bits hold; several axons of a source can add up to it."""
+        return (1 << 15) - 1
+
+    @property
     def accumulator_max(self) -> int:
         """The largest magnitude that the accumulator holds with either sign."""
         return (1 << (self.accumulator_bits - 1)) - 1
 
+
+CROSSBAR_FORMAT: dict[str, Any] = {
+    "weight_exp_min": 0,
+    "weight_exp_max": 0,
+    "current_decay_offset": 0,
+    "state_shift": 0,
+    "bias_exp_max": 0,
+    "plain_weights": True,
+}
+"""What the number format of a crossbar chip has in place of exponents and shifts."""
 
 LAVA_UNCHECKED = NumberFormat("lava-unchecked", checked=False)
 """Lava's arithmetic without any range check, for golden vectors only."""
@@ -156,8 +173,13 @@ class HardwareSpec:
 
     @property
     def stores_rows(self) -> bool:
-        """Whether cores store rows of synapses by a published formula; else the weights of projections as they are."""
+        """Whether cores store rows of synapses by a published formula; else crossbars, or the weights as they are."""
         return self.synapse_cost in SYNAPSE_COSTS
+
+    @property
+    def has_crossbars(self) -> bool:
+        """Whether cores hold crossbars of bits."""
+        return self.synapse_cost == CROSSBAR
 
     def limit(self, name: str) -> int:
         """Return a limit as an integer."""
@@ -191,11 +213,15 @@ LIMITS: dict[str, str] = {
     "delay": "delay ticks per synapse",
     "delay_address_bits": "bits of delay and neuron index per synapse",
     "refractory": "silent ticks after a spike",
+    "axon_types": "types of input axons per core",
 }
 """Every limit that a spec states, with its name in messages."""
 
 OPTIONAL_LIMITS = ("refractory",)
 """Limits of what a chip may lack altogether; needed where ``native`` lists it."""
+
+CROSSBAR_LIMITS = ("chips", "cores_per_chip", "neurons", "input_axons", "axon_types", "delay")
+"""The limits of a chip whose cores hold crossbars; others have all but ``axon_types``."""
 
 LARGEST_LIMIT = 2**31 - 1
 """No chip has more of anything; beyond it a number is a slip."""
@@ -215,6 +241,16 @@ TABLES_HOLD: dict[str, int] = {
 }
 """The largest values of a chip's limits: the published table formats have no more bits; docs/loihi-program.md draws them."""
 
+CROSSBARS_HOLD: dict[str, int] = {
+    "chips": 1 << 15,
+    "cores_per_chip": 1 << 15,
+    "neurons": 256,
+    "input_axons": 256,
+    "axon_types": 4,
+    "delay": 15,
+}
+"""The same of a chip whose cores hold crossbars; docs/truenorth-program.md draws the tables."""
+
 COSTS: tuple[str, ...] = (
     "synaptic_event",
     "neuron_update_active",
@@ -227,6 +263,8 @@ COSTS: tuple[str, ...] = (
     "static_power_per_chip",
 )
 SYNAPSE_COSTS = ("nxtf", "nengo_loihi")
+CROSSBAR = "crossbar"
+"""The ``synapse_cost`` of a chip whose cores hold a bit for each pair of input axon and neuron."""
 WEIGHTS_ALONE = "weights"
 """The ``synapse_cost`` of a target that is no chip: the bytes of the stored weights, and no rows."""
 AXES: dict[str, tuple[str, ...]] = {
@@ -285,6 +323,15 @@ _FORMAT_FIELDS: dict[str, tuple[int, int]] = {
 }
 
 
+_CROSSBAR_FIELDS: dict[str, tuple[int, int]] = {
+    "weight_bits": (1, 8),
+    "threshold_bits": (1, 18),
+    "bias_bits": (1, 8),
+    "v_bits": (8, 20),
+}
+"""The same of a chip whose cores hold crossbars: its neurons have no decays, exponents or currents."""
+
+
 def load_spec(text: str, file: str) -> HardwareSpec:
     """Read a hardware spec.
 
@@ -337,13 +384,15 @@ class _SpecReader:
                 self.bad(("sources", key), "a source is one line of text", None)
         for key in ("name", "title", "backend"):
             self.word((key,), root)
-        number_format, origins = self.number_format()
-        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, WEIGHTS_ALONE))
+        synapse_cost = self.choice("synapse_cost", (*SYNAPSE_COSTS, CROSSBAR, WEIGHTS_ALONE))
+        crossbars = synapse_cost == CROSSBAR
+        number_format, origins = self.number_format(crossbars)
         hop_ticks = self.hop_ticks(synapse_cost)
-        bounds = TABLES_HOLD if hop_ticks else {}
+        bounds = CROSSBARS_HOLD if crossbars else TABLES_HOLD if hop_ticks else {}
+        known_limits = CROSSBAR_LIMITS if crossbars else tuple(name for name in LIMITS if name != "axon_types")
         limits = {
             name: self.sourced(("limits", name), most=bounds.get(name, LARGEST_LIMIT))
-            for name in self.section("limits", tuple(LIMITS), optional=OPTIONAL_LIMITS)
+            for name in self.section("limits", known_limits, optional=OPTIONAL_LIMITS)
         }
         mesh_values = {
             name: self.sourced(("mesh", name), most=LARGEST_LIMIT)
@@ -363,7 +412,7 @@ class _SpecReader:
         if not self.problems:
             mesh = Mesh(*(int(mesh_values[n].value) for n in ("tiles_x", "tiles_y", "cores_per_tile")))
             tiles = mesh.tiles_x * mesh.tiles_y * mesh.cores_per_tile
-            if limits["delay_address_bits"].value < MOST_DELAY_BITS:
+            if not crossbars and limits["delay_address_bits"].value < MOST_DELAY_BITS:
                 message = f"{int(limits['delay_address_bits'].value)} bits are fewer than a delay takes ({MOST_DELAY_BITS})"
                 self.bad(("limits", "delay_address_bits"), message, None)
             if tiles < int(limits["cores_per_chip"].value):
@@ -456,15 +505,20 @@ class _SpecReader:
             self.bad(path, f"low {low} <= value {number} <= high {high} does not hold", None)
         return Sourced(number, str(value["source"]), value["kind"], low, high, place)
 
-    def number_format(self) -> tuple[NumberFormat, dict[str, Sourced]]:
+    def number_format(self, crossbars: bool) -> tuple[NumberFormat, dict[str, Sourced]]:
         table = self.mapping((), "integers")
-        known = ("name", "u_overflow", "origin", *_FORMAT_FIELDS)
+        numbers = _CROSSBAR_FIELDS if crossbars else _FORMAT_FIELDS
+        known = ("name", "origin", *numbers) if crossbars else ("name", "u_overflow", "origin", *numbers)
         if self.stands("integers"):
-            self.keys(("integers",), table, known, ("name", *_FORMAT_FIELDS))
-        values: dict[str, Any] = {"name": self.word(("integers", "name"), table), "u_overflow": table.get("u_overflow", "fold")}
-        if values["u_overflow"] not in ("fold", "wrap"):
-            self.bad(("integers", "u_overflow"), f"'{values['u_overflow']}' is not one of fold, wrap", None)
-        for name, (low, high) in _FORMAT_FIELDS.items():
+            self.keys(("integers",), table, known, ("name", *numbers))
+        values: dict[str, Any] = {"name": self.word(("integers", "name"), table)}
+        if crossbars:
+            values |= CROSSBAR_FORMAT
+        else:
+            values["u_overflow"] = table.get("u_overflow", "fold")
+            if values["u_overflow"] not in ("fold", "wrap"):
+                self.bad(("integers", "u_overflow"), f"'{values['u_overflow']}' is not one of fold, wrap", None)
+        for name, (low, high) in numbers.items():
             if name not in table:
                 continue
             number = table[name]

@@ -58,8 +58,9 @@ class ChipSimulation:
     name = "chip"
 
     def run(
-        self, program: Program, stimulus: Mapping[str, Array], *, record: Sequence[str] | None = None, state: bool = True
-    ) -> Trace:
+        self, program: Program, stimulus: Mapping[str, Array], *, record: Sequence[str] | None = None, state: bool = True,
+        first_sample: int = 0,
+    ) -> Trace:  # fmt: skip
         """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
 
         Args:
@@ -70,6 +71,7 @@ class ChipSimulation:
                 for the program's ticks.
             record: Populations whose spikes (and state) the trace holds; None: all.
             state: Whether u and v are recorded.
+            first_sample: Without effect: no compartment draws random numbers.
 
         Returns:
             Spikes (-1, 0 or 1), u and v as int32 (samples, chip ticks, n), not windowed; the spikes of an input or a current

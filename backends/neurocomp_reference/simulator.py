@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
-from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
+from neurocomp.ir.quantized import REGISTERS, IntegerNetwork, IntegerProjection, synapse_slot
 from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
 from neurocomp.ir.trace import Event, Trace
-from neurocomp_reference.steps import DYNAMICS, PATTERNS, Compartment, DelayGroup, State
+from neurocomp_reference.steps import (
+    DYNAMICS,
+    PATTERNS,
+    Clock,
+    Compartment,
+    CrossbarSums,
+    DelayGroup,
+    StochasticSynapses,
+    TrueNorthNeuron,
+    maximum,
+)
 
 Array = NDArray[Any]
 Int32Array = NDArray[np.int32]
@@ -37,6 +47,7 @@ class ReferenceSimulator:
         lag: Mapping[str, int] | None = None,
         record: Sequence[str] | None = None,
         state: bool = True,
+        first_sample: int = 0,
     ) -> Trace:
         """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
 
@@ -48,7 +59,8 @@ class ReferenceSimulator:
             lag: Of each population of a lowered network. It says how long to run, when a current acts, and is handed on to
                 the trace.
             record: Populations whose spikes (and state) the trace holds; None: all.
-            state: Whether u and v are recorded.
+            state: Whether u and v are recorded, of the populations that have them.
+            first_sample: The number of the first sample, which keys random numbers.
 
         Returns:
             Spikes, u and v as int32 (samples, chip ticks, n), not windowed; an input's spikes are its stimulus. Events tell the
@@ -62,14 +74,16 @@ class ReferenceSimulator:
         recorded = recorded_populations(network, record)
         machine = _Machine.of(network, ticks, lags)
 
-        stateful = [name for name in recorded if state and not network.populations[name].is_input]
-        results = _Results(
-            {name: np.zeros((samples, machine.chip_ticks, network.populations[name].size), np.int32) for name in recorded},
-            {name: np.zeros((samples, machine.chip_ticks, network.populations[name].size), np.int32) for name in stateful},
-            {name: np.zeros((samples, machine.chip_ticks, network.populations[name].size), np.int32) for name in stateful},
-        )
+        def empty(names: Iterable[str]) -> dict[str, Int32Array]:
+            sizes = ((name, network.populations[name].size) for name in names)
+            return {name: np.zeros((samples, machine.chip_ticks, size), np.int32) for name, size in sizes}
+
+        def having(register: str) -> Iterator[str]:
+            return (name for name in recorded if state and register in REGISTERS.get(network.populations[name].dynamics, ()))
+
+        results = _Results(empty(recorded), empty(having("u")), empty(having("v")))
         for chunk in _chunks(samples, machine.bytes_per_sample):
-            machine.run({name: values[chunk] for name, values in stimulus.items()}, chunk, results)
+            machine.run({name: values[chunk] for name, values in stimulus.items()}, chunk, results, first_sample)
         return Trace(self.name, ticks, lags, results.spikes, results.u, results.v, events=results.overflows.events(network))
 
 
@@ -80,9 +94,9 @@ class _Machine:
     network: IntegerNetwork
     order: tuple[str, ...]
     """Populations in the order in which they are updated within a tick."""
-    groups: Mapping[str, tuple[DelayGroup, ...]]
-    """Population -> the delay groups of all projections into it."""
-    compartments: Mapping[str, Compartment]
+    groups: Mapping[str, tuple[DelayGroup | StochasticSynapses | CrossbarSums, ...]]
+    """Population -> what all projections and crossbars into it add."""
+    compartments: Mapping[str, Compartment | TrueNorthNeuron]
     ticks: int
     lag: Mapping[str, int]
 
@@ -90,18 +104,19 @@ class _Machine:
     def of(cls, network: IntegerNetwork, ticks: int, lag: Mapping[str, int]) -> _Machine:
         """Prepare a network for a stimulus of ``ticks`` ticks."""
         order = update_order(network)
-        groups = {
-            name: tuple(group for projection in network.projections_to(name) for group in _delay_groups(network, projection))
-            for name in order
-        }
-        compartments: dict[str, Compartment] = {}
+        groups: dict[str, list[DelayGroup | StochasticSynapses | CrossbarSums]] = {name: [] for name in order}
+        for number, projection in enumerate(network.projections):
+            groups[projection.target] += _delay_groups(network, projection, number)
+        for crossbar in network.crossbars:
+            groups[crossbar.neurons].append(CrossbarSums(crossbar, network.populations[crossbar.neurons]))
+        compartments: dict[str, Compartment | TrueNorthNeuron] = {}
         for name, population in network.populations.items():
-            if population.is_input:
+            if population.is_input or population.dynamics == "axons":
                 continue
             if population.dynamics not in DYNAMICS:
                 raise broken_invariant("the reference", f"the dynamics '{population.dynamics}' of '{name}' are known")
             compartments[name] = DYNAMICS[population.dynamics](population, network.number_format)
-        return cls(network, order, groups, compartments, ticks, lag)
+        return cls(network, order, {name: tuple(found) for name, found in groups.items()}, compartments, ticks, lag)
 
     @property
     def chip_ticks(self) -> int:
@@ -115,7 +130,7 @@ class _Machine:
         terms = max((group.terms for groups in self.groups.values() for group in groups), default=0)
         return 4 * self.chip_ticks * neurons + 32 * terms + 96 * neurons
 
-    def run(self, stimulus: Mapping[str, Array], chunk: slice, results: _Results) -> None:
+    def run(self, stimulus: Mapping[str, Array], chunk: slice, results: _Results, first_sample: int) -> None:
         """Run some samples together and write what they did into the rows ``chunk`` of the results."""
         populations = self.network.populations
         samples = chunk.stop - chunk.start
@@ -124,7 +139,12 @@ class _Machine:
         }
         for name, values in stimulus.items():
             spikes[name][:, : self.ticks] = values
-        state = {name: State.first(populations[name], samples) for name in self.compartments}
+        for name, population in populations.items():
+            if population.dynamics == "pulse":
+                since = np.arange(self.chip_ticks)[:, None] - population.values("first")
+                spikes[name][:] = (since >= 0) & (since < population.values("count"))
+        state = {name: machine.first(populations[name], samples) for name, machine in self.compartments.items()}
+        numbers = first_sample + np.arange(chunk.start, chunk.stop)
 
         for t in range(self.chip_ticks):
             for name in self.order:
@@ -132,17 +152,22 @@ class _Machine:
                 if populations[name].is_input or t < populations[name].start:
                     continue
                 activation = np.zeros((samples, populations[name].size), np.int64)
+                clock = Clock(numbers, t - self.lag[name])
                 for group in self.groups[name]:
                     if t >= group.delay:
-                        activation += group.activation(spikes[group.source][:, t - group.delay])
+                        activation += group.activation(spikes[group.source][:, t - group.delay], clock)
+                if populations[name].dynamics == "axons":
+                    spikes[name][:, t] = activation > 0
+                    continue
                 if self.compartments[name].is_cleared(t):
                     state[name] = state[name].cleared()
 
-                tick = self.compartments[name].step(state[name], activation, self.current(name, stimulus, t))
+                tick = self.compartments[name].step(state[name], activation, self.current(name, stimulus, t), clock)
                 state[name], spikes[name][:, t] = tick.state, tick.spikes
 
                 if name in results.u:
                     results.u[name][chunk, t] = tick.state.u
+                if name in results.v:
                     results.v[name][chunk, t] = tick.state.v
                 for register, where in tick.overflows.items():
                     results.overflows.add(name, register, where, chunk.start, t)
@@ -166,18 +191,39 @@ def update_order(network: IntegerNetwork) -> tuple[str, ...]:
     graph = nx.DiGraph()
     graph.add_nodes_from(network.populations)
     graph.add_edges_from((q.source, q.target) for q in network.projections if q.delay.size and q.delay.min() == 0)
+    graph.add_edges_from((c.axons, c.neurons) for c in network.crossbars)
     if not nx.is_directed_acyclic_graph(graph):
         raise broken_invariant("the reference", f"'{network.name}' has no cycle of projections without delay")
     return tuple(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
 
 
-def _delay_groups(network: IntegerNetwork, projection: IntegerProjection) -> Iterator[DelayGroup]:
+def _delay_groups(
+    network: IntegerNetwork, projection: IntegerProjection, number: int
+) -> Iterator[DelayGroup | StochasticSynapses]:
     """Split a projection by delay: the exponent shifts, and so rounds, the sum of each delay on its own."""
     if projection.pattern.kind not in PATTERNS:
         raise broken_invariant("the reference", f"the pattern '{projection.pattern.kind}' of '{projection.name}' is known")
-    source, target = (network.populations[name].shape for name in (projection.source, projection.target))
+    source, target = network.populations[projection.source], network.populations[projection.target]
+    stochastic = target.dynamics == "truenorth" and bool(target.values("b").any())
     for delay in np.unique(projection.delay):
-        yield DelayGroup.of(projection, int(delay), source, target)
+        if stochastic:
+            yield _stochastic(network, projection, int(delay), number)
+        else:
+            yield DelayGroup.of(projection, int(delay), source.shape, target.shape)
+
+
+def _stochastic(network: IntegerNetwork, projection: IntegerProjection, delay: int, number: int) -> StochasticSynapses:
+    """List the synapses of one delay."""
+    found, weights = network.synapses(projection), projection.weights.ravel()
+    here = (weights != 0) & (np.broadcast_to(projection.delay, projection.mantissa.shape).ravel() == delay)
+    kept = here[found.slot]
+    pool = None
+    if projection.pool is not None:
+        pool = maximum(projection.pool.options, network.populations[projection.source].shape)[0]
+    return StochasticSynapses(
+        network.populations[projection.target], delay, projection.source, found.source[kept], found.target[kept],
+        weights[found.slot[kept]], synapse_slot(number, found.source[kept]), pool,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)

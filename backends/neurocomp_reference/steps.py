@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.hardware import NumberFormat
-from neurocomp.ir.quantized import IntegerPopulation, IntegerProjection
+from neurocomp.ir.quantized import Crossbar, IntegerPopulation, IntegerProjection
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -68,6 +68,44 @@ def decayed(state: IntArray, decay: IntArray, bits: int) -> IntArray:
     """
     product = state * ((1 << bits) - decay)
     return np.asarray(np.sign(product) * (np.abs(product) >> bits))
+
+
+# Random numbers
+
+SYNAPSE, LEAK, THRESHOLD = 2, 3, 4
+"""What a random number is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Which draws a tick makes."""
+
+    samples: IntArray
+    """The numbers of the samples, (samples,)."""
+    tick: int
+    """In the population's own time: without its lag, so that it may be negative."""
+
+
+def philox(counter: tuple[IntArray, ...], key: tuple[IntArray, ...]) -> IntArray:
+    """Return the first word of Philox-4x32-10 (Salmon et al., SC 2011); all words are 32 bits and broadcast.
+
+    >>> hex(int(philox((np.int64(0),) * 4, (np.int64(0),) * 2)))
+    '0x6627e8d5'
+    """
+    mask = np.uint64(0xFFFFFFFF)
+    c0, c1, c2, c3 = (np.asarray(word, np.uint64) & mask for word in counter)
+    k0, k1 = (np.asarray(word, np.uint64) & mask for word in key)
+    for _ in range(10):
+        first, second = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (second >> np.uint64(32)) ^ c1 ^ k0, second & mask, (first >> np.uint64(32)) ^ c3 ^ k1, first & mask
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & mask, (k1 + np.uint64(0xBB67AE85)) & mask
+    return np.asarray(c0, np.int64)
+
+
+def draw(population: IntegerPopulation, purpose: int, clock: Clock) -> IntArray:
+    """Return one random word for each sample and neuron, (samples, n)."""
+    counter = (population.values("key"), np.int64(clock.tick), clock.samples[:, None], np.int64(purpose))
+    return philox(counter, (population.values("seed"), np.int64(0)))
 
 
 # Synapses: the weighted sums of one pattern
@@ -283,11 +321,12 @@ class DelayGroup:
         """How many numbers the largest array on the way holds per sample."""
         return max(self.sums.terms, self.pool.terms if self.pool is not None else 0)
 
-    def activation(self, spikes: NDArray[np.int32]) -> IntArray:
+    def activation(self, spikes: NDArray[np.int32], clock: Clock | None = None) -> IntArray:
         """Return what the group adds to its targets' input: the weighted sum, then shifted by the exponent.
 
         Args:
             spikes: What the source sent ``delay`` ticks ago, (samples, n_source).
+            clock: For random numbers, of which it draws none.
 
         Returns:
             (samples, n_target). The sum is a 32-bit word, as in Lava; only values of graded spikes can fill it.
@@ -376,18 +415,23 @@ class Compartment:
             population.reset_offset,
         )
 
+    def first(self, population: IntegerPopulation, samples: int) -> State:
+        """Return the state in which the population starts."""
+        return State.first(population, samples)
+
     def is_cleared(self, t: int) -> bool:
         """Return whether the clock clears the state before the update of tick ``t``."""
         since = t - self.reset_offset
         return self.reset_interval is not None and since >= 0 and since % self.reset_interval == 0
 
-    def step(self, state: State, activation: IntArray, current: IntArray | None = None) -> Tick:
+    def step(self, state: State, activation: IntArray, current: IntArray | None = None, clock: Clock | None = None) -> Tick:
         """Advance by one tick.
 
         Args:
             state: After the last tick, or cleared.
             activation: The sum of all projections' activations of this tick, (samples, n).
             current: Added to v as a bias is, (samples, n); None: nothing.
+            clock: For random numbers, of which it draws none.
         """
         form = self.form
 
@@ -430,7 +474,160 @@ class Compartment:
         return np.where(spikes != 0, v - passed, v)
 
 
-DYNAMICS: dict[str, Callable[[IntegerPopulation, NumberFormat], Compartment]] = {
+# Neurons: the TrueNorth neuron
+
+
+@dataclass(frozen=True, slots=True)
+class TrueNorthNeuron:
+    """The neuron of Cassidy et al. 2013: integrate, leak, compare, reset, in this order.
+
+    Its potential is a two's complement number of ``v_bits`` bits that saturates after integration and after the leak, which the
+    publications leave open; a leak that overshoots 0 is not held there.
+    """
+
+    population: IntegerPopulation
+    v_bits: int
+
+    @classmethod
+    def of(cls, population: IntegerPopulation, form: NumberFormat) -> TrueNorthNeuron:
+        """Read the parameters of a population."""
+        return cls(population, form.v_bits)
+
+    def first(self, population: IntegerPopulation, samples: int) -> State:
+        """Return the state in which a population starts."""
+        v = np.tile(population.values("V"), (samples, 1))
+        return State(np.zeros_like(v), v, np.zeros_like(v))
+
+    def is_cleared(self, t: int) -> bool:
+        """Return False: the chip has no clock that clears."""
+        return False
+
+    def step(self, state: State, activation: IntArray, current: IntArray | None = None, clock: Clock | None = None) -> Tick:
+        """Advance by one tick; the arguments are those of `Compartment.step`."""
+        assert clock is not None
+        of = self.population.values
+
+        integrated = self.saturated(state.v + activation)
+        v = self.saturated(integrated + self.leak(integrated, clock))
+        overflow = (integrated != state.v + activation) | (v != integrated + self.leak(integrated, clock))
+
+        mask = (1 << of("TM")) - 1
+        eta = draw(self.population, THRESHOLD, clock) & mask if mask.any() else np.zeros_like(v)
+        spikes = v >= of("alpha") + eta
+        floor = -np.where(of("kappa") == 1, of("beta"), of("beta") + eta)
+        below = ~spikes & np.where(of("symmetric") == 1, v <= floor, v < floor)
+
+        after_spike = np.choose(of("gamma"), [np.broadcast_to(of("R"), v.shape), v - (of("alpha") + eta), v])
+        after_floor = np.choose(of("gamma"), [np.broadcast_to(-of("R"), v.shape), v + (of("beta") + eta), v])
+        after_floor = np.where(of("kappa") == 1, -of("beta"), after_floor)
+        after = np.where(spikes, after_spike, np.where(below, after_floor, v))
+        return Tick(State(state.u, after, state.rest), spikes.astype(np.int64), {"v": overflow})
+
+    def leak(self, v: IntArray, clock: Clock) -> IntArray:
+        """Return what the leak adds to the potential v."""
+        of = self.population.values
+        size = of("lambda")
+        if of("c_lambda").any():
+            step = np.where(np.abs(size) >= (draw(self.population, LEAK, clock) & 0xFF), np.sign(size), 0)
+            size = np.where(of("c_lambda") == 1, step, size)
+        return np.where(of("epsilon") == 1, np.sign(v) * size, size)
+
+    def saturated(self, v: IntArray) -> IntArray:
+        """Return potentials as the register holds them."""
+        half = 1 << (self.v_bits - 1)
+        return np.clip(v, -half, half - 1)
+
+
+def stochastic_step(weights: IntArray, words: IntArray) -> IntArray:
+    """Return what stochastic synapses add: the sign of the weight where its size reaches the lowest 8 random bits."""
+    return np.where(np.abs(weights) >= (words & 0xFF), np.sign(weights), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StochasticSynapses:
+    """Synapses of one delay onto neurons of which some take stochastic steps, as a list."""
+
+    population: IntegerPopulation
+    """The target."""
+    delay: int
+    source: str
+    sources: IntArray
+    targets: IntArray
+    weights: IntArray
+    slots: IntArray
+    pool: Sums | None
+
+    @property
+    def terms(self) -> int:
+        """How many numbers the largest array on the way holds per sample."""
+        return 4 * len(self.sources) + self.population.size
+
+    def activation(self, spikes: NDArray[np.int32], clock: Clock) -> IntArray:
+        """Return what the synapses add to their targets, (samples, n), of spikes (samples, n_source)."""
+        sent = (spikes != 0).astype(np.int64)
+        if self.pool is not None:
+            sent = self.pool.of(sent)
+        sample, synapse = np.nonzero(sent[:, self.sources])
+        target, weight = self.targets[synapse], self.weights[synapse]
+        of = self.population.values
+        counter = (of("key")[target], np.int64(clock.tick), clock.samples[sample], np.int64(SYNAPSE))
+        steps = stochastic_step(weight, philox(counter, (of("seed")[target], self.slots[synapse])))
+        added = np.where(of("b")[target] == 1, steps, weight)
+        total = np.zeros((len(spikes), self.population.size), np.int64)
+        np.add.at(total, (sample, target), added)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class CrossbarSums:
+    """What the active axons of a crossbar add to its neurons."""
+
+    crossbar: Crossbar
+    population: IntegerPopulation
+    """The neurons."""
+    delay: int = 0
+
+    @property
+    def source(self) -> str:
+        """The bank of axons."""
+        return self.crossbar.axons
+
+    @property
+    def terms(self) -> int:
+        """How many numbers the largest array on the way holds per sample."""
+        return len(self.crossbar.types) + self.population.size
+
+    def activation(self, spikes: NDArray[np.int32], clock: Clock) -> IntArray:
+        """Return the sums (samples, n) of active axons (samples, n_axons)."""
+        total = np.zeros((len(spikes), self.population.size), np.int64)
+        for block in range(self.crossbar.blocks):
+            axons, neurons = self.crossbar.of(block)
+            active = spikes[:, axons] != 0
+            if active.any():
+                total[:, neurons] = self.block(block, active, clock)
+        return total
+
+    def block(self, number: int, active: BoolArray, clock: Clock) -> IntArray:
+        """Return the sums of one block."""
+        c = self.crossbar
+        axons, neurons = c.of(number)
+        weights = c.weights(number)
+        stochastic = c.b[neurons][:, c.types[axons]].T.astype(np.bool_) & (weights != 0)
+        certain = np.where(stochastic, 0, weights).astype(np.float64)
+        sums = matrix_product(active.astype(np.float64), certain, int(np.abs(weights).sum(axis=0).max(initial=0)))
+        if stochastic.any():
+            of = self.population.values
+            axon, neuron = np.nonzero(stochastic)
+            sample, synapse = np.nonzero(active[:, axon])
+            target, slot = neurons.start + neuron[synapse], c.slots[axons][axon[synapse]]
+            counter = (of("key")[target], np.int64(clock.tick), clock.samples[sample], np.int64(SYNAPSE))
+            words = philox(counter, (of("seed")[target], slot))
+            np.add.at(sums, (sample, neuron[synapse]), stochastic_step(weights[axon, neuron][synapse], words))
+        return sums
+
+
+DYNAMICS: dict[str, Callable[[IntegerPopulation, NumberFormat], Compartment | TrueNorthNeuron]] = {
     "compartment": Compartment.of,
     "ternary": Compartment.of,
+    "truenorth": TrueNorthNeuron.of,
 }

@@ -164,8 +164,16 @@ def plan_of(network: IntegerNetwork, chip_ticks: int, lag: Mapping[str, int]) ->
     """Prepare a network for samples of ``chip_ticks`` ticks.
 
     Raises:
-        EngineUnavailable: Potentials leave 32 bits (NC0320); only formats without limits allow that.
+        EngineUnavailable: There are neurons or crossbars that it does not execute, or potentials leave 32 bits, which only
+            formats without limits allow (NC0320).
     """
+    other = next(
+        (p for p in network.populations.values() if p.dynamics not in ("input", "current", "compartment", "ternary")), None
+    )
+    if other is not None:
+        message = f"engine 'fast' is not available: it has no neurons of the kind '{other.dynamics}', as '{other.name}' has"
+        hint = "use --engine reference, or chip; their results are the same"
+        raise EngineUnavailable(Diagnostic("NC0320", message, other.origin, hint=hint))
     return _Planner(network, chip_ticks, lag).plan()
 
 

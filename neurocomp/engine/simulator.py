@@ -56,6 +56,7 @@ class FastSimulator:
         lag: Mapping[str, int] | None = None,
         record: Sequence[str] | None = None,
         state: bool = True,
+        first_sample: int = 0,
     ) -> Trace:
         """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
 
@@ -65,6 +66,7 @@ class FastSimulator:
             lag: Of each population of a lowered network.
             record: Populations whose spikes (and state) the trace holds; None: all.
             state: Whether u and v are recorded.
+            first_sample: Without effect: none of its neurons draws random numbers.
 
         Returns:
             What the reference returns: spikes, u and v as int32 (samples, chip ticks, n), and events.

@@ -55,7 +55,7 @@ from neurocomp.ir.network import (
 )
 from neurocomp.located import Path as Place
 from neurocomp.located import parse
-from neurocomp.models.neurons import NEURON_MODELS, NeuronModel, Parameter, Semantics
+from neurocomp.models.neurons import NATIVE_FORMATS, NEURON_MODELS, NeuronModel, Parameter, Semantics
 
 Array = NDArray[Any]
 
@@ -211,8 +211,14 @@ class _NetworkReader(ChainReader):
         if name is None:
             return None
         model = NEURON_MODELS[name]
-        native = "format" in table
+        implied = NATIVE_FORMATS.get(name)
+        native = "format" in table or implied is not None
+        table = {**table, "format": implied} if implied is not None and "format" not in table else table
         if native and self.word((*place, "format"), table["format"], f"{what}: format", FORMATS) is None:
+            return None
+        if native and (table["format"] == "truenorth") != (implied is not None):
+            message = f"{what}: the model '{name}' has no integers of the format '{table['format']}'"
+            self.bad("NC0104", (*place, "format"), message, f"write 'format: {implied or 'loihi'}'")
             return None
         self._neuron_keys(place, what, table, model, native)
         semantics = self._semantics(place, population, table, model, native)
@@ -245,6 +251,8 @@ class _NetworkReader(ChainReader):
         values: dict[str, Any] = {}
         for axis, words in WORD_AXES.items():
             if axis not in table:
+                if getattr(default, axis) not in model.axes.get(axis, words):
+                    values[axis] = model.axes[axis][0]
                 if axis in axes_of(model) and not (native and axis in MEMBRANE_AXES):
                     self.choices.append(Choice(population, axis, str(getattr(default, axis)), "default"))
                 continue

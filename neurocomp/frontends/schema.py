@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from neurocomp.encoding import DECODERS, ENCODERS, Option
@@ -28,7 +28,7 @@ from neurocomp.frontends.vocabulary import (
     WORD_AXES,
     native_defaults,
 )
-from neurocomp.models.neurons import NEURON_MODELS, NeuronModel, Parameter
+from neurocomp.models.neurons import NATIVE_FORMATS, NEURON_MODELS, NeuronModel, Parameter
 from neurocomp.models.patterns import PATTERNS, PatternOption, PatternType
 
 Schema = dict[str, Any]
@@ -77,7 +77,7 @@ def schema() -> Schema:
             "ticks": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_COUNT}, _ref("time")]},
             "input_population": _object({"kind": {"const": "input"}, "shape": _ref("shape")}, ("kind", "shape")),
             "neuron_population": _object({"shape": _ref("shape"), "neuron": _ref("neuron")}, ("shape", "neuron")),
-            "neuron": {"oneOf": [form(NEURON_MODELS[name]) for name in NEURON_MODELS for form in (_real, _native)]},
+            "neuron": {"oneOf": [form(NEURON_MODELS[name]) for name in NEURON_MODELS for form in _forms(NEURON_MODELS[name])]},
             **_axis_definitions(),
             **_pattern_forms(),
             "pattern": _pattern(own_weights=False),
@@ -101,6 +101,13 @@ def _object(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> S
     return result | {"required": list(required)} if required else result
 
 
+def _forms(model: NeuronModel) -> tuple[Callable[[NeuronModel], Schema], ...]:
+    """Return the forms of a neuron: in real numbers, in a chip's integers."""
+    if model.name in NATIVE_FORMATS:
+        return (_native,)
+    return (_real, _native) if native_defaults(model) else (_real,)
+
+
 def _real(model: NeuronModel) -> Schema:
     """Return the schema of a neuron in real numbers."""
 
@@ -121,8 +128,11 @@ def _native(model: NeuronModel) -> Schema:
         name: _ref("integers") | ({} if default is None else {"default": default}) for name, default in defaults.items()
     }
     needed = [name for name, default in defaults.items() if default is None]
-    names: Schema = {"model": {"const": model.name}, "format": {"enum": list(FORMATS)}}
-    return _object(names | parameters | _axes(model, native=True), ("model", "format", *needed))
+    own = NATIVE_FORMATS.get(model.name)
+    formats = [own] if own else [name for name in FORMATS if name not in NATIVE_FORMATS.values()]
+    names: Schema = {"model": {"const": model.name}, "format": {"enum": formats}}
+    stated = ("model",) if own else ("model", "format")
+    return _object(names | parameters | _axes(model, native=True), (*stated, *needed))
 
 
 def _axes(model: NeuronModel, *, native: bool) -> Schema:

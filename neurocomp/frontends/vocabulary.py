@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args, get_type_hints
 
 from neurocomp.ir.quantized import DYNAMICS
-from neurocomp.models.neurons import NeuronModel, Semantics
+from neurocomp.models.neurons import NATIVE_FORMATS, NeuronModel, Semantics
 from neurocomp.models.patterns import PatternType
 
 SCHEMA_VERSION = 1
@@ -34,7 +34,7 @@ MEMBRANE_AXES = ("integration", "input")
 """Axes that a model without time constants and a chip's integers do not have."""
 OTHER_AXES = ("refractory", "v_floor", "reset_every")
 
-FORMATS = ("loihi", "lava-unchecked")
+FORMATS = ("loihi", "lava-unchecked", "truenorth")
 NO_CURRENT_DU = 4095
 """The current's decay that leaves no memory."""
 HIGHEST_VTH = 131071
@@ -51,7 +51,11 @@ UNITS = {"s": 0, "ms": -3, "us": -6, "µs": -6, "ns": -9}
 
 def native_defaults(model: NeuronModel) -> dict[str, int | None]:
     """Return the integer parameters of a model's dynamics; None marks those that have no default."""
-    defaults = {
+    if model.dynamics == "truenorth":
+        # What numbers its random draws follows from the network.
+        names = (name for name in DYNAMICS["truenorth"] if name != "key")
+        return {name: None if name in ("alpha", "beta") else 0 for name in names} if model.name in NATIVE_FORMATS else {}
+    defaults: dict[str, int | None] = {
         "du": None if model.has_current else NO_CURRENT_DU,
         "dv": None if "tau_mem" in model.parameters else 0,
         "vth": None if model.fires else HIGHEST_VTH,
@@ -67,6 +71,7 @@ def options_of(kind: PatternType) -> tuple[str, ...]:
 
 
 def axes_of(model: NeuronModel) -> tuple[str, ...]:
-    """Return the worded axes that make a difference to a model in real numbers."""
+    """Return the worded axes on which a model in real numbers leaves a choice."""
     has_time = any(parameter.unit == "s" for parameter in model.parameters.values())
-    return tuple(axis for axis in WORD_AXES if (has_time if axis in MEMBRANE_AXES else model.fires))
+    free = (axis for axis in WORD_AXES if len(model.axes.get(axis, WORD_AXES[axis])) > 1)
+    return tuple(axis for axis in free if (has_time if axis in MEMBRANE_AXES else model.fires))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
 from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.ir.trace import Trace
+
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,32 @@ class Representative:
     """Why the population is lossy, or what its exact start cost."""
     exact_ticks: int | None = None
     """Up to how many ticks per sample it is exact; None: however many."""
+    neurons: IntArray | None = None
+    """Which neuron of the population stands for each logical one, (n,); None: they are the same, in the same order."""
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the columns (samples, ticks, n) of the logical neurons from an array of the population."""
+        return values if self.neurons is None else values[:, :, self.neurons]
+
+
+Role = Literal["neuron", "relay", "positive", "negative"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What a population of a crossbar chip is made of.
+
+    ``neuron``: copies of logical neurons. ``relay``: repeats their spikes, some ticks later. ``positive``, ``negative``: one of
+    two channels of partial sums of what logical neurons receive; each spike counts ``unit`` of their weights.
+    """
+
+    logical: str
+    """The user's population."""
+    role: Role
+    neurons: IntArray
+    """Which logical neuron each one belongs to, (n,)."""
+    unit: IntArray | None = None
+    """Of channels: what a spike is worth at the logical neuron, (n,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +70,10 @@ class LoweredNetwork:
     notes: tuple[str, ...] = field(default=())
     extensions: tuple[str, ...] = field(default=())
     """What the chip does not do and was allowed nevertheless; every output says so."""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """On chips of crossbar cores: population with neurons -> what they are made of."""
+    declared_merges: Mapping[str, IntArray] = field(default_factory=dict)
+    """Bank of axons -> those at which spikes of several sources become one, (n,), because the network says so."""
 
     @property
     def largest_lag(self) -> int:
@@ -53,6 +88,7 @@ class LoweredNetwork:
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.network.populations)
         graph.add_edges_from((q.source, q.target) for q in self.network.projections)
+        graph.add_edges_from((c.axons, c.neurons) for c in self.network.crossbars)
         own: dict[str, str] = {}
         for name, representative in self.map.items():
             too_long = representative.exact_ticks is not None and ticks > representative.exact_ticks
@@ -68,6 +104,23 @@ class LoweredNetwork:
                     result.setdefault(logical, reason if other.population == origin else f"behind '{name}': {reason}")
         return result
 
+    def in_user_time(self, trace: Trace) -> Trace:
+        """Return a trace of this network as one of the user's populations, without lags."""
+        currents = [name for name, p in self.network.populations.items() if p.dynamics == "current"]
+
+        def cut(table: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            found = {
+                name: r.of(trace.window(table[r.population], r.population))
+                for name, r in self.map.items()
+                if r.population in table
+            }
+            return found | {name: trace.window(table[name], name) for name in currents if name in table}
+
+        return Trace(
+            trace.engine, trace.ticks, dict.fromkeys(self.map, 0), cut(trace.spikes), cut(trace.u), cut(trace.v),
+            True, trace.events, trace.counters,
+        )  # fmt: skip
+
     def verify(self, delays: Mapping[str, np.ndarray], max_delay: int, least: int = 1) -> LoweredNetwork:
         """Re-derive the lag equation on every projection, and that nothing arrives at a population before it starts.
 
@@ -78,6 +131,8 @@ class LoweredNetwork:
             delays: The delay of each projection of the quantized network, by name.
             max_delay: Largest delay that a synapse of the chip stores, beyond the ticks that every hop takes.
             least: Ticks that every hop takes.
+
+        A network with crossbars has its own rules: `neurocomp.ir.crossbars.verify_crossbars`.
         """
         self.network.verify("lower")
         if set(self.lag) != set(self.network.populations):
@@ -87,7 +142,7 @@ class LoweredNetwork:
                 raise broken_invariant("lower", f"input '{name}' has no lag")
             if population.start not in (0, self.lag[name]):
                 raise broken_invariant("lower", f"'{name}' starts in tick 0 or in its lag")
-        for q in self.network.projections:
+        for q in () if self.network.crossbars else self.network.projections:
             if q.delay.size == 0:
                 continue
             if int(q.delay.min()) < least or int(q.delay.max()) - least > max_delay:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,8 @@ class MappedNetwork:
     placements: Mapping[str, Placement]
     routes: tuple[Route, ...]
     """One per ordered pair of cores between which messages can pass, also from a core to itself."""
+    axons: Mapping[str, Placement] = field(default_factory=dict)
+    """Of crossbar cores: bank of axons -> where each one is; banks of lines that leave the chip are in no core."""
 
     @property
     def population_names(self) -> tuple[str, ...]:

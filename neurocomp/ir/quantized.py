@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,22 +15,55 @@ from neurocomp.ir.host import HostCurrent
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape, Synapses, blocks_of, form_problem, size_of
 
 Array = NDArray[Any]
+IntArray = NDArray[np.int64]
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
 
 COMPARTMENT = ("du", "dv", "vth", "bias_mant", "bias_exp", "u_init", "v_init")
 """The integer parameters of the dynamics ``compartment``; `NumberFormat` writes out its update."""
+TRUENORTH = (
+    "alpha",
+    "beta",
+    "lambda",
+    "c_lambda",
+    "epsilon",
+    "TM",
+    "gamma",
+    "kappa",
+    "R",
+    "V",
+    "b",
+    "symmetric",
+    "seed",
+    "key",
+)
+"""The integer parameters of the dynamics ``truenorth``, by the names of Cassidy et al. 2013; docs/semantics.md has its update.
+
+``b``: whether synapses onto the neuron are stochastic (where a crossbar feeds it, the crossbar says so per axon type).
+``symmetric``: the negative threshold acts at ``V <= -beta``, not below it alone. ``seed`` and ``key`` say which random numbers
+the neuron draws: ``key`` is the number of the user's neuron.
+"""
 DYNAMICS: Mapping[str, tuple[str, ...]] = {
     "input": (),
     "current": (),
+    "pulse": ("first", "count"),
+    "axons": (),
     "compartment": COMPARTMENT,
     "ternary": (*COMPARTMENT, "vth_low"),
+    "truenorth": TRUENORTH,
 }
 """The integer updates and their parameters.
 
 ``input``: a stimulus of spikes. ``current``: a stimulus of integers, constant over the ticks of a sample, that the host writes
-beside the biases of the population that names it. ``ternary``: also sends -1, and resets, where ``v < (vth_low <<
-state_shift)``.
+beside the biases of the population that names it. ``pulse``: the host sends a spike in the ``count`` chip ticks from ``first``
+on. ``axons``: active, for one tick, where at least one spike arrives; the input axons of crossbars, and lines that leave a
+chip. ``ternary``: also sends -1, and resets, where ``v < (vth_low << state_shift)``.
 """
+REGISTERS: Mapping[str, tuple[str, ...]] = {
+    "compartment": ("accumulator", "u", "v"),
+    "ternary": ("accumulator", "u", "v"),
+    "truenorth": ("v",),
+}
+"""The registers of the dynamics that have a state."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +109,13 @@ class IntegerPopulation:
 
     @property
     def is_input(self) -> bool:
-        """Whether a stimulus feeds it."""
-        return self.dynamics in ("input", "current")
+        """Whether the host feeds it."""
+        return self.dynamics in ("input", "current", "pulse")
+
+    @property
+    def has_neurons(self) -> bool:
+        """Whether it has a state: neither the host's nor axons."""
+        return self.dynamics in REGISTERS
 
     def values(self, name: str) -> Array:
         """Return a parameter as int64 (n,)."""
@@ -123,6 +161,67 @@ class IntegerProjection:
         return -values if self.sign_mode == "inhibitory" else values
 
 
+AXON_TYPES = 4
+"""Types of input axons; a neuron of a crossbar has a weight for each."""
+ROW_BYTES = 32
+"""Bytes of a crossbar's row: 256 neurons of a block, one bit each."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crossbar:
+    """Blocks of input axons and neurons with a bit for each pair, as cores of the TrueNorth family hold them.
+
+    An active axon i of block k adds ``s[j, types[i]]`` to each neuron j of the block whose bit is set, in the same tick; where
+    ``b[j, types[i]]`` is set it adds the sign of the weight, with the probability ``(|s| + 1) / 256``.
+    """
+
+    name: str
+    axons: str
+    """The population of dynamics ``axons``."""
+    neurons: str
+    axon_start: IntArray
+    """(blocks + 1,): block k has the axons ``axon_start[k] .. axon_start[k + 1] - 1``."""
+    neuron_start: IntArray
+    types: IntArray
+    """(n_axons,), 0..3."""
+    bits: NDArray[np.uint8]
+    """(n_axons, 32): bit ``j % 8`` of byte ``j // 8`` belongs to the j-th neuron of the axon's block."""
+    s: IntArray
+    """(n_neurons, 4)."""
+    b: IntArray
+    """(n_neurons, 4), 0 or 1."""
+    slots: IntArray
+    """(n_axons,): what tells the random numbers of the axons apart; it names the user's synapse."""
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return len(self.axon_start) - 1
+
+    def connected(self, block: int) -> NDArray[np.bool_]:
+        """Return the bits of a block, (axons, neurons)."""
+        axons, neurons = self.of(block)
+        bits = np.unpackbits(self.bits[axons], axis=1, bitorder="little")
+        return np.asarray(bits[:, : neurons.stop - neurons.start], np.bool_)
+
+    def weights(self, block: int) -> IntArray:
+        """Return what each axon of a block adds to each neuron where it is not stochastic, (axons, neurons)."""
+        axons, neurons = self.of(block)
+        return np.where(self.connected(block), self.s[neurons][:, self.types[axons]].T, 0)
+
+    def of(self, block: int) -> tuple[slice, slice]:
+        """Return the axons and the neurons of a block."""
+        axons = slice(int(self.axon_start[block]), int(self.axon_start[block + 1]))
+        return axons, slice(int(self.neuron_start[block]), int(self.neuron_start[block + 1]))
+
+    @staticmethod
+    def packed(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Return bits (axons, neurons of the block) as `bits` holds them."""
+        padded = np.zeros((len(bits), 8 * ROW_BYTES), np.bool_)
+        padded[:, : bits.shape[1]] = bits
+        return np.packbits(padded, axis=1, bitorder="little")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class IntegerNetwork:
     """Integer populations and projections; time in ticks."""
@@ -133,6 +232,10 @@ class IntegerNetwork:
     number_format: NumberFormat
     populations: Mapping[str, IntegerPopulation]
     projections: tuple[IntegerProjection, ...]
+    crossbars: tuple[Crossbar, ...] = ()
+    """What joins axons to neurons on chips of crossbar cores."""
+    outputs: tuple[str, ...] = ()
+    """The populations whose spikes are read."""
 
     def projections_to(self, name: str) -> tuple[IntegerProjection, ...]:
         """Return the projections into a population, in order."""
@@ -200,7 +303,8 @@ class IntegerNetwork:
         for p in self.populations.values():
             claim(len(p.shape) > 0 and all(extent > 0 for extent in p.shape), f"'{p.name}' has extents >= 1")
         for p in self.populations.values():
-            if p.is_input:
+            claim(p.dynamics in DYNAMICS, f"the dynamics '{p.dynamics}' of '{p.name}' are known")
+            if p.dynamics in ("input", "current"):
                 continue
             claim(p.compartments in (1, 2), f"a neuron of '{p.name}' has one or two compartments")
             claim(set(p.parameters) == set(DYNAMICS[p.dynamics]), f"'{p.name}' has the parameters {DYNAMICS[p.dynamics]}")
@@ -237,7 +341,14 @@ class IntegerNetwork:
             )
             if q.pool is not None:
                 claim(not PATTERNS[q.pool.kind].linear and q.binary, f"the pool of '{q.name}' is a maximum of 0 and 1")
-            if form.checked:
+            if form.plain_weights and form.checked:
+                low, high = -form.weight_max, form.weight_max
+                claim(q.mantissa.dtype == np.int16 and q.shift == q.exponent == 0, f"'{q.name}' holds its weights as they are")
+                for block in blocks_of(q.mantissa):
+                    found = q.mantissa[block]
+                    inside = low <= int(found.min()) <= int(found.max()) <= high
+                    claim(inside, f"the weights of '{q.name}' lie in {low}..{high}")
+            elif form.checked:
                 claim(q.mantissa.dtype == (np.int8 if q.sign_mode == "mixed" else np.uint8), f"'{q.name}' is stored in 8 bits")
                 claim(form.weight_exp_min <= q.exponent <= form.weight_exp_max, f"the exponent of '{q.name}' is in range")
                 claim(1 <= q.weight_bits <= form.weight_bits, f"'{q.name}' has 1..{form.weight_bits} weight bits")
@@ -249,10 +360,63 @@ class IntegerNetwork:
                     claim(inside, f"the weights of '{q.name}' lie in {low}..{high}")
                     if q.exponent < 0:
                         claim(not (values % (1 << -q.exponent)).any(), f"'{q.name}' loses no bit by its negative exponent")
+        for c in self.crossbars:
+            self._verify_crossbar(c, claim)
+
+    def _verify_crossbar(self, c: Crossbar, claim: Callable[[bool, str], None]) -> None:
+        axons, neurons = self.populations.get(c.axons), self.populations.get(c.neurons)
+        ends = axons is not None and neurons is not None and axons.dynamics == "axons" and neurons.dynamics == "truenorth"
+        claim(ends, f"the crossbar '{c.name}' joins axons to neurons")
+        assert axons is not None
+        assert neurons is not None
+        claim(c.types.shape == c.slots.shape == (axons.size,), f"the crossbar '{c.name}' has a type for each axon")
+        claim(c.bits.shape == (axons.size, ROW_BYTES) and c.bits.dtype == np.uint8, f"'{c.name}' has a row for each axon")
+        claim(c.s.shape == c.b.shape == (neurons.size, AXON_TYPES), f"'{c.name}' has four weights for each neuron")
+        claim(bool(((c.types >= 0) & (c.types < AXON_TYPES)).all()), f"the axon types of '{c.name}' are 0..3")
+        claim(bool(((c.b == 0) | (c.b == 1)).all()), f"the modes of the synapses of '{c.name}' are 0 or 1")
+        for start, size in ((c.axon_start, axons.size), (c.neuron_start, neurons.size)):
+            steps = np.diff(start)
+            whole = len(start) == c.blocks + 1 and int(start[0]) == 0 and int(start[-1]) == size and bool((steps >= 0).all())
+            claim(whole, f"the blocks of '{c.name}' follow one another")
+        claim(int(np.diff(c.neuron_start).max(initial=0)) <= 8 * ROW_BYTES, f"a block of '{c.name}' has at most 256 neurons")
+        if self.number_format.checked:
+            largest = (1 << self.number_format.weight_bits) - 1
+            claim(int(np.abs(c.s).max(initial=0)) <= largest, f"the weights of '{c.name}' lie in -{largest}..{largest}")
+
+
+def synapse_slot(projection: int, source: IntArray) -> IntArray:
+    """Return what names the random numbers of stochastic synapses.
+
+    Args:
+        projection: The number of the projection in the quantized network.
+        source: Index in what its pattern starts from.
+    """
+    return np.asarray((projection << 24 | source) & 0xFFFFFFFF, np.int64)
 
 
 def compartment_ranges(form: NumberFormat, dynamics: str = "compartment") -> tuple[tuple[str, int, int], ...]:
     """Return (parameter, smallest, largest) of the parameters of some dynamics in a number format."""
+    threshold = form.threshold_max
+    if dynamics == "truenorth":
+        half = 1 << (form.v_bits - 1)
+        return (
+            ("alpha", 0, threshold),
+            ("beta", 0, threshold),
+            ("lambda", -form.bias_max, form.bias_max),
+            ("c_lambda", 0, 1),
+            ("epsilon", 0, 1),
+            ("TM", 0, form.threshold_bits),
+            ("gamma", 0, 2),
+            ("kappa", 0, 1),
+            ("R", -threshold, threshold),
+            ("V", -half, half - 1),
+            ("b", 0, 1),
+            ("symmetric", 0, 1),
+            ("seed", 0, (1 << 32) - 1),
+            ("key", 0, (1 << 32) - 1),
+        )
+    if dynamics == "pulse":
+        return (("first", 0, (1 << 31) - 1), ("count", 0, (1 << 31) - 1))
     ranges = (
         ("du", 0, form.decay_one - 1),
         ("dv", 0, form.decay_one - 1),
@@ -332,7 +496,7 @@ class QuantizedNetwork:
         for verdict in self.verdicts:
             registers.setdefault(verdict.population, set()).add(verdict.register)
         for name, population in self.network.populations.items():
-            if not population.is_input and registers.get(name) != {"accumulator", "u", "v"}:
+            if population.has_neurons and registers.get(name) != set(REGISTERS[population.dynamics]):
                 raise broken_invariant("quantize", f"every register of '{name}' has a verdict")
         for name, current in self.currents.items():
             p = self.network.populations.get(name)

@@ -39,7 +39,7 @@ def samples_and_ticks(network: IntegerNetwork, stimulus: Mapping[str, Array]) ->
     Raises:
         NetworkError: It does not belong to the network (NC0211); all problems.
     """
-    inputs = {p.name: p for p in network.populations.values() if p.is_input}
+    inputs = {p.name: p for p in network.populations.values() if p.dynamics in ("input", "current")}
     problems: list[Diagnostic] = []
     extents: set[tuple[int, int]] = set()
     for name in (name for name in inputs if name not in stimulus):

@@ -262,7 +262,7 @@ def _integer_head(network: IntegerNetwork) -> str:
 
 def _integer_body(network: IntegerNetwork) -> Lines:
     form = network.number_format
-    settings = [f"{f.name} {getattr(form, f.name)}" for f in fields(form) if f.name not in ("name", "checked")]
+    settings = [f"{f.name} {getattr(form, f.name)}" for f in fields(form) if f.name not in ("name", "plain_weights", "checked")]
     yield f"number format {form.name}{'' if form.checked else ', unchecked'}"
     yield from (f"  {', '.join(settings[i : i + 5])}" for i in range(0, len(settings), 5))
     yield "populations"

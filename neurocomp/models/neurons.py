@@ -263,8 +263,121 @@ class IntegrateAndFire:
                 return
 
 
+_ONE_WAY: Mapping[str, tuple[str, ...]] = {
+    "threshold_on": ("new",),
+    "compare": (">=",),
+    "spikes_per_tick": ("one",),
+    "reset": ("zero",),
+    "reset_when": ("same_tick",),
+}
+"""The axes of models that leave no choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearLeak(IntegrateAndFire):
+    """``linear_lif``: after its input, v moves by ``leak`` toward 0, and beyond it where v is smaller than that."""
+
+    @property
+    def dynamics(self) -> str:
+        """See `NeuronModel.dynamics`."""
+        return "truenorth"
+
+    def __post_init__(self) -> None:
+        IntegrateAndFire.__post_init__(self)
+        leak = {"leak": Parameter("1", "what v loses of its size in every tick", positive=True)}
+        object.__setattr__(self, "parameters", leak | dict(self.parameters))
+
+    def membrane(
+        self, state: State, x: FloatArray, decay_v: Array, parameters: Mapping[str, Array], semantics: Semantics
+    ) -> FloatArray:
+        """See `IntegrateAndFire.membrane`."""
+        v = state["v"]
+        v += x
+        v -= np.sign(v) * parameters["leak"]
+        return IntegrateAndFire.membrane(self, state, np.zeros_like(x), np.asarray(1.0), parameters, semantics)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """``binary``: v is the input of the tick; it spikes where ``v >= v_threshold`` and remembers nothing."""
+
+    name: str = "binary"
+    doc: str = "memoryless: spikes where the input of the tick reaches the threshold"
+    parameters: Mapping[str, Parameter] = field(
+        default_factory=lambda: {"v_threshold": Parameter("1", "threshold of the input of a tick", default=1.0)}
+    )
+    has_current: bool = False
+    fires: bool = True
+    signed: bool = False
+    dynamics: str = "truenorth"
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _ONE_WAY)
+
+    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
+        """See `NeuronModel.decays`."""
+        return np.asarray(0.0), np.asarray(0.0)
+
+    def input_gain(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> Array:
+        """See `NeuronModel.input_gain`."""
+        return np.asarray(1.0)
+
+    def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
+        """See `NeuronModel.start`."""
+        return {"v": np.zeros(shape)}
+
+    def step(
+        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
+    ) -> FloatArray:
+        """See `NeuronModel.step`."""
+        return np.asarray(x >= parameters["v_threshold"], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueNorth:
+    """``truenorth``: the neuron of Cassidy et al. 2013 in its own integers (`neurocomp.ir.quantized.TRUENORTH`).
+
+    The float step is the same arithmetic without the width of v; neurons that draw random numbers have none.
+    """
+
+    name: str = "truenorth"
+    doc: str = "the TrueNorth neuron with its own integer parameters"
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    has_current: bool = False
+    fires: bool = True
+    signed: bool = False
+    dynamics: str = "truenorth"
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _ONE_WAY)
+
+    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
+        """See `NeuronModel.decays`."""
+        return np.asarray(0.0), np.asarray(1.0)
+
+    def input_gain(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> Array:
+        """See `NeuronModel.input_gain`."""
+        return np.asarray(1.0)
+
+    def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
+        """See `NeuronModel.start`."""
+        return {"v": np.broadcast_to(np.asarray(parameters["V"], np.float64), shape).copy()}
+
+    def step(
+        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
+    ) -> FloatArray:
+        """See `NeuronModel.step`."""
+        p, v = parameters, state["v"] + x
+        v = v + np.where(p["epsilon"] == 1, np.sign(v), 1.0) * p["lambda"]
+        spikes = v >= p["alpha"]
+        below = ~spikes & ((v < -p["beta"]) | ((v == -p["beta"]) & (p["symmetric"] == 1)))
+        above = np.where(p["gamma"] == 0, p["R"], np.where(p["gamma"] == 1, v - p["alpha"], v))
+        floor = np.where(p["gamma"] == 0, -p["R"], np.where(p["gamma"] == 1, v + p["beta"], v))
+        floor = np.where(p["kappa"] == 1, -p["beta"], floor)
+        state["v"] = np.where(spikes, above, np.where(below, floor, v))
+        return np.asarray(spikes, np.float64)
+
+
 NEURON_MODELS: Table[NeuronModel] = Table("neuron model")
-for _model in (
+NATIVE_FORMATS: Mapping[str, str] = {"truenorth": "truenorth"}
+"""Neuron model that exists in a chip's integers alone -> their format."""
+_models: tuple[NeuronModel, ...] = (
     IntegrateAndFire("if", "integrate and fire, no leak", leaky=False, has_current=False, fires=True),
     IntegrateAndFire("lif", "leaky integrate and fire, input adds to the potential", leaky=True, has_current=False, fires=True),
     IntegrateAndFire("cuba_lif", "leaky integrate and fire with an exponential synaptic current", True, True, True),
@@ -274,5 +387,9 @@ for _model in (
     IntegrateAndFire(
         "ternary_lif", "cuba_lif with two thresholds that sends 1 above and -1 below", True, True, True, signed=True
     ),
-):
+    LinearLeak("linear_lif", "integrate and fire with a linear leak toward 0", leaky=False, has_current=False, fires=True),
+    Binary(),
+    TrueNorth(),
+)
+for _model in _models:
     NEURON_MODELS.register(_model.name, _model)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backend import Stimulus
+from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.hardware import LAVA_UNCHECKED
 from neurocomp.ir.network import Network, Neuron, Population, Projection
 from neurocomp.ir.trace import Trace
@@ -117,7 +118,7 @@ class _Plan:
         memory = dict.fromkeys(network.populations, 0)
         for projection in network.projections:
             factor = 1.0
-            if projection.native is not None:
+            if projection.native is not None and not _is_truenorth(network.populations[projection.target]):
                 factor = 2.0 ** (projection.native.weight_exp + LAVA_UNCHECKED.state_shift)
             weights = np.asarray(projection.weights, np.float64)
             weights = weights if factor == 1.0 else weights * factor
@@ -217,6 +218,10 @@ class _Compartment:
         return self.model.membrane(state, state["u"] + parameters["bias"], parameters["decay_v"], parameters, semantics)
 
 
+def _is_truenorth(population: Population) -> bool:
+    return population.neuron is not None and population.neuron.number_format == "truenorth"
+
+
 def _neurons(network: Network, population: Population, neuron: Neuron) -> _Neurons:
     bias = np.zeros(population.size)
     for projection in network.projections:
@@ -224,6 +229,15 @@ def _neurons(network: Network, population: Population, neuron: Neuron) -> _Neuro
             bias = bias + projection.bias
     model = NEURON_MODELS[neuron.model]
     if neuron.number_format is None:
+        return _Neurons(model, neuron.parameters, neuron.semantics, bias)
+    if neuron.number_format == "truenorth":
+        noisy = [key for key in ("b", "c_lambda", "TM") if np.any(neuron.parameters[key])]
+        if noisy:
+            message = (
+                f"the neurons of '{population.name}' draw random numbers ({', '.join(noisy)}), which real numbers do not have"
+            )
+            hint = "compile the network and use the engine 'reference' or 'chip'"
+            raise EngineUnavailable(Diagnostic("NC0320", message, population.origin, hint=hint))
         return _Neurons(model, neuron.parameters, neuron.semantics, bias)
     form = LAVA_UNCHECKED
     real = {key: np.asarray(value, np.float64) for key, value in neuron.parameters.items()}
