@@ -62,7 +62,7 @@ def _verify_routes(lowered: LoweredNetwork, claim: Claim, max_delay: int) -> Non
     for q in network.projections:
         claim(q.pattern.kind == "sparse" and q.pool is None, f"'{q.name}' lists its messages")
         claim(q.target in arriving, f"'{q.name}' leads to axons")
-        sources, targets, delays = _messages(q)
+        _, targets, delays = _messages(q)
         weights = q.mantissa
         claim(bool(((weights == 0) | (weights == 1)).all()), f"messages of '{q.name}' carry no weight")
         np.add.at(sent[q.source], q.pattern.arrays["sources"], 1)
