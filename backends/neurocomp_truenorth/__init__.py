@@ -1,0 +1,1 @@
+"""The TrueNorth-style backend: cores of a binary crossbar, four weights per neuron."""
