@@ -1,1 +1,7 @@
-"""The TrueNorth-style backend: cores of a binary crossbar, four weights per neuron."""
+"""The TrueNorth backend: lowering to crossbars, core tables, their simulation, and the formats of other tools."""
+
+from __future__ import annotations
+
+from neurocomp_truenorth.backend import TrueNorthBackend
+
+__all__ = ["TrueNorthBackend"]
