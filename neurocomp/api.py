@@ -6,6 +6,7 @@ import logging
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from neurocomp import artifact as artifacts
 from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
-from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation, Witness
+from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Stimulus, Violation, Witness
 from neurocomp.data import Reference, load_samples, load_stimulus
 from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import DECODERS, ENCODERS, decode
@@ -26,7 +27,7 @@ from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.network import Network, Samples
-from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
 from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.synapse_words import words_by_formula
 from neurocomp.passes.host_currents import analog_inputs
@@ -182,6 +183,38 @@ def check(network: Network | str | Path, target: str = "loihi", **options: Any) 
 def check_stages(network: Network | str | Path, target: str = "loihi", **options: Any) -> pipeline.Checked:
     """Return how far a network gets, and all violations of the first stage that has some; nothing is emitted."""
     return pipeline.check_network(*_compilation(network, target, options), emits=False)
+
+
+def import_network(path: str | Path, form: str, ticks: int | None = None) -> Compiled:
+    """Read a network of another tool, from its lowered form onwards.
+
+    Args:
+        path: File or folder.
+        form: Its format, such as ``ranc``.
+        ticks: Per sample; None: what the files suggest.
+
+    Raises:
+        UsageError: No backend reads the format (NC0801).
+        NetworkError: The files are no such network.
+        UnsupportedError: The chip family cannot do what they say (NC0341).
+    """
+    known = {name: backend for backend in registry.backends().values() for name in getattr(backend, "importers", {})}
+    if form not in known:
+        raise UsageError(Diagnostic("NC0801", f"no backend imports the format '{form}'", hint=did_you_mean(form, list(known))))
+    backend: Any = known[form]
+    found: Imported = backend.importers[form](Path(path), ticks)
+    network = found.network.verify()
+    mapped = found.mapped
+    mapped.lowered.verify({}, found.spec.limit("delay"), found.spec.hop_ticks)
+    mapped.verify(found.spec)
+    program = backend.emit(mapped, found.spec).verify()
+    samples = network.data.samples
+    made = Artifact(
+        network=replace(network, data=replace(network.data, samples=None)), quantized=None, lowered=mapped.lowered,
+        mapped=mapped, program=program, spec=found.spec, options={"target": found.spec.name, "imported": form},
+        notes=found.notes, samples=samples, version=version("neurocomp"),
+    )  # fmt: skip
+    return Compiled(made, found.counts)
 
 
 def _compilation(
@@ -406,6 +439,7 @@ def is_small(network: IntegerNetwork, samples: int, ticks: int) -> bool:
 def _extent(network: IntegerNetwork) -> tuple[int, int]:
     """Return the neurons and the synapses of a network."""
     synapses = sum(int(network.synapse_counts(q).sum()) for q in network.projections)
+    synapses += sum(int(np.diff(c.axon_start) @ np.diff(c.neuron_start)) for c in network.crossbars)
     return sum(p.size for p in network.populations.values()), synapses
 
 
@@ -487,8 +521,8 @@ def _shaped(trace: Trace, network: Network, probe: str, state: bool, ticks_per_s
         if state and p.neuron is not None:
             registers += ["u", "v"] if NEURON_MODELS[p.neuron.model].has_current else ["v"]
         for register in registers:
-            if p.name not in moved.spikes:
-                continue  # a constant analog input, which the host takes in
+            if p.name not in getattr(moved, register):
+                continue  # a constant analog input, which the host takes in; a line that leaves a chip, which has no state
             values = getattr(moved, register)[p.name]
             if ticks_per_step > 1:
                 has_current = p.neuron is not None and NEURON_MODELS[p.neuron.model].has_current
@@ -617,10 +651,12 @@ class Compiled:
     """A compiled network: what `compile` returns, and `load` of an artifact."""
 
     artifact: Artifact
+    imported: Mapping[str, int] = field(default_factory=dict)
+    """What `import_network` found, merged and dropped; not in the artifact."""
 
     @property
     def network(self) -> Network:
-        """The user's network."""
+        """The user's network; of an import its inputs and what is read."""
         return self.artifact.network
 
     @property
@@ -638,8 +674,16 @@ class Compiled:
 
         ``first`` is the number of its first sample, for messages.
         """
-        made = with_currents(stimulus, self.artifact.quantized.currents.values(), first)
+        quantized = self.artifact.quantized
+        made = with_currents(stimulus, quantized.currents.values() if quantized is not None else (), first)
         return {name: stretched(values, self.ticks_per_step) for name, values in made.items()}
+
+    def _quantized(self) -> QuantizedNetwork:
+        """Return the integers before lowering, which an import does not have."""
+        if self.artifact.quantized is None:
+            message = "an imported network has no stage 'quantized'"
+            raise UsageError(Diagnostic("NC0801", message, hint="use --stage lowered"))
+        return self.artifact.quantized
 
     def save(self, path: str | Path) -> str:
         """Write the artifact and return its digest."""
@@ -720,6 +764,9 @@ class Compiled:
         """
         if engine not in ENGINES and engine not in self.witnesses():
             raise UsageError(Diagnostic("NC0801", f"there is no engine '{engine}'", hint=did_you_mean(engine, ENGINES)))
+        if engine == "float" and self.artifact.quantized is None:
+            message = "an imported network has integers only: engine 'float' has nothing to execute"
+            raise EngineUnavailable(Diagnostic("NC0320", message, hint="use --engine reference or chip"))
         if engine == "fast":
             _fast(1)
         if engine == "chip":
@@ -767,6 +814,8 @@ class Compiled:
                 self.require(engine)
             message = f"engine '{engine}' does not execute the quantized network"
             raise UsageError(Diagnostic("NC0801", message, hint="use --engine reference or fast, or --stage lowered"))
+        if stage == "quantized":
+            self._quantized()
         if engine is not None:
             self.require(engine)
         feed = self._feed(inputs, samples, count, "run")
@@ -827,7 +876,7 @@ class Compiled:
         if engine in INTEGER_ENGINES:
             # Where there are fewer batches than threads, each batch has some for its samples.
             simulator = registry.simulator(engine) if engine != "fast" else _fast(max(1, batches.jobs // len(batches.spans)))
-            network, lag = (lowered.network, lowered.lag) if stage == "lowered" else (made.quantized.network, None)
+            network, lag = (lowered.network, lowered.lag) if stage == "lowered" else (self._quantized().network, None)
 
             def integers(stimulus: Stimulus, record: Sequence[str], state: bool) -> Trace:
                 known = [name for name in record if name in lowered.network.populations]
@@ -993,7 +1042,7 @@ class Compiled:
                 right = np.concatenate(answers) == _checked_labels(self.network, decoded, labels[:done])
                 accuracy = float(right.mean())
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
-            macs = sum(current.macs for current in made.quantized.currents.values())
+            macs = sum(current.macs for current in made.quantized.currents.values()) if made.quantized is not None else 0
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs, chosen, interrupted
             )
@@ -1020,12 +1069,37 @@ class Compiled:
         from neurocomp.frontends import to_integers
 
         if stage == "quantized":
-            arrays = to_integers.from_quantized(self.artifact.quantized)
+            arrays = to_integers.from_quantized(self._quantized())
         else:
             arrays = to_integers.from_mapped(self.artifact.mapped)
-        arrays |= to_integers.host_layers(self.artifact.quantized)
+        if self.artifact.quantized is not None:
+            arrays |= to_integers.host_layers(self.artifact.quantized)
         write_npz(Path(path), arrays)
         return arrays
+
+    def export(self, form: str, path: str | Path, samples: Samples | None = None) -> dict[str, int]:
+        """Write what was compiled in the format of another tool; return what is in it.
+
+        Args:
+            form: A format that the target's backend knows, such as ``ranc``.
+            path: The file or folder to write.
+            samples: Raw data, of which the first sample goes in; None: the declared ones; without any, no stimulus does.
+
+        Raises:
+            UsageError: The backend has no such format (NC0801).
+            UnsupportedError: The format cannot say it (NC0342).
+        """
+        made = self.artifact
+        exporters: Mapping[str, Exporter] = getattr(registry.backend(made.spec.backend), "exporters", {})
+        if form not in exporters:
+            message = f"networks of {made.spec.name} cannot be written in the format '{form}'"
+            known = f"use one of {', '.join(('integers', *exporters))}"
+            raise UsageError(Diagnostic("NC0801", message, hint=did_you_mean(form, list(exporters)) or known))
+        stimulus: Stimulus = {}
+        given = samples or made.samples
+        if given is not None and given.count and self.network.inputs:
+            stimulus = self._on_chip(self.stimulus(None, given, 1, "export"))
+        return dict(exporters[form](Path(path), made.mapped, made.program, made.spec, stimulus))
 
     def synapse_words(self) -> dict[str, int]:
         """Return the words of synapse memory by each published formula; ``spec.synapse_cost`` names the one that binds."""

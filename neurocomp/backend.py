@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -155,8 +156,60 @@ class Lowering:
     notes: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Imported:
+    """What the files of another tool say: a lowered network in its place, and how to feed it."""
+
+    network: Network
+    """Only the interface: inputs with their encoders and samples, and the populations that are read."""
+    mapped: MappedNetwork
+    spec: HardwareSpec
+    """A spec of the backend with the limits that the files state."""
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was found, merged and dropped, for the summary."""
+
+
+class Importer(Protocol):
+    """Reads a network of another tool."""
+
+    def __call__(self, path: Path, ticks: int | None) -> Imported:
+        """Read the files at ``path``; ``ticks`` per sample, None: what the files suggest.
+
+        Raises:
+            NetworkError: They are no such network.
+            UnsupportedError: The chip family cannot do what they say.
+        """
+        ...
+
+
+class Exporter(Protocol):
+    """Writes a mapped network in the format of another tool."""
+
+    def __call__(
+        self, path: Path, mapped: MappedNetwork, program: Program, spec: HardwareSpec, stimulus: Stimulus
+    ) -> Mapping[str, int]:
+        """Write files at ``path`` and return what is in them, for the summary.
+
+        Args:
+            path: File or folder.
+            mapped: What is written.
+            program: What was emitted for it.
+            spec: Of its target.
+            stimulus: One sample for each input, (1, ticks, n); empty: there is none.
+
+        Raises:
+            UnsupportedError: The format cannot say it.
+        """
+        ...
+
+
 class Backend(Protocol):
-    """A chip family. Backends are found by the entry point group ``neurocomp.backends``."""
+    """A chip family. Backends are found by the entry point group ``neurocomp.backends``.
+
+    One that reads or writes formats of other tools has ``importers`` or ``exporters`` too, mappings from the format's name to an
+    `Importer` or an `Exporter`.
+    """
 
     name: str
     options: type[Options]

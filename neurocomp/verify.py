@@ -13,6 +13,7 @@ from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Stimulus, Witness
 from neurocomp.errors import EngineUnavailable, broken_invariant
 from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.quantized import REGISTERS as STATE
 from neurocomp.ir.quantized import IntegerPopulation
 from neurocomp.ir.trace import Event, Trace
 
@@ -149,7 +150,7 @@ def verify(
     divergences: list[Divergence] = []
     for other in others:
         for p in lowered.network.populations.values():
-            for register in ("spikes",) if p.is_input else REGISTERS:
+            for register in _registers(p):
                 a, b = (_register(trace, register, p) for trace in (first, other))
                 if a is None or b is None:
                     continue
@@ -161,14 +162,15 @@ def verify(
                 values_compared += a.size
                 spikes_compared += int((a != 0).sum()) if register == "spikes" and p.dynamics != "current" else 0
 
-    logical = reference.run(artifact.quantized.network, stimulus)
+    quantized = artifact.quantized.network if artifact.quantized is not None else None
+    logical = reference.run(quantized, stimulus) if quantized is not None else first
     samples, ticks = next(iter(first.spikes.values())).shape[0], first.ticks
     loss = lowered.reached_by_loss(ticks)
     lossy: dict[str, dict[str, Any]] = {}
-    for population, representative in lowered.map.items():
-        p, chip_p = artifact.quantized.network.populations[population], lowered.network.populations[representative.population]
+    for population, representative in lowered.map.items() if quantized is not None else ():
+        p, chip_p = quantized.populations[population], lowered.network.populations[representative.population]
         pairs = []
-        for register in ("spikes",) if p.is_input else REGISTERS:
+        for register in _registers(p):
             a, b = _register(logical, register, p), _register(first, register, chip_p)
             if a is not None and b is not None:
                 pairs.append((register, a, first.window(b, chip_p.name)))
@@ -198,7 +200,9 @@ def verify(
         ticks=ticks,
         spikes_compared=spikes_compared,
         values_compared=values_compared,
-        witnesses=dict.fromkeys(artifact.quantized.network.populations, "independent" if others else "none"),
+        witnesses=dict.fromkeys(
+            quantized.populations if quantized is not None else lowered.map, "independent" if others else "none"
+        ),
         lossy=lossy,
         first_divergence=divergences[0] if divergences else None,
         injection=injection,
@@ -206,6 +210,11 @@ def verify(
         witness_models={witness.name: _logical_models(lowered, witness.models(lowered)) for witness in witnesses},
         not_on_this_chip=tuple(lowered.extensions),
     )
+
+
+def _registers(p: IntegerPopulation) -> tuple[str, ...]:
+    """Return what is compared of a population."""
+    return ("spikes", *(register for register in REGISTERS if register in STATE.get(p.dynamics, ())))
 
 
 def _register(trace: Trace, register: str, p: IntegerPopulation) -> Array | None:

@@ -35,7 +35,7 @@ COMPILATION = "compilation.json"
 SPEC = "spec.yaml"
 STAGES: dict[str, Any] = {
     "network.json": Network,
-    "quantized.json": QuantizedNetwork,
+    "quantized.json": QuantizedNetwork | None,
     "lowered.json": LoweredNetwork,
     "mapped.json": MappedNetwork,
     "program.json": Program,
@@ -55,7 +55,9 @@ class Artifact:
     """
 
     network: Network
-    quantized: QuantizedNetwork
+    """The user's; of an import only its interface: inputs, and the populations that are read."""
+    quantized: QuantizedNetwork | None
+    """None: the lowered network was imported from another tool."""
     lowered: LoweredNetwork
     mapped: MappedNetwork
     program: Program
@@ -78,12 +80,13 @@ class Artifact:
             NetworkError: The network itself is invalid.
             InternalError: A later stage broke an invariant.
         """
-        for stage in (self.quantized.network, self.lowered.network):
-            if stage.number_format != self.spec.number_format:
+        for stage in (self.quantized, self.lowered):
+            if stage is not None and stage.network.number_format != self.spec.number_format:
                 raise broken_invariant("the artifact", "all stages have the number format of the spec")
         self.network.verify()
-        self.quantized.verify()
-        delays = {q.name: q.delay for q in self.quantized.network.projections}
+        if self.quantized is not None:
+            self.quantized.verify()
+        delays = {q.name: q.delay for q in self.quantized.network.projections} if self.quantized is not None else {}
         self.lowered.verify(delays, self.spec.limit("delay"), self.spec.hop_ticks)
         self.mapped.verify(self.spec)
         self.program.verify()
@@ -96,18 +99,29 @@ class Artifact:
                 raise broken_invariant("the artifact", what)
 
         lowered, program = self.lowered.network, self.program
+        logical: Mapping[str, Any] = self.network.populations
+        if self.quantized is not None:
+            logical = self.quantized.network.populations
+            claim(self.quantized.network.ticks == lowered.ticks, "all stages have the same ticks")
+        else:
+            claim(set(self.lowered.map) == set(logical), "what is fed and read is in the lowered network")
         claim(self.mapped.lowered is self.lowered, "the mapped network maps the lowered one")
         claim(self.program.backend == self.spec.backend, "the program and the spec belong to one backend")
-        claim(program.ticks == lowered.ticks == self.quantized.network.ticks, "all stages have the same ticks")
-        claim(set(self.lowered.map) <= set(self.quantized.network.populations), "the map starts at quantized populations")
-        for logical, representative in self.lowered.map.items():
+        claim(program.ticks == lowered.ticks, "all stages have the same ticks")
+        claim(set(self.lowered.map) <= set(logical), "the map starts at the user's populations")
+        for name, representative in self.lowered.map.items():
             size = lowered.populations[representative.population].size
-            claim(self.quantized.network.populations[logical].size == size, f"'{logical}' keeps its size")
+            size = size if representative.neurons is None else len(representative.neurons)
+            claim(logical[name].size == size, f"'{name}' keeps its size")
         for name, symbol in program.populations.items():
             claim(lowered.populations[name].shape == symbol.shape, f"'{name}' has one shape in program and lowered network")
             claim(self.lowered.lag[name] == symbol.lag, f"'{name}' has one lag in program and lowered network")
         for name, source in program.inputs.items():
             claim(lowered.populations[name].shape == source.shape, f"input '{name}' has one shape in program and network")
+        for table in (program.axons, program.pulses, program.outputs):
+            for name, place in table.items():
+                claim(name in lowered.populations, f"'{name}' of the program is in the lowered network")
+                claim(lowered.populations[name].shape == place.shape, f"'{name}' has one shape in program and lowered network")
         for name, current in program.currents.items():
             claim(lowered.populations[name].shape == current.shape, f"current '{name}' has one shape in program and network")
         if self.samples is not None:

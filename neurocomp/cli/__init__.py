@@ -26,11 +26,14 @@ COMMANDS = {
     "evaluate": "Compare accuracies: real numbers and the chip's integers.",
     "report": "Count events, and estimate energy from them.",
     "export": "Write what was compiled in a form for other tools.",
+    "import": "Read a network of another tool into one file (.ncz).",
     "targets": "List the chips that are installed.",
     "explain": "Say what a code such as NC0412 means.",
     "doctor": "Test this installation.",
 }
-"""Command -> its line in ``neurocomp --help``, in the order of use. The module has the command's name."""
+"""Command -> its line in ``neurocomp --help``, in the order of use. The module has the command's name, or that of `MODULES`."""
+MODULES = {"import": "import_"}
+"""Modules of commands whose names are words of Python."""
 
 EPILOG = """\
 'neurocomp COMMAND --help' begins with examples. Every command takes --json, --quiet and --verbose. docs/cli.md lists exit
@@ -48,7 +51,7 @@ class Commands(click.Group):
         """Return one command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"neurocomp.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"neurocomp.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

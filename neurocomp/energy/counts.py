@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from neurocomp.engine.metering import DYNAMIC, Axons, Tally, Ways, Wiring, node_key
 from neurocomp.hardware import HardwareSpec
-from neurocomp.ir.mapped import MappedNetwork, by_core
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.mapped import MappedNetwork, by_core, crossbar_messages
+from neurocomp.ir.quantized import Crossbar, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.mapping.synapse_words import members_by_core, nonzero_fan_out, rows_of_core
 from neurocomp.models.patterns import BLOCK_BYTES, PATTERNS, size_of
@@ -26,6 +26,7 @@ PER_CORE = (
     "updates_active",
     "spikes",
     "packets",
+    "outputs",
     "host_packets",
     "resets",
     "host_writes",
@@ -43,7 +44,7 @@ class Counts:
     weights of dense rows included. ``sops_dense``: every synapse of the projections in every tick of the user.
     ``updates``: compartments updated, those that hold what a reset takes off included. ``updates_active``: u or v is not zero
     after the update, or the neuron spiked. ``packets``: messages from core to core, one per spike (whatever its value) and
-    target core; ``host_packets``: the same from the host's encoders. ``hops_x``, ``hops_y``: tile boundaries that packets
+    target core; ``outputs``: spikes that leave the chip on a line of their own; ``host_packets``: messages from the host. ``hops_x``, ``hops_y``: tile boundaries that packets
     between cores cross. ``resets``: neurons that a clock cleared. ``host_writes``: currents written, one per neuron.
     ``starts``: neurons whose u and v the processor wrote because they start after tick 0; until then they are updates, never
     active ones.
@@ -99,6 +100,9 @@ def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
 def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
     """Return where neurons are, where their spikes go, and the synapses that a spike meets there."""
     network = mapped.lowered.network
+    homes = {name: place.core for name, place in mapped.placements.items()}
+    if network.crossbars:
+        return Wiring(_axons_of_crossbars(mapped), homes, _ways_of_packets(mapped), _leaving(mapped))
     axons: list[tuple[Axons, ...]] = []
     for index, members in enumerate(members_by_core(mapped)):
         if not spec.stores_rows:
@@ -111,7 +115,6 @@ def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
             is_input = network.populations[name].is_input
             own.append(Axons(node_key(name, None), core.axon_neuron[here], *counted, from_host=is_input))
         axons.append(tuple(own))
-    homes = {name: place.core for name, place in mapped.placements.items()}
     return Wiring(tuple(axons), homes, _ways(mapped))
 
 
@@ -135,6 +138,59 @@ def _axons_of_weights(mapped: MappedNetwork, core: int) -> Iterator[Axons]:
         yield Axons(node_key(q.source, q.pool), np.arange(len(every)), every, nonzero, from_host=False)
 
 
+def _axons_of_crossbars(mapped: MappedNetwork) -> tuple[tuple[Axons, ...], ...]:
+    """Return per core the axons, which are active in ticks of their own, and the messages of the host."""
+    network = mapped.lowered.network
+    found: list[list[Axons]] = [[] for _ in mapped.cores]
+    for c in network.crossbars:
+        every, nonzero = synapses_of(c)
+        for core, axons in by_core(mapped.axons[c.axons].core):
+            found[core].append(Axons(node_key(c.axons, None), axons, every[axons], nonzero[axons], from_host=False))
+    for q in network.projections:
+        if network.populations[q.source].is_input and q.target in mapped.axons:
+            sent = q.mantissa != 0
+            source, target = q.pattern.arrays["sources"][sent], q.pattern.arrays["targets"][sent]
+            for core, messages in by_core(mapped.axons[q.target].core[target]):
+                nothing = np.zeros(len(messages), np.int64)
+                found[core].append(Axons(node_key(q.source, None), source[messages], nothing, nothing, from_host=True))
+    return tuple(map(tuple, found))
+
+
+def synapses_of(c: Crossbar) -> tuple[IntArray, IntArray]:
+    """Return of each axon the set bits, and those of them whose weight is not 0; both (axons,)."""
+    every, nonzero = np.zeros((2, len(c.types)), np.int64)
+    for block in range(c.blocks):
+        axons, neurons = c.of(block)
+        connected = c.connected(block)
+        every[axons] = connected.sum(axis=1)
+        nonzero[axons] = (connected & (c.s[neurons] != 0)[:, c.types[axons]].T).sum(axis=1)
+    return every, nonzero
+
+
+def _ways_of_packets(mapped: MappedNetwork) -> dict[str, Ways]:
+    """Return the ways of the spikes of crossbar neurons, each to one core at most."""
+    ways = {name: Ways(*np.zeros((4, len(place.core)), np.int64)) for name, place in mapped.placements.items()}
+    lengths = {(r.source, r.target): (1, r.hops_x, r.hops_y, r.chips) for r in mapped.routes}
+    for q, source, target in crossbar_messages(mapped.lowered.network):
+        way = ways[q.source]
+        cores = np.stack([mapped.placements[q.source].core[source], mapped.axons[q.target].core[target]], axis=1)
+        pairs, index = np.unique(cores, axis=0, return_inverse=True)
+        of_pair = np.array([lengths[a, b] for a, b in pairs.tolist()], np.int64).reshape(-1, 4)
+        for column, total in enumerate((way.cores, way.hops_x, way.hops_y, way.chips)):
+            np.add.at(total, source, of_pair[index.reshape(-1), column])
+    return ways
+
+
+def _leaving(mapped: MappedNetwork) -> dict[str, IntArray]:
+    """Return which neurons of crossbars send to lines that leave the chip."""
+    network = mapped.lowered.network
+    result = {name: np.zeros(len(place.core), np.int64) for name, place in mapped.placements.items()}
+    for q in network.projections:
+        if q.source in result and q.target not in mapped.axons:
+            result[q.source][q.pattern.arrays["sources"][q.mantissa != 0]] = 1
+    return result
+
+
 def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
     """Count what depends on the neurons from the arrays of a trace."""
     fired = {name: trace.spikes[name] != 0 for name, p in network.populations.items() if p.dynamics != "current"}
@@ -142,9 +198,11 @@ def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
     for q in network.projections:
         if node_key(q.source, q.pool) not in sent:
             sent[node_key(q.source, q.pool)] = _sent(network, q, fired)
-    active = {name: fired[name] | (trace.u[name] != 0) | (trace.v[name] != 0) for name in wiring.homes}
+    active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
+    active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
     samples, ticks, _ = next(iter(fired.values())).shape
-    per_core = {name: np.zeros((wiring.cores, samples, ticks), np.int64) for name in DYNAMIC}
+    counted = (*DYNAMIC, *(("outputs",) if wiring.leaves else ()))
+    per_core = {name: np.zeros((wiring.cores, samples, ticks), np.int64) for name in counted}
     for index, axons in enumerate(wiring.axons):
         for a in axons:
             spikes = sent[a.node][:, :, a.neurons]
@@ -159,6 +217,8 @@ def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
             per_core["updates_active"][index] += active[name][:, :, neurons].sum(axis=2)
             per_core["spikes"][index] += here.sum(axis=2)
             per_core["packets"][index] += _weighted(here, wiring.ways[name].cores[neurons, None])[0]
+            if name in wiring.leaves:
+                per_core["outputs"][index] += _weighted(here, wiring.leaves[name][neurons, None])[0]
     crossed = np.zeros((3, samples), np.int64)
     for name, way in wiring.ways.items():
         spikes = fired[name].sum(axis=1, dtype=np.int64)
@@ -260,6 +320,8 @@ def _resets(p: IntegerPopulation, ticks: int) -> IntArray:
 def _per_population(tally: Tally, mapped: MappedNetwork, samples: int, ticks: int) -> dict[str, dict[str, int]]:
     result: dict[str, dict[str, int]] = {}
     for name, p in mapped.lowered.network.populations.items():
+        if p.dynamics == "axons":
+            continue
         spikes = tally.spikes.get(node_key(name, None))
         result[name] = {
             "neurons": p.size,
@@ -272,10 +334,22 @@ def _per_population(tally: Tally, mapped: MappedNetwork, samples: int, ticks: in
 
 
 def _per_projection(tally: Tally, mapped: MappedNetwork, samples: int, user_ticks: int) -> dict[str, dict[str, int]]:
-    """Return the counts of the user's projections: an exponent group works on synapses that its projection already has."""
+    """Return the counts of the user's projections, or of crossbars, whose synapses are set bits.
+
+    An exponent group works on synapses that its projection already has.
+    """
     network = mapped.lowered.network
     result: dict[str, dict[str, int]] = {}
-    for q in network.projections:
+    for c in network.crossbars:
+        every, nonzero = synapses_of(c)
+        active = tally.spikes[node_key(c.axons, None)]
+        result[c.name] = {
+            "synapses": int(every.sum()),
+            "sops": int(active @ nonzero),
+            "sops_dense": int(nonzero.sum()) * user_ticks * samples,
+            "source_spikes": int(active.sum()),
+        }
+    for q in () if network.crossbars else network.projections:
         sent = tally.spikes.get(node_key(q.source, q.pool))
         sops = 0 if sent is None else int(sent @ nonzero_fan_out(network, q))
         if q.group_of is not None:

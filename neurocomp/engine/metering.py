@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ class Wiring:
     """Population with neurons -> the core of each, (n,)."""
     ways: Mapping[str, Ways]
     """Population with neurons -> where their spikes go."""
+    leaves: Mapping[str, IntArray] = field(default_factory=dict)
+    """Population with neurons -> 1 for those whose spikes leave the chip, (n,); those that are not named send none there."""
 
     @property
     def cores(self) -> int:

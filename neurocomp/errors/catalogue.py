@@ -43,6 +43,7 @@ CATALOGUE: dict[str, Entry] = {
         "Write a number and a unit, such as '20 ms'.",
     ),
     "NC0107": _e("schema-version", 3, "The file declares another schema version.", "Write 'neurocomp: 1'."),
+    "NC0108": _e("json-syntax", 3, "The file is not valid JSON.", "Mend the syntax at the place shown."),
     # 02: the network
     "NC0201": _e("unknown-population", 3, "A projection, encoder, decoder or stimulus names no population.", "Correct it."),
     "NC0202": _e(
@@ -182,6 +183,19 @@ CATALOGUE: dict[str, Entry] = {
         4,
         "A network's parameters cannot be re-derived for several ticks of the chip per tick of the network.",
         "Do what the message says, or raise the delays along the cycle instead.",
+    ),
+    "NC0341": _e(
+        "foreign-network",
+        4,
+        "The network of another tool asks for something that the chip family does not have: wider integers, larger cores or "
+        "grids, longer delays.",
+        "Change the value that is named.",
+    ),
+    "NC0342": _e(
+        "foreign-format",
+        4,
+        "The format of another tool cannot say what the compiled network does.",
+        "Change the parameter that is named and compile again, or export in another format.",
     ),
     # 04: it does not fit
     "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
-from neurocomp.ir.quantized import IntegerPopulation, IntegerProjection
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 
 IntArray = NDArray[np.int64]
 
@@ -93,6 +93,10 @@ class MappedNetwork:
             "cores exist",
         )
         claim(all(c.tile == spec.mesh.tile(c.core) for c in self.cores), "a core's tile follows from its number")
+        if self.lowered.network.crossbars:
+            self._verify_crossbars(claim, spec)
+            return self
+        claim(not self.axons, "only crossbars have axons of their own")
         self._verify_placement(claim, spec)
         self._verify_axons(claim)
         for core in self.cores:
@@ -136,6 +140,51 @@ class MappedNetwork:
         ):
             worst = int(n.argmax()) if len(n) else 0
             claim(not len(n) or int(n[worst]) <= spec.limit(limit), f"core {worst} has at most {spec.limit(limit)} {what}")
+
+    def _verify_crossbars(self, claim: Any, spec: HardwareSpec) -> None:
+        """Every axon and neuron is placed once, every block on one core; the routes are those of the packets."""
+        network = self.lowered.network
+        names = {c.neurons for c in network.crossbars}, {c.axons for c in network.crossbars}
+        claim((set(self.placements), set(self.axons)) == names, "the banks and neurons of all crossbars are placed, no others")
+        for table, limit, what in ((self.placements, "neurons", "neuron"), (self.axons, "input_axons", "axon")):
+            for name, place in table.items():
+                size = network.populations[name].size
+                claim(place.core.shape == place.slot.shape == (size,), f"each {what} of '{name}' is placed once")
+                inside = (place.core >= 0) & (place.core < len(self.cores)) & (place.slot >= 0)
+                claim(bool((inside & (place.slot < spec.limit(limit))).all()), f"the places of '{name}' exist")
+            slots = np.concatenate([place.core * spec.limit(limit) + place.slot for place in table.values()])
+            claim(len(np.unique(slots)) == len(slots), f"no place holds two {what}s")
+        for c in network.crossbars:
+            both = np.concatenate([self.axons[c.axons].core, self.placements[c.neurons].core])
+            numbers = np.arange(c.blocks)
+            block = np.concatenate([np.repeat(numbers, np.diff(start)) for start in (c.axon_start, c.neuron_start)])
+            home = np.zeros(c.blocks, np.int64)
+            home[block] = both
+            claim(np.array_equal(home[block], both), f"every block of '{c.name}' is on one core")
+        number = {name: index for index, name in enumerate(self.population_names)}
+        listed = [np.zeros((0, 4), np.int64)]
+        for name, place in self.axons.items():
+            columns = [place.core, place.slot, np.full(len(place.core), number[name]), np.arange(len(place.core))]
+            listed.append(np.stack(columns, axis=1))
+        table = np.concatenate(listed)
+        table = table[np.lexsort((table[:, 1], table[:, 0]))]
+        ends = np.searchsorted(table[:, 0], np.arange(len(self.cores) + 1))
+        for index, core in enumerate(self.cores):
+            own = table[ends[index] : ends[index + 1]]
+            same = np.array_equal(core.axon_population, own[:, 2]) and np.array_equal(core.axon_neuron, own[:, 3])
+            claim(same, f"core {core.core} lists its axons in their order")
+            claim(core.synapse_words == 0, "crossbars have no words of synapses")
+        needed = [np.zeros((0, 2), np.int64)]
+        for q, source, target in crossbar_messages(network):
+            needed.append(np.stack([self.placements[q.source].core[source], self.axons[q.target].core[target]], axis=1))
+        pairs = set(map(tuple, np.unique(np.concatenate(needed), axis=0).tolist()))
+        routes = {(r.source, r.target) for r in self.routes}
+        claim(routes == pairs and len(pairs) == len(self.routes), "every packet has a route")
+        for r in self.routes:
+            (x, y), (to_x, to_y) = (mesh_place(self.cores[index], spec) for index in (r.source, r.target))
+            chips = abs(self.cores[r.source].chip - self.cores[r.target].chip)
+            hops = (abs(to_x - x), abs(to_y - y), chips)
+            claim((r.hops_x, r.hops_y, r.chips) == hops, "hops follow from the tiles")
 
     def _distinct(self, core: IntArray, values: IntArray) -> IntArray:
         """Return how many different values each core has, (cores,)."""
@@ -199,6 +248,23 @@ class MappedNetwork:
         sources, targets = q.pattern.arrays["sources"], q.pattern.arrays["targets"]
         for index, synapses in by_core(self.placements[q.target].core[targets]):
             yield index, network.behind_pool(q, np.unique(sources[synapses]))
+
+
+def mesh_place(core: Core, spec: HardwareSpec) -> tuple[int, int]:
+    """Return (x, y) of a crossbar core on the mesh of all chips, which lie side by side in the direction of x."""
+    return core.chip * spec.mesh.tiles_x + core.tile[0], core.tile[1]
+
+
+def crossbar_messages(network: IntegerNetwork) -> Iterator[tuple[IntegerProjection, IntArray, IntArray]]:
+    """Yield the projections by which neurons of crossbars send packets to cores, with the sources and targets of the packets.
+
+    Packets that schedulers drop (weight 0) are left out.
+    """
+    banks = {c.axons for c in network.crossbars}
+    for q in network.projections:
+        if q.target in banks and not network.populations[q.source].is_input:
+            sent = q.mantissa != 0
+            yield q, q.pattern.arrays["sources"][sent], q.pattern.arrays["targets"][sent]
 
 
 def decay_profiles(population: IntegerPopulation) -> IntArray:

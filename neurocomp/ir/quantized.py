@@ -341,7 +341,10 @@ class IntegerNetwork:
             )
             if q.pool is not None:
                 claim(not PATTERNS[q.pool.kind].linear and q.binary, f"the pool of '{q.name}' is a maximum of 0 and 1")
-            if form.plain_weights and form.checked:
+            if self.crossbars:
+                whole = q.mantissa.dtype == np.uint8 and int(q.mantissa.max(initial=0)) <= 1 and q.shift == q.exponent == 0
+                claim(whole, f"'{q.name}' sends packets, with weight 0 where schedulers drop them")
+            elif form.plain_weights and form.checked:
                 low, high = -form.weight_max, form.weight_max
                 claim(q.mantissa.dtype == np.int16 and q.shift == q.exponent == 0, f"'{q.name}' holds its weights as they are")
                 for block in blocks_of(q.mantissa):
