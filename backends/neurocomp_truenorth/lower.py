@@ -88,7 +88,7 @@ class _Builder:
         for (source, target), found in feeds.items():
             self._route(source, target, found)
         for name, sender in plan.outputs.items():
-            lag[f"{name}.out"] = plan.lag[sender] + 1
+            lag[f"{name}.out"] = plan.lag[sender]
             self._output(name, sender)
         lowered = replace(
             self.network, populations=self.populations, projections=tuple(self.projections),
@@ -177,9 +177,9 @@ class _Builder:
 
     def _connect(self, name: str, source: str, target: str, sources: IntArray, targets: IntArray, delay: IntArray) -> None:
         arrays = {"sources": frozen(sources, np.int64), "targets": frozen(targets, np.int64)}
-        ones = frozen(np.ones(len(sources)), np.int16)
+        ones = frozen(np.ones(len(sources)), np.uint8)
         self.projections.append(
-            IntegerProjection(name, source, target, Pattern("sparse", arrays), ones, 0, "mixed", 8, 0, frozen(delay, np.int64))
+            IntegerProjection(name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64))
         )
 
     def _output(self, name: str, sender: str) -> None:
