@@ -99,15 +99,15 @@ class Cores(NamedTuple):
     slot: NDArray[np.uint64]
     """(cores of random numbers, axons)"""
     population: NDArray[np.int32]
-    """(cores, neurons): number of the population, behind the last: none; and index of the neuron in it."""
-    index: NDArray[np.int32]
+    """(cores, neurons): number of the population, behind the last: none; and place of the neuron in it."""
+    place: NDArray[np.int32]
 
 
 class Host(NamedTuple):
     """What the host sends."""
 
-    stimulus: NDArray[np.bool_]
-    """(samples, ticks, neurons of all inputs)"""
+    stimulus: NDArray[np.uint64]
+    """(samples, ticks, words): the spikes of all inputs, eight to a word, each a byte that is 0 or 1."""
     begin: NDArray[np.int64]
     """(neurons + 1,): where the messages of each neuron begin."""
     core: NDArray[np.int32]
@@ -322,17 +322,15 @@ def advance_exactly(cores, work, c, v, sample, t):
         if spike:
             y = reset[i] if gamma == 0 else (y - threshold if gamma == 1 else y)
         elif y < bound or (own & SYMMETRIC and y == bound):
-            if own & KAPPA:
-                y = bound
-            else:
-                y = -reset[i] if gamma == 0 else (y - bound if gamma == 1 else y)
+            left = -reset[i] if gamma == 0 else (y - bound if gamma == 1 else y)
+            y = bound if own & KAPPA else left
         work.new[i] = i32(y)
         work.spikes[i] = spike
         count += spike
         alive += spike or y != 0
         change |= clamped or y != old
         if clamped:
-            note(work.clamps[cores.population[c, i]], sample, t, cores.index[c, i])
+            note(work.clamps[cores.population[c, i]], sample, t, cores.place[c, i])
     return count, alive, change
 
 
@@ -360,9 +358,12 @@ def send_host(host, work, out, sample, t, ticks, chip_ticks):
     wrap = work.ring.shape[0] - 1
     counts = out.counts[:, sample]
     if t < ticks:
-        spikes = host.stimulus[sample, t]
-        for n in range(len(spikes)):
-            if spikes[n]:
+        words = host.stimulus[sample, t]
+        for w in range(len(words)):
+            bytes_left = words[w]
+            while bytes_left != u64(0):
+                n = 8 * w + (lowest_bit(bytes_left) >> 3)
+                bytes_left &= bytes_left - ONE
                 for k in range(host.begin[n], host.begin[n + 1]):
                     core, there = host.core[k], t + host.delay[k]
                     counts[HOST, t, core] += 1
