@@ -310,7 +310,7 @@ def _cores(
     for number, symbol in enumerate(program.populations.values()):
         population[symbol.core, symbol.compartment] = number
         place[symbol.core, symbol.compartment] = np.arange(len(symbol.core))
-    sops = np.zeros((n, fm.AXONS), np.int32)
+    sops = np.zeros((n, fm.AXONS), np.uint32)
     for c in range(n):
         sops[c] = (bits[c] & (weight[c] != 0)[types[c]]).sum(axis=1)
     packed = np.packbits(bits, axis=2, bitorder="little")
@@ -319,8 +319,7 @@ def _cores(
         types=types,
         weight=np.where(by_chance, 0, weight).astype(np.int16).reshape(n, -1),
         chance=np.where(by_chance, weight, 0).astype(np.int16).reshape(n, -1)[random],
-        visits=bits.sum(axis=2, dtype=np.int32),
-        sops=sops,
+        visits=sops | bits.sum(axis=2, dtype=np.uint32) << np.uint32(xb.VISITS_SHIFT),
         kind=kind.astype(np.uint8),
         v=neurons["V"].astype(np.int32),
         alpha=np.where(used, alpha, xb.NEVER).astype(np.int32),

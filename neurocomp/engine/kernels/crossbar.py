@@ -45,6 +45,9 @@ DELAY_SHIFT, PLACE_SHIFT, X_SHIFT, Y_SHIFT = 8, 12, 32, 48
 SILENT, LINE, LOST = 0, 1, 2
 """Instead of a packet: nothing; a spike on the output line in the field of the core; a dropped packet."""
 
+VISITS_SHIFT = 17
+"""The set bits of all rows of a core fit a number of so many bits."""
+
 SPIKES, ACTIVE, EVENTS, SOPS, PACKETS, OUTPUTS, HOST, MERGES, DROPPED = range(9)
 COUNTS = 9
 """Counts of a core and tick."""
@@ -67,9 +70,8 @@ class Cores(NamedTuple):
     """(cores, types * neurons): of deterministic inputs, else 0."""
     chance: NDArray[np.int16]
     """(cores of random numbers, types * neurons): of stochastic inputs, else 0."""
-    visits: NDArray[np.int32]
-    """(cores, axons): set bits of a row; and of these the ones with a weight."""
-    sops: NDArray[np.int32]
+    visits: NDArray[np.uint32]
+    """(cores, axons): of the set bits of a row those with a weight, plus all of them shifted left by `VISITS_SHIFT`."""
     kind: NDArray[np.uint8]
     """(cores,): flags."""
     v: NDArray[np.int32]
@@ -380,7 +382,7 @@ def send_host(host, work, out, sample, t, ticks, chip_ticks):
 @kernel
 def integrate(cores, work, c, slot, sample, t, sample_name, counts, out):
     """Add up the rows of the active axons of a core and forget them; return how many there are."""
-    n, visits, sops = 0, ZERO, ZERO
+    n, visits = 0, u64(0)
     for w in range(WORDS):
         bits = work.ring[slot, WORDS * c + w]
         work.ring[slot, WORDS * c + w] = u64(0)
@@ -389,9 +391,9 @@ def integrate(cores, work, c, slot, sample, t, sample_name, counts, out):
             bits &= bits - ONE
             work.active[n] = axon
             n += 1
-            visits += cores.visits[c, axon]
-            sops += cores.sops[c, axon]
-    counts[EVENTS, t, c], counts[SOPS, t, c] = visits, sops
+            visits += u64(cores.visits[c, axon])
+    counts[EVENTS, t, c] = i32(visits >> u64(VISITS_SHIFT))
+    counts[SOPS, t, c] = i32(visits & u64((1 << VISITS_SHIFT) - 1))
     for begin in range(0, n, BATCH):
         add_rows(work.sums, cores.rows[c], cores.weight[c], cores.types[c], work.active, begin, min(n, begin + BATCH))
     if len(out.axon_place) > 0:
