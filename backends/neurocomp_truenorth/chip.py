@@ -41,7 +41,7 @@ for each packet, also of the host, beyond the first to the same axon. ``synaptic
 of which ``sops`` have a weight that is not 0. ``updates``: all neurons; ``updates_active``: those that spiked or whose
 potential is not 0 afterwards. Hops: |dx| and |dy| of all packets.
 """
-LARGEST_HOST_DELAY = (1 << 16) - 1
+LARGEST_HOST_DELAY = 4095
 LARGEST_PROGRAM = 1 << 20
 """Cores, and output lines that are read."""
 NO_PLACE = np.zeros((0, xb.NEURONS), np.int64)
@@ -123,7 +123,7 @@ class ChipSimulation:
 
         spikes = {name: self._spikes(program, machine, name, stimulus, arrays, out, shape) for name in recorded}
         v = {name: array for (kind, name), array in arrays.items() if kind == "v"}
-        counters = {name: out.counts[number].transpose(2, 0, 1) for name, number in KERNEL_COUNTERS.items()}
+        counters = {name: np.moveaxis(out.counts[:, :, number], 2, 0) for name, number in KERNEL_COUNTERS.items()}
         updates = np.broadcast_to(machine.used[:, None, None], (len(machine.used), *shape))
         counters = {"updates": updates} | counters | {"hops_x": out.hops[0], "hops_y": out.hops[1]}
         lag = dict.fromkeys((*program.inputs, *program.pulses, *program.outputs), 0)
@@ -241,7 +241,7 @@ class _Machine:
         spike_place, width = places("spikes", program.populations)
         axon_place, axon_width = places("spikes", program.axons)
         lines = np.zeros((*shape, len(self.lines) + 1), np.uint8)
-        counts = np.zeros((xb.COUNTS, *shape, n), np.int32)
+        counts = np.zeros((*shape, xb.COUNTS, n), np.int32)
         return xb.Records(
             values, spike_place, places("v", program.populations)[0], width, axon_place, axon_width, lines, counts,
             np.zeros((2, shape[0]), np.int64),
