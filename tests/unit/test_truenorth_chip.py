@@ -402,11 +402,24 @@ def test_a_core_at_rest_wakes_up_and_settles_again() -> None:
     assert trace.counters["updates"][0, 0].tolist() == [1] * 9
 
 
-def test_a_potential_at_a_clamp_is_reported_in_every_tick() -> None:
-    neuron = core_of(**{"V": 2**19 - 4, "lambda": 2, "alpha": 2**18 - 1, "flags": fm.USED | fm.KEEP << 7})
-    trace = ChipSimulation().run(program_of(neuron), {})
-    assert trace.v["n"][0, :, 0].tolist() == [2**19 - 2] + [2**19 - 1] * 5
+@pytest.mark.parametrize(
+    ("fields", "potentials"),
+    [
+        ({"V": 2**19 - 4, "lambda": 2, "alpha": 2**18 - 1}, [2**19 - 2] + [2**19 - 1] * 5),
+        ({"V": 3 - 2**19, "lambda": -2, "beta": 2**18 - 1}, [1 - 2**19] + [-(2**19)] * 5),
+    ],
+)
+def test_a_potential_at_a_clamp_is_reported_in_every_tick(fields: dict[str, int], potentials: list[int]) -> None:
+    trace = ChipSimulation().run(program_of(core_of(**fields | {"flags": fm.USED | fm.KEEP << 7})), {})
+    assert trace.v["n"][0, :, 0].tolist() == potentials
     assert trace.events == (Event("n", "v", 5, 0, 1, 0),)
+
+
+def test_a_clamp_before_the_leak_is_a_clamp() -> None:
+    neuron = core_of(**{"V": 2**19 - 1, "lambda": -1, "alpha": 2**18 - 1, "flags": fm.USED | fm.KEEP << 7})
+    trace = ChipSimulation().run(program_of(neuron, inputs=first_axon()), {"x": np.ones((1, 1, 1), np.int64)})
+    assert trace.v["n"][0].tolist() == [[2**19 - 2]]
+    assert trace.events == (Event("n", "v", 1, 0, 0, 0),)
 
 
 def test_all_axons_with_the_largest_weights_add_up() -> None:
