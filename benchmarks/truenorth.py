@@ -4,8 +4,9 @@
 half of whose synapses exist. In the recurrent networks each neuron drives one axon somewhere, and a leak makes it spike in
 2 % or 20 % of the ticks, so as many axons are active; on silent cores nothing happens. The frames run through three layers of
 16 cores without memory, each frame alone, one tick per layer. ``numpy`` is the same in a few lines of numpy, on the same
-program, and its potentials are the same. RANC's simulator in C++ was measured beside neither: 400 to 1,000 core-ticks/s, one
-core-tick always a scan of the whole crossbar (UA-RCL/RANC at 08ae4bd, built with -O3, another day on the same kind of machine).
+program, and its potentials are the same. RANC's simulator in C++ is not run
+here: it scans the whole crossbar of a core in each tick, 400 to 1,000 core-ticks/s were measured (UA-RCL/RANC at 08ae4bd,
+optimized build, one core of a shared machine, another day).
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def measure(peers: bool) -> dict[str, Any]:
 
 
 def _with_numpy(program: Program, name: str, rate: float) -> dict[str, Any]:
-    ticks = max(NUMPY_CORE_TICKS // len(program.cores), 16)
+    ticks = max(NUMPY_CORE_TICKS // len(program.cores), 3 * (fm.LAST_DELAY + 1))
     other = WithNumpy(program)
     begin = time.process_time()
     for t in range(ticks):
@@ -182,8 +183,12 @@ def _frames() -> dict[str, Any]:
     pixels = np.random.default_rng(1).random((BATCH, 1, WIDTH * fm.AXONS)) < PIXELS
     counters = simulation.run(program, {"pixels": pixels}, record=["votes"], state=False).counters
     active = sum(counters[name].sum() - counters["merges"].sum() / 2 for name in ("host_packets", "packets"))
-    seconds = _best(lambda: simulation.run(program, {"pixels": pixels}, record=["votes"], state=False))
-    frames = FRAMES / BATCH * seconds
+
+    def run() -> None:
+        for _ in range(FRAMES // BATCH):
+            simulation.run(program, {"pixels": pixels}, record=["votes"], state=False)
+
+    frames = _best(run)
     return {
         "frames: axons active (%)": 100 * float(active) / counters["merges"].size / fm.AXONS,
         f"frames: {FRAMES} frames, 48 cores, 3 ticks (s)": frames,

@@ -315,10 +315,10 @@ def _cores(
         sops[c] = (bits[c] & (weight[c] != 0)[types[c]]).sum(axis=1)
     packed = np.packbits(bits, axis=2, bitorder="little")
     return xb.Cores(
-        rows=packed.reshape(n, -1).view("<u4").astype(np.uint32),
+        rows=packed.reshape(n, fm.AXONS * fm.NEURONS // 8).view("<u4").astype(np.uint32),
         types=types,
-        weight=np.where(by_chance, 0, weight).astype(np.int16).reshape(n, -1),
-        chance=np.where(by_chance, weight, 0).astype(np.int16).reshape(n, -1)[random],
+        weight=np.where(by_chance, 0, weight).astype(np.int16).reshape(n, fm.TYPES * fm.NEURONS),
+        chance=np.where(by_chance, weight, 0).astype(np.int16).reshape(n, fm.TYPES * fm.NEURONS)[random],
         visits=sops | bits.sum(axis=2, dtype=np.uint32) << np.uint32(xb.VISITS_SHIFT),
         kind=kind.astype(np.uint8),
         v=neurons["V"].astype(np.int32),

@@ -402,6 +402,30 @@ def test_a_core_at_rest_wakes_up_and_settles_again() -> None:
     assert trace.counters["updates"][0, 0].tolist() == [1] * 9
 
 
+def test_an_input_that_the_leak_undoes_does_not_put_a_core_to_rest() -> None:
+    program = program_of(core_of(**{"s": 5, "lambda": -5, "alpha": 9, "beta": 100}), inputs=first_axon())
+    trace = ChipSimulation().run(program, {"x": np.array([1, 0, 0]).reshape(1, 3, 1)})
+    assert trace.v["n"][0, :, 0].tolist() == [0, -5, -10]
+
+
+@pytest.mark.parametrize("fields", [{"lambda": 3, "flags": fm.USED | fm.STOCHASTIC_LEAK}, {"TM": 5, "V": 101}])
+def test_a_core_that_draws_does_not_rest_in_a_tick_without_change(fields: dict[str, int]) -> None:
+    image = core_of(**{"alpha": 100, "flags": fm.USED | fm.KEEP << 7} | fields)
+    image = replace(image, keys=np.ones(256, fm.KEY), slots=np.zeros(256, np.uint32))
+    program = replace(program_of(image), ticks=400)
+    expected = Oracle(program, [image]).run({}, 0)
+    quiet = (expected["spikes"]["n"][0, 1:] == 0) & (np.diff(expected["v"]["n"][0], axis=0) == 0)
+    assert 300 < quiet.sum() < 399
+    assert_same(ChipSimulation().run(program, {}), expected)
+
+
+def test_a_program_without_cores_and_a_stimulus_without_samples_run() -> None:
+    empty = Program("truenorth", "truenorth-1", (), {}, {}, 3)
+    assert ChipSimulation().run(empty, {}).counters["spikes"].shape == (0, 1, 3)
+    trace = ChipSimulation(jobs=2).run(program_of(core_of(), inputs=first_axon()), {"x": np.zeros((0, 2, 1), np.int64)})
+    assert trace.verify().spikes["n"].shape == trace.v["n"].shape == (0, 2, 1)
+
+
 @pytest.mark.parametrize(
     ("fields", "potentials"),
     [
