@@ -105,13 +105,14 @@ def synapses_of(network: IntegerNetwork, q: IntegerProjection) -> tuple[IntArray
 def _sender(senders: list[Sender], q: IntegerProjection) -> int:
     """Return the number of a projection's sender; equal windows over one population are one."""
     for number, known in enumerate(senders):
-        if known.population == q.source and _same(known.pool, q.pool):
+        if known.population == q.source and same_pattern(known.pool, q.pool):
             return number
     senders.append(Sender(q.source, q.pool))
     return len(senders) - 1
 
 
-def _same(a: Pattern | None, b: Pattern | None) -> bool:
+def same_pattern(a: Pattern | None, b: Pattern | None) -> bool:
+    """Return whether two maxima, or none, are the same."""
     if a is None or b is None:
         return a is b
     return a.kind == b.kind and dict(a.options) == dict(b.options)

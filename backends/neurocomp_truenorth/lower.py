@@ -109,7 +109,7 @@ class _Builder:
         self.populations[p.name] = replace(p, shape=(len(logical),), parameters=physical)
         part = self.plan.parts[p.name]
         unit = None if part.unit is None else frozen(part.unit[logical])
-        self.parts[p.name] = Part(part.logical, part.role, frozen(part.neurons[logical]), unit)
+        self.parts[p.name] = Part(part.logical, part.role, frozen(part.neurons[logical]), unit, part.pool)
         self.first[p.name], self.used[p.name] = first, np.zeros(p.size, np.int64)
 
     def _bank(self, name: str, placed: Placed, feeds: dict[tuple[str, str], _Feeds]) -> None:
@@ -179,7 +179,9 @@ class _Builder:
         arrays = {"sources": frozen(sources, np.int64), "targets": frozen(targets, np.int64)}
         ones = frozen(np.ones(len(sources)), np.uint8)
         self.projections.append(
-            IntegerProjection(name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64))
+            IntegerProjection(
+                name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64)
+            )
         )
 
     def _output(self, name: str, sender: str) -> None:
