@@ -115,7 +115,7 @@ class _Scene:
         bank, number = self.axons.get((core, axon), ("", -1))
         return f"{bank}[{number}]" if bank else f"axon {axon} of core {core}"
 
-    def with_core(self, index: int, **changed: Array) -> Program:
+    def with_core(self, index: int, **changed: Any) -> Program:
         """Return the program with other arrays in one core."""
         core = self.program.cores[index]
         tables = fm.pack(replace(self.images[index], **changed))

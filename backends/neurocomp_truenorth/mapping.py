@@ -89,9 +89,7 @@ def _placed(start: IntArray, home: IntArray, first: IntArray) -> Placement:
     return Placement(frozen(np.repeat(home, size)), frozen(slot))
 
 
-def _cores(
-    network: IntegerNetwork, numbers: IntArray, banks: Mapping[str, Placement], spec: HardwareSpec
-) -> tuple[Core, ...]:
+def _cores(network: IntegerNetwork, numbers: IntArray, banks: Mapping[str, Placement], spec: HardwareSpec) -> tuple[Core, ...]:
     """Return the used cores with their axons in the order of the axons."""
     index = {name: number for number, name in enumerate(network.populations)}
     table = np.concatenate([np.zeros((0, 4), np.int64), *(
@@ -130,5 +128,3 @@ def _cores_violation(network: IntegerNetwork, spec: HardwareSpec, cores: int, li
     source = f"{spec.limit_text('cores_per_chip')}; {spec.limit_text('chips')}"
     hint = "use a target with more chips or cores, or a smaller network"
     return Violation("NC0401", network.name, message, cores, limit, source, hint)
-
-

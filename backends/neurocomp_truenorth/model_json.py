@@ -81,7 +81,9 @@ def _check(records: Array) -> None:
     problems = []
     if wrong.any():
         worst = int(records["R"][wrong][0])
-        message = f"R: a model file states reset potentials as +-(2^VR - 1); {int(wrong.sum())} neurons have others, such as {worst}"
+        message = (
+            f"R: a model file states reset potentials as +-(2^VR - 1); {int(wrong.sum())} neurons have others, such as {worst}"
+        )
         problems.append(Diagnostic("NC0342", message, hint="use a reset potential of 0, 1, 3, 7, 15, ..."))
     symmetric = (records["flags"] & fm.SYMMETRIC) != 0
     if symmetric.any():
@@ -96,7 +98,7 @@ def _parameters(record: Array) -> bytes:
     kept = record.copy()
     for name in ("target", "dx", "dy", "delay", "axon"):
         kept[name] = 0
-    return kept.tobytes()
+    return bytes(kept.tobytes())
 
 
 def _type(record: Array, number: int) -> dict[str, Any]:
@@ -124,9 +126,7 @@ def _type(record: Array, number: int) -> dict[str, Any]:
     }
 
 
-def _core(
-    image: fm.CoreImage, number: int, id_of: Mapping[tuple[int, int], int], types: dict[bytes, int]
-) -> dict[str, Any]:
+def _core(image: fm.CoreImage, number: int, id_of: Mapping[tuple[int, int], int], types: dict[bytes, int]) -> dict[str, Any]:
     """Return one core; ``types`` gets the neuron types that it needs."""
     rows = np.packbits(image.bits, axis=1)
     seeds = [] if image.keys is None else image.keys["seed"][fm.is_stochastic(image.neurons)].tolist()
@@ -144,9 +144,7 @@ def _core(
     }
 
 
-def _neuron(
-    image: fm.CoreImage, index: int, id_of: Mapping[tuple[int, int], int], types: dict[bytes, int]
-) -> dict[str, Any]:
+def _neuron(image: fm.CoreImage, index: int, id_of: Mapping[tuple[int, int], int], types: dict[bytes, int]) -> dict[str, Any]:
     """Return one neuron; without a target, or with one that is never reached, it has no ``destCore``."""
     record = image.neurons[index]
     kind = types.setdefault(_parameters(record), len(types))

@@ -1,7 +1,7 @@
 """Reads networks of RANC (UA-RCL/RANC, MIT): ``input.json`` and ``config.json`` of its simulator. docs/ranc.md describes them.
 
-Tick k of ours is tick k + 1 of RANC's. A packet in row k with ``destination_tick`` d is a spike of the stimulus in tick k + d, a
-neuron's ``destination_tick`` d a delay of d + 1.
+Tick k of ours is tick k + 1 of RANC's. A packet in row k with ``destination_tick`` d is a spike of the stimulus in tick k + d,
+a neuron's ``destination_tick`` d a delay of d + 1.
 """
 
 from __future__ import annotations

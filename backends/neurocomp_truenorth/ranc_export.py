@@ -1,4 +1,4 @@
-"""Writes a program for the simulator of RANC: ``input.json``, ``config.json`` and ``meta.json``. docs/ranc.md describes them."""
+"""Writes a program for the simulator of RANC, as docs/ranc.md describes: ``input.json``, ``config.json``, ``meta.json``."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def packets_of(program: Program, stimulus: Stimulus, ticks: int) -> list[list[tu
         tick, message = np.nonzero(stimulus[name][0][:, source.neuron])
         found.append(np.stack([tick + delay[message], source.core[message], source.axon[message]], axis=1))
     for pulse in program.pulses.values():
-        for unit, core, axon, delay in zip(*(v.tolist() for v in (pulse.unit, pulse.core, pulse.axon, pulse.delay)), strict=True):
+        for unit, core, axon, delay in zip(
+            *(v.tolist() for v in (pulse.unit, pulse.core, pulse.axon, pulse.delay)), strict=True
+        ):
             first = int(pulse.first[unit])
             own = np.arange(first, max(first, min(first + int(pulse.count[unit]), ticks))) + delay
             found.append(np.stack([own, np.full(len(own), core), np.full(len(own), axon)], axis=1))
@@ -160,9 +162,7 @@ def _core(image: fm.CoreImage, bus: tuple[int, int], spec: HardwareSpec, dropped
     }
 
 
-def _neuron(
-    image: fm.CoreImage, record: Array, bus: tuple[int, int], weights: int, dropped: int
-) -> dict[str, Any]:
+def _neuron(image: fm.CoreImage, record: Array, bus: tuple[int, int], weights: int, dropped: int) -> dict[str, Any]:
     """Return one neuron; one that does not exist never spikes."""
     exists, target, flags = int(record["flags"]) & fm.USED, int(record["target"]), int(record["flags"])
     offset, axon, tick = (0, 0), 0, dropped

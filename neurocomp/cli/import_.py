@@ -26,10 +26,10 @@ from neurocomp.cli.output import Output
     shell_complete=completed_by("ranc"),
     help="'ranc': a network of the RANC simulator; docs/ranc.md describes what is read.",
 )
-@click.option("--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: DIR's name with .ncz, here.")
 @click.option(
-    "--ticks", type=click.IntRange(min=1), metavar="N", help="Ticks per sample, in place of what the files suggest."
+    "--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: DIR's name with .ncz, here."
 )
+@click.option("--ticks", type=click.IntRange(min=1), metavar="N", help="Ticks per sample, in place of what the files suggest.")
 def command(path: Path, form: str, out: Path | None, ticks: int | None, output: Output) -> None:
     """Read a network of another tool into one file (.ncz).
 
