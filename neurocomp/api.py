@@ -19,7 +19,7 @@ from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Stimulus, Violation, Witness
 from neurocomp.data import Reference, load_samples, load_stimulus
 from neurocomp.data.whole_file import whole_file
-from neurocomp.encoding import DECODERS, ENCODERS, decode
+from neurocomp.encoding import DECODERS, ENCODERS, decode, possible_answers
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
 from neurocomp.engine.metering import Tally
@@ -639,9 +639,11 @@ def _evaluate(
 def _checked_labels(network: Network, name: str, labels: Array) -> Array:
     """Return labels (samples,), each the index of a neuron of the decoded population."""
     size = network.populations[name].size
-    outside = (labels < 0) | (labels >= size)
+    answers = possible_answers(network.decoders[name], size) if name in network.decoders else size
+    outside = (labels < 0) | (labels >= answers)
     if outside.any():
-        message = f"label {labels[outside][0]} lies outside 0..{size - 1}, the neurons of '{name}'"
+        what = f"the neurons of '{name}'" if answers == size else f"the classes that '{name}' votes for"
+        message = f"label {labels[outside][0]} lies outside 0..{answers - 1}, {what}"
         raise NetworkError(Diagnostic("NC0210", message, hint="a label is the index of the neuron that should win"))
     return labels
 
@@ -828,7 +830,7 @@ class Compiled:
             def simulate(start: int, stop: int) -> tuple[Mapping[str, Array], Sequence[Event]]:
                 stimulus = feed.batch(start, stop)
                 stimulus = self._on_chip(stimulus if feed.given is not None else self._checked(stimulus), start)
-                trace = execute(stimulus, record, state)
+                trace = execute(stimulus, record, state, start)
                 return _shaped(trace, self.network, probe, state, self.ticks_per_step), trace.events
 
             batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
@@ -841,13 +843,16 @@ class Compiled:
         return found
 
     def _with_engine(self, engine: str | None, samples: int, ticks: int, work: Callable[[str], Any]) -> Any:
-        """Return what ``work`` makes with an engine: the one that the caller chose, or fast or the reference."""
+        """Return what ``work`` makes with an engine: the one that the caller chose, or a compiled one or the reference."""
         if engine is not None:
             logger.debug("engine %s, as asked for", engine)
             return work(engine)
         if is_small(self.artifact.lowered.network, samples, ticks * self.ticks_per_step):
             logger.debug("engine reference: a small job, not worth loading the compiled kernels")
             return work("reference")
+        if self.artifact.lowered.network.crossbars:
+            logger.debug("engine chip: the job is not small, and the chip simulation is the fastest that has crossbars")
+            return work("chip")
         try:
             logger.debug("engine fast: the job is not small")
             return work("fast")
@@ -870,28 +875,39 @@ class Compiled:
         logger.debug("%d samples in batches of %d on at most %d thread%s", total, min(size, total), threads, plural)
         return _Batches(total, size, threads, progress, keep_finished)
 
-    def _executor(self, engine: str, stage: str, batches: _Batches) -> Callable[[Stimulus, Sequence[str], bool], Trace]:
-        """Return what executes a stimulus in ticks of the chip and records some populations, on any thread."""
+    def _executor(self, engine: str, stage: str, batches: _Batches) -> Callable[[Stimulus, Sequence[str], bool, int], Trace]:
+        """Return what executes a stimulus in ticks of the chip on any thread and records some populations of the user.
+
+        The arguments are the stimulus, the populations, whether their state is recorded, and the number of the first sample.
+        """
         made, lowered = self.artifact, self.artifact.lowered
+        backend = registry.backend(made.spec.backend)
         if engine in INTEGER_ENGINES:
             # Where there are fewer batches than threads, each batch has some for its samples.
             simulator = registry.simulator(engine) if engine != "fast" else _fast(max(1, batches.jobs // len(batches.spans)))
-            network, lag = (lowered.network, lowered.lag) if stage == "lowered" else (self._quantized().network, None)
+        if stage == "quantized":
+            integers = self._quantized().network
 
-            def integers(stimulus: Stimulus, record: Sequence[str], state: bool) -> Trace:
-                known = [name for name in record if name in lowered.network.populations]
-                return simulator.run(network, stimulus, lag=lag, record=known, state=state)
+            def logical(stimulus: Stimulus, record: Sequence[str], state: bool, first: int) -> Trace:
+                known = [name for name in record if name in integers.populations]
+                return simulator.run(integers, stimulus, record=known, state=state, first_sample=first)
 
-            return integers
+            return logical
 
-        def other(stimulus: Stimulus, record: Sequence[str], state: bool) -> Trace:
-            known = [name for name in record if name in lowered.network.populations]
-            if engine == "chip":
-                chip = registry.backend(made.spec.backend).chip_simulator()
-                return chip.run(made.program, stimulus, record=known, state=state)
-            return self.witnesses()[engine].run(lowered, stimulus, record=known, state=state)
+        def physical(stimulus: Stimulus, record: Sequence[str], state: bool, first: int) -> Trace:
+            known = list(dict.fromkeys(lowered.map[name].population for name in record if name in lowered.map))
+            if engine in INTEGER_ENGINES:
+                trace = simulator.run(
+                    lowered.network, stimulus, lag=lowered.lag, record=known, state=state, first_sample=first
+                )  # fmt: skip
+            elif engine == "chip":
+                chip = backend.chip_simulator()
+                trace = chip.run(made.program, stimulus, record=known, state=state, first_sample=first)
+            else:
+                trace = self.witnesses()[engine].run(lowered, stimulus, record=known, state=state)
+            return lowered.in_user_time(trace)
 
-        return other
+        return physical
 
     def verify(
         self,
@@ -988,7 +1004,7 @@ class Compiled:
             execute, record = self._executor(chosen, "lowered", batches), _recorded(self.network, "outputs")
 
             def fixed(first: int, stimulus: Stimulus, state: bool) -> Mapping[str, Array]:
-                trace = execute(self._on_chip(self._checked(dict(stimulus)), first), record, state)
+                trace = execute(self._on_chip(self._checked(dict(stimulus)), first), record, state, first)
                 return _shaped(trace, self.network, "outputs", state, self.ticks_per_step)
 
             return _evaluate(self.network, given, batches, chosen, fixed)
@@ -1012,7 +1028,7 @@ class Compiled:
 
         def simulated(chosen: str) -> Report:
             # The reference counts from arrays of all populations, the fast engine while it runs.
-            size = 16 * feed.ticks * k * neurons if chosen == "reference" else _bytes_per_sample(
+            size = 16 * feed.ticks * k * neurons if chosen != "fast" else _bytes_per_sample(
                 self.network, feed.ticks * k, "outputs", True
             )  # fmt: skip
             batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
@@ -1024,8 +1040,13 @@ class Compiled:
                 stimulus = self._on_chip(stimulus if feed.given is not None else self._checked(stimulus), start)
                 if fast is not None:
                     trace, tally = fast.count(lowered.network, stimulus, wiring, lag=lowered.lag, record=kept)
+                elif chosen == "chip":
+                    chip = registry.backend(made.spec.backend).chip_simulator()
+                    trace = chip.run(made.program, stimulus, first_sample=start)
+                    tally = tally_of(trace, lowered.network, wiring)
                 else:
-                    trace = registry.simulator("reference").run(lowered.network, stimulus, lag=lowered.lag)
+                    reference = registry.simulator("reference")
+                    trace = reference.run(lowered.network, stimulus, lag=lowered.lag, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
                 return tally, self._answers(trace, decoded)
 
@@ -1054,7 +1075,8 @@ class Compiled:
         """Return what the decoder of a population makes of each sample; nothing without one."""
         if population is None:
             return np.zeros(0, np.int64)
-        shaped = _shaped(trace, self.network, "outputs", True, self.ticks_per_step)
+        moved = self.artifact.lowered.in_user_time(trace)
+        shaped = _shaped(moved, self.network, "outputs", True, self.ticks_per_step)
         spikes, v = (shaped[f"{key}/{population}"] for key in ("spikes", "v"))
         flat = (*spikes.shape[:2], -1)
         return decode(self.network.decoders[population], spikes=spikes.reshape(flat), v=v.reshape(flat))

@@ -222,6 +222,19 @@ class Backend(Protocol):
         """Return every rule that the stage breaks on the chip."""
         ...
 
+    def legalize(
+        self, network: Network, spec: HardwareSpec, options: Options, calibration: Stimulus | None
+    ) -> tuple[Network, Sequence[str]]:
+        """Rewrite what the chip lacks in real numbers, as far as the options allow it; return notes of what changed.
+
+        ``calibration`` are encoded spikes per input, on which a change can be measured.
+        """
+        ...
+
+    def weight_format(self, options: Options) -> str:
+        """Return which levels the weights of crossbars have; other chips do not ask."""
+        ...
+
     def lower(self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None) -> Lowering:
         """Rewrite the logical network into the chip's own parts."""
         ...

@@ -99,6 +99,11 @@ class NumberFormat:
         return (1 << 15) - 1
 
     @property
+    def weight_max_type(self) -> int:
+        """The largest magnitude of a neuron's weight for an axon type, where weights are plain."""
+        return (1 << self.weight_bits) - 1
+
+    @property
     def accumulator_max(self) -> int:
         """The largest magnitude that the accumulator holds with either sign."""
         return (1 << (self.accumulator_bits - 1)) - 1

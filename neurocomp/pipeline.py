@@ -16,6 +16,7 @@ from neurocomp.encoding import ENCODERS, clipping_warning, encode
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.errors.catalogue import CATALOGUE
 from neurocomp.hardware import EXTENSIONS, HardwareSpec
+from neurocomp.ir.crossbars import verify_crossbars
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
@@ -24,6 +25,7 @@ from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.passes.host_currents import split_currents
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
+from neurocomp.passes.quantize_plain import quantize_plain
 from neurocomp.passes.ticks_per_step import stretched, ticks_per_step
 
 CALIBRATION_SAMPLES = 64
@@ -80,18 +82,22 @@ def check_network(
     if calibration is not None and stepped:
         calibration = {name: stretched(spikes, options.ticks_per_step) for name, spikes in calibration.items()}
     clipped = _clipped(network)
-    profiles, formats = spec.limit("threshold_profiles"), spec.limit("synapse_formats")
+    legal, changed = backend.legalize(legal, spec, options, calibration)
     split = split_currents(legal)
-    quantization = quantize(
-        split.network, spec.number_format, simulator, calibration,
-        profiles=profiles, formats=formats, currents=split.currents,
-    )  # fmt: skip
+    if spec.has_crossbars:
+        levels = backend.weight_format(options)
+        quantization = quantize_plain(split.network, spec.number_format, simulator, calibration, levels)
+    else:
+        profiles, formats = spec.limit("threshold_profiles"), spec.limit("synapse_formats")
+        quantization = quantize(
+            split.network, spec.number_format, simulator, calibration,
+            profiles=profiles, formats=formats, currents=split.currents,
+        )  # fmt: skip
     quantized = quantization.network
     if violations := backend.check(quantized, spec, options):
         return Checked(quantization, None, None, tuple(violations))
     lowering = backend.lower(quantized, spec, options, quantization.calibration)
-    delays = {q.name: q.delay for q in quantized.network.projections}
-    lowered = lowering.network.verify(delays, spec.limit("delay"), spec.hop_ticks)
+    lowered = verified(lowering.network, quantized, spec)
     if violations := backend.check(lowered, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
     mapped, violations = backend.map(lowered, spec)
@@ -103,9 +109,19 @@ def check_network(
     if not emits:
         return Checked(quantization, lowered, None, ())
     program = backend.emit(mapped, spec).verify()
-    notes = (*folded, *split.notes, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
+    notes = (*folded, *changed, *split.notes, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
     return Checked(quantization, lowered, artifact, ())
+
+
+def verified(lowered: LoweredNetwork, quantized: QuantizedNetwork | None, spec: HardwareSpec) -> LoweredNetwork:
+    """Return a lowered network whose claims hold; ``quantized`` is None where it was imported as it is."""
+    if spec.has_crossbars:
+        axons, neurons, delay = (spec.limit(name) for name in ("input_axons", "neurons", "delay"))
+        integers = None if quantized is None else quantized.network
+        return verify_crossbars(lowered, integers, max_axons=axons, max_neurons=neurons, max_delay=delay)
+    delays = {} if quantized is None else {q.name: q.delay for q in quantized.network.projections}
+    return lowered.verify(delays, spec.limit("delay"), spec.hop_ticks)
 
 
 def _artifact(
@@ -140,6 +156,8 @@ def options_of(backend: Backend, spec: HardwareSpec, given: Mapping[str, Any]) -
             values[name] = tuple(extension for extension in spec.extensions if extension in value)
         elif hints[name] is int and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             problems.append(Diagnostic("NC0801", f"option '{name}' takes a whole number from 1 on, not {value!r}"))
+        elif hints[name] is bool and not isinstance(value, bool):
+            problems.append(Diagnostic("NC0801", f"option '{name}' is true or false, not {value!r}"))
         elif get_origin(hints[name]) is Literal and value not in get_args(hints[name]):
             words = get_args(hints[name])
             message = f"option '{name}' takes one of {', '.join(words)}, not {value!r}"

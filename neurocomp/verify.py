@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Stimulus, Witness
 from neurocomp.errors import EngineUnavailable, broken_invariant
+from neurocomp.ir.distance import spike_distance
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.quantized import REGISTERS as STATE
 from neurocomp.ir.quantized import IntegerPopulation
@@ -172,10 +173,10 @@ def verify(
             break
         p, chip_p = quantized.populations[population], lowered.network.populations[representative.population]
         pairs = []
-        for register in _registers(p):
+        for register in (name for name in _registers(p) if name in _registers(chip_p)):
             a, b = _register(logical, register, p), _register(first, register, chip_p)
             if a is not None and b is not None:
-                pairs.append((register, a, first.window(b, chip_p.name)))
+                pairs.append((register, a, representative.of(first.window(b, chip_p.name))))
         if population in loss:
             spikes_a, spikes_b = pairs[0][1], pairs[0][2]
             counts_a, counts_b = (np.count_nonzero(spikes, axis=1) for spikes in (spikes_a, spikes_b))
@@ -184,6 +185,7 @@ def verify(
                 "spike_count_difference": int(np.abs(counts_a - counts_b).sum()),
                 "spikes_moved_or_lost": int((spikes_a != spikes_b).sum()),
                 "spikes": int((spikes_a != 0).sum()),
+                **spike_distance(spikes_a, spikes_b),
             }
             continue
         for register, a, b in pairs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, Witness
+from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Stimulus, Violation, Witness
 from neurocomp.errors import Diagnostic, SpecError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -57,6 +57,16 @@ class LoihiBackend:
                 return check.check_lowered(stage, spec)
             case MappedNetwork():
                 return ()
+
+    def legalize(
+        self, network: Network, spec: HardwareSpec, options: Options, calibration: Stimulus | None
+    ) -> tuple[Network, Sequence[str]]:
+        """Return the network as it is."""
+        return network, ()
+
+    def weight_format(self, options: Options) -> str:
+        """Return that there are no crossbars."""
+        return "none"
 
     def lower(self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None) -> Lowering:
         """Rewrite the logical network into compartments and synapses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neurocomp.backend import ChipSimulator, Exporter, Importer, Injection, Lowering, Options, Violation, Witness
+from neurocomp.backend import ChipSimulator, Exporter, Importer, Injection, Lowering, Options, Stimulus, Violation, Witness
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
@@ -53,6 +53,27 @@ class TrueNorthBackend:
         from neurocomp_truenorth.check import check
 
         return check(stage, spec, _own(options))
+
+    def legalize(
+        self, network: Network, spec: HardwareSpec, options: Options, calibration: Stimulus | None
+    ) -> tuple[Network, Sequence[str]]:
+        """Replace exponential leaks by linear ones where the options allow it."""
+        own = _own(options)
+        changed, notes = network, []
+        if own.compare == "ge":
+            from neurocomp_truenorth.legalize import inclusive
+
+            changed, notes = inclusive(changed)
+        if own.approximate_leak:
+            from neurocomp_truenorth.legalize import approximate_leaks
+
+            changed, more = approximate_leaks(changed, calibration)
+            notes = [*notes, *more]
+        return changed, notes
+
+    def weight_format(self, options: Options) -> str:
+        """Return the option ``weights``."""
+        return _own(options).weights
 
     def lower(self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None) -> Lowering:
         """Rewrite the logical network into crossbars."""

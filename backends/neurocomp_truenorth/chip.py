@@ -200,7 +200,7 @@ class _Machine:
         sizes = _check_symbols(program, used)
         read = [symbol.line for symbol in program.outputs.values()]
         lines = np.unique(np.concatenate([np.zeros(0, np.int64), *read]))
-        if len(lines) and not 0 <= lines[0] <= lines[-1] < fm.OUTPUT_LINES or len(lines) >= LARGEST_PROGRAM:
+        if (len(lines) and not 0 <= lines[0] <= lines[-1] < fm.OUTPUT_LINES) or len(lines) >= LARGEST_PROGRAM:
             raise fm.damaged_program("an output line does not exist")
 
         first, messages = 0, [np.zeros((4, 0), np.int64)]

@@ -15,6 +15,10 @@ from neurocomp.errors import Diagnostic, UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+LEVELS = ("auto", "trinary", "int4", "int5", "int6", "int8", "codebook2", "codebook3", "codebook4")
+FAN_OUT = ("auto", "duplicate", "split")
+"""Words of options of the TrueNorth backend, for completion; the backend itself checks them."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -98,18 +102,32 @@ def compilation(function: Function) -> Function:
     extension = "Allow what the chip does not do and simulations of it can (its spec lists the names); every output says so."
     steps = "Ticks of the chip per tick of the network, for cycles with fewer delay ticks than hops; parameters are re-derived."
     compare = (
-        "What becomes of '>=' where no threshold of '>' gives the same spikes: 'exact' refuses it, 'gt' takes '>' instead."
+        "What becomes of a comparison that the chip does not have, where no threshold of its own gives the same spikes: 'exact' "
+        "refuses it, 'gt' (Loihi) takes '>' and 'ge' (TrueNorth) takes '>=' instead."
     )
+    levels = (
+        "TrueNorth: levels of weights: trinary, int4, int5, int6, int8, codebook2, codebook3, codebook4, or auto, the cheapest "
+        "that represents a population's weights exactly, else int4."
+    )
+    partial = "TrueNorth: cut fan-in beyond a core's axons into rate-coded partial sums; lossy, measured."
+    leak = "TrueNorth: replace exponential leaks by the linear leak that changes spikes the least; lossy, measured."
+    fan_out = "TrueNorth: reach several axons by copies of a neuron (duplicate), by splitter cores (split), or by fewer cores."
 
     @functools.wraps(function)
     def call(*args: Any, allow_extension: tuple[str, ...], **kwargs: Any) -> Any:
-        given = {"extensions": allow_extension or None, **{name: kwargs.pop(name) for name in ("ticks_per_step", "compare")}}
+        names = ("ticks_per_step", "compare", "weights", "fan_out")
+        given = {"extensions": allow_extension or None, **{name: kwargs.pop(name) for name in names}}
+        given |= {name: kwargs.pop(name) or None for name in ("partial_sums", "approximate_leak")}
         options = {name: value for name, value in given.items() if value is not None}
         return function(*args, options=options, **kwargs)
 
     for option in (
+        click.option("--fan-out", metavar="HOW", shell_complete=completed_by(*FAN_OUT), help=f"{fan_out} [default: auto]"),
+        click.option("--approximate-leak", is_flag=True, help=leak),
+        click.option("--partial-sums", is_flag=True, help=partial),
+        click.option("--weights", metavar="LEVELS", shell_complete=completed_by(*LEVELS), help=f"{levels} [default: auto]"),
         click.option(
-            "--compare", metavar="HOW", shell_complete=completed_by("exact", "gt"), help=f"{compare} [default: exact]"
+            "--compare", metavar="HOW", shell_complete=completed_by("exact", "gt", "ge"), help=f"{compare} [default: exact]"
         ),
         click.option("--ticks-per-step", type=click.IntRange(min=1), metavar="K", help=f"{steps} [default: 1]"),
         click.option("--allow-extension", multiple=True, metavar="NAME", help=f"{extension} Repeatable."),

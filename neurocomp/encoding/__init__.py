@@ -1,6 +1,6 @@
 """How data become spikes, and spikes become answers. Open sets, filled by registration."""
 
-from neurocomp.encoding.decoders import DECODERS, DecoderScheme, decode
+from neurocomp.encoding.decoders import DECODERS, DecoderScheme, decode, possible_answers
 from neurocomp.encoding.encoders import (
     ENCODERS,
     EncoderScheme,
@@ -27,5 +27,6 @@ __all__ = [
     "decode",
     "encode",
     "largest_value",
+    "possible_answers",
     "time_varying",
 ]

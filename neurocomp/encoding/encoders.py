@@ -268,6 +268,12 @@ def _latency(data: Array, settings: Settings) -> Spikes:
     return spikes
 
 
+def _threshold(data: Array, settings: Settings) -> Spikes:
+    """Every tick fires where x lies above the threshold."""
+    above = settings.scaled(data) > float(settings.options["threshold"])
+    return np.repeat(above[:, np.newaxis].astype(np.int8), settings.ticks, axis=1)
+
+
 def _direct(data: Array, settings: Settings) -> Spikes:
     """The data are the spikes; ticks that they lack stay silent."""
     spikes = np.zeros((len(data), settings.ticks, data.shape[2]), np.int8)
@@ -311,6 +317,12 @@ for _scheme in (
         clips_to=(0.0, float("inf")),
     ),
     EncoderScheme("latency", "one spike, the earlier the larger x", {"gain": _GAIN}, _latency, clips_to=_UNIT),
+    EncoderScheme(
+        "threshold",
+        "a spike in every tick where x lies above the threshold",
+        {"gain": _GAIN, "threshold": Option("above it x is a spike", 0.5)},
+        _threshold,
+    ),
     EncoderScheme("direct", "the data are spikes, 0 or 1 per tick", {}, _direct, timed=True),
     EncoderScheme(
         "graded",

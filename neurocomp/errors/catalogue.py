@@ -238,6 +238,12 @@ CATALOGUE: dict[str, Entry] = {
         "One neuron has more distinct sources than a core has input axons; no split of the population changes that.",
         "Lower the fan-in, e.g. with a layer in between.",
     ),
+    "NC0413": _e(
+        "axon-types",
+        5,
+        "A core has a few types of input axons, and each neuron one weight per type; sums of them do not make up the weights.",
+        "Use fewer levels of weights; --weights names those that there are.",
+    ),
     # 05: specs
     "NC0501": _e("unknown-target", 2, "There is no hardware spec of that name or at that path.", "See 'neurocomp targets'."),
     "NC0502": _e("invalid-spec", 3, "A hardware spec holds a value that cannot be.", "Correct it at the place shown."),

@@ -36,15 +36,15 @@ class Representative:
         return values if self.neurons is None else values[:, :, self.neurons]
 
 
-Role = Literal["neuron", "relay", "positive", "negative"]
+Role = Literal["neuron", "relay", "channel"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """What a population of a crossbar chip is made of.
 
-    ``neuron``: copies of logical neurons. ``relay``: repeats their spikes, some ticks later. ``positive``, ``negative``: one of
-    two channels of partial sums of what logical neurons receive; each spike counts ``unit`` of their weights.
+    ``neuron``: copies of logical neurons. ``relay``: repeats their spikes, some ticks later. ``channel``: rate-codes a part of
+    what logical neurons receive, positive or negative; each of its spikes counts ``unit`` there.
     """
 
     logical: str
@@ -53,7 +53,7 @@ class Part:
     neurons: IntArray
     """Which logical neuron each one belongs to, (n,)."""
     unit: IntArray | None = None
-    """Of channels: what a spike is worth at the logical neuron, (n,)."""
+    """Of channels: what a spike is worth at the logical neuron, with its sign, (n,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,7 +117,7 @@ def quantize(
     else:
         integer, scales, warnings, trace, found = _calibrate(network, form, builder, simulator, calibration)
     if trace is not None:
-        warnings += _activity_warnings(network, trace)
+        warnings += activity_warnings(network, trace)
     for verdict in found:
         if not verdict.proved and verdict.bound > verdict.limit:
             warnings.append(
@@ -479,7 +479,7 @@ def pool_of(q: Projection) -> Pattern | None:
     return q.before[0].pattern if q.before else None
 
 
-def _activity_warnings(network: Network, trace: Trace) -> list[str]:
+def activity_warnings(network: Network, trace: Trace) -> list[str]:
     """Name populations that never spike, or neurons that spike in every tick, on the calibration data."""
     warnings = []
     for p in network.populations.values():

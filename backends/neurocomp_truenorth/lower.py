@@ -1,0 +1,225 @@
+"""Lowering to TrueNorth: a plan of the network, then crossbars, axons and neurons with one target each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backend import Lowering
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.lowered import LoweredNetwork, Part, Representative
+from neurocomp.ir.network import frozen
+from neurocomp.ir.quantized import (
+    AXON_TYPES,
+    Crossbar,
+    IntegerNetwork,
+    IntegerPopulation,
+    IntegerProjection,
+    QuantizedNetwork,
+)
+from neurocomp.ir.trace import Trace
+from neurocomp.models.patterns import Pattern
+from neurocomp_truenorth.options import TrueNorthOptions
+from neurocomp_truenorth.plan import Placed, Plan, Planner
+
+IntArray = NDArray[np.int64]
+
+
+def lower(quantized: QuantizedNetwork, spec: HardwareSpec, options: TrueNorthOptions, calibration: Trace | None) -> Lowering:
+    """Rewrite the logical network into blocks that fit a core.
+
+    The caller has checked the network: `neurocomp_truenorth.check.check_quantized` finds nothing.
+
+    Raises:
+        CapacityError: Fan-out, axon types or timing do not work out (NC0311, NC0412).
+    """
+    plan = Planner(quantized.network, spec, options, calibration).plan()
+    network = crossbars(plan)
+    return Lowering(network, network.notes)
+
+
+def crossbars(plan: Plan) -> LoweredNetwork:
+    """Return the network of a plan: physical neurons, axons, the crossbars between them, and where each neuron sends."""
+    return _Builder(plan).build()
+
+
+@dataclass(slots=True)
+class _Feeds:
+    """Who drives which axon of one bank: one entry per source neuron (in the user's network) and axon."""
+
+    source: list[IntArray] = field(default_factory=list)
+    axon: list[IntArray] = field(default_factory=list)
+    delay: list[IntArray] = field(default_factory=list)
+
+
+class _Builder:
+    """Applies one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.network = plan.network
+        self.populations: dict[str, IntegerPopulation] = {}
+        self.projections: list[IntegerProjection] = []
+        self.crossbars: list[Crossbar] = []
+        self.parts: dict[str, Part] = {}
+        self.merges: dict[str, IntArray] = {}
+        self.first: dict[str, IntArray] = {}
+        """Population -> the physical neuron of each neuron's first copy."""
+        self.used: dict[str, IntArray] = {}
+        """Population -> how many copies of each neuron have a target."""
+
+    def build(self) -> LoweredNetwork:
+        """Return the lowered network."""
+        plan = self.plan
+        feeds: dict[tuple[str, str], _Feeds] = {}
+        for p in self.network.populations.values():
+            if p.is_input:
+                self.populations[p.name] = p
+            else:
+                self._neurons(p, plan.placed[p.name])
+        for name, placed in plan.placed.items():
+            self._bank(name, placed, feeds)
+        lag = {name: plan.lag[name] for name in self.populations if name in plan.lag}
+        for name in plan.placed:
+            lag[f"{name}.axons"] = plan.lag[name]
+        for (source, target), found in feeds.items():
+            self._route(source, target, found)
+        for name, sender in plan.outputs.items():
+            lag[f"{name}.out"] = plan.lag[sender]
+            self._output(name, sender)
+        lowered = replace(
+            self.network, populations=self.populations, projections=tuple(self.projections),
+            crossbars=tuple(self.crossbars), outputs=tuple(f"{name}.out" for name in plan.outputs),
+        )  # fmt: skip
+        return LoweredNetwork(lowered, lag, self._map(), self._notes(lag), parts=self.parts, declared_merges=self.merges)
+
+    def _neurons(self, p: IntegerPopulation, placed: Placed) -> None:
+        """Write the physical neurons of a population, block by block, the copies of a neuron side by side."""
+        order = np.concatenate([np.zeros(0, np.int64), *placed.blocks])
+        each = placed.copies[order]
+        logical = np.repeat(order, each)
+        first = np.zeros(p.size, np.int64)
+        first[order] = np.cumsum(each) - each
+        start = self.plan.starts[p.name]
+        parameters = {**{key: p.values(key) for key in p.parameters}, "V": start.v, "b": np.zeros(p.size, np.int64)}
+        physical = {key: frozen(values[logical], np.int64) for key, values in parameters.items()}
+        self.populations[p.name] = replace(p, shape=(len(logical),), parameters=physical)
+        part = self.plan.parts[p.name]
+        unit = None if part.unit is None else frozen(part.unit[logical])
+        self.parts[p.name] = Part(part.logical, part.role, frozen(part.neurons[logical]), unit)
+        self.first[p.name], self.used[p.name] = first, np.zeros(p.size, np.int64)
+
+    def _bank(self, name: str, placed: Placed, feeds: dict[tuple[str, str], _Feeds]) -> None:
+        """Write the axons and the crossbar of a population."""
+        inputs, plan, p = placed.inputs, self.plan, self.network.populations[name]
+        bank = f"{name}.axons"
+        axon_start, neuron_start, lines, slots, rows = [0], [0], [], [], []
+        for block in placed.blocks:
+            axons = inputs.axons_of(block)
+            local = np.repeat(np.arange(len(block)), np.diff(inputs.needs.start)[block])
+            needed = np.concatenate([np.zeros(0, np.int64), *(inputs.needs.by_neuron(int(j)) for j in block)])
+            bits = np.zeros((len(axons), len(block)), np.bool_)
+            bits[np.searchsorted(axons, needed), local] = True
+            rows.append(Crossbar.packed(np.repeat(bits, placed.copies[block], axis=1)))
+            lines.append(axons // inputs.slots)
+            slots.append(axons % inputs.slots)
+            axon_start.append(axon_start[-1] + len(axons))
+            neuron_start.append(neuron_start[-1] + int(placed.copies[block].sum()))
+        line, slot = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (lines, slots))
+        order = np.repeat(np.concatenate([np.zeros(0, np.int64), *placed.blocks]), placed.copies[
+            np.concatenate([np.zeros(0, np.int64), *placed.blocks])])  # fmt: skip
+        self.populations[bank] = IntegerPopulation(bank, (len(line),), "axons", {}, origin=p.origin)
+        s = inputs.codebook.s[order]
+        b = np.repeat(p.values("b")[order, None], AXON_TYPES, axis=1) * (s != 0)
+        self.crossbars.append(
+            Crossbar(
+                name, bank, name, frozen(axon_start, np.int64), frozen(neuron_start, np.int64), frozen(inputs.types[slot]),
+                frozen(np.concatenate([np.zeros((0, 32), np.uint8), *rows])), frozen(s), frozen(b),
+                frozen(inputs.lines.slot[line]),
+            )
+        )  # fmt: skip
+        several = np.diff(inputs.line_start) > 1
+        if several.any():
+            self.merges[bank] = frozen(np.flatnonzero(several[line]))
+        for number, sender in enumerate(inputs.lines.senders):
+            own = np.flatnonzero(inputs.lines.sender[line] == number)
+            if not len(own):
+                continue
+            found = feeds.setdefault((sender.population, name), _Feeds())
+            at = line[own]
+            count = inputs.line_start[at + 1] - inputs.line_start[at]
+            begin = np.repeat(inputs.line_start[at] - (np.cumsum(count) - count), count)
+            found.source.append(inputs.line_sources[begin + np.arange(int(count.sum()))])
+            found.axon.append(np.repeat(own, count))
+            late = plan.lag[name] - plan.lag[sender.population]
+            found.delay.append(np.repeat(inputs.lines.delay[at] + late, count))
+
+    def _route(self, source: str, target: str, found: _Feeds) -> None:
+        """Let the copies of a population's neurons, one each, drive axons of a bank."""
+        neuron, axon, delay = (np.concatenate(parts) for parts in (found.source, found.axon, found.delay))
+        if source in self.first:
+            neuron = self._copies(source, neuron)
+        self._connect(f"{source}->{target}", source, f"{target}.axons", neuron, axon, delay)
+
+    def _copies(self, source: str, neuron: IntArray) -> IntArray:
+        """Return a physical neuron that has no target yet for each entry of logical ones."""
+        order = np.argsort(neuron, kind="stable")
+        ordered = neuron[order]
+        starts = np.searchsorted(ordered, ordered)
+        rank = np.empty(len(neuron), np.int64)
+        rank[order] = np.arange(len(neuron)) - starts
+        physical = self.first[source][neuron] + self.used[source][neuron] + rank
+        np.add.at(self.used[source], neuron, 1)
+        return np.asarray(physical)
+
+    def _connect(self, name: str, source: str, target: str, sources: IntArray, targets: IntArray, delay: IntArray) -> None:
+        arrays = {"sources": frozen(sources, np.int64), "targets": frozen(targets, np.int64)}
+        ones = frozen(np.ones(len(sources)), np.uint8)
+        self.projections.append(
+            IntegerProjection(name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64))
+        )
+
+    def _output(self, name: str, sender: str) -> None:
+        """Let a copy of each neuron send its spikes off the chip."""
+        p, line = self.network.populations[name], f"{name}.out"
+        self.populations[line] = IntegerPopulation(line, p.shape, "axons", {}, origin=p.origin)
+        neurons = np.arange(p.size)
+        self._connect(f"{name}->{line}", sender, line, self._copies(sender, neurons), neurons, np.ones(p.size, np.int64))
+
+    def _map(self) -> dict[str, Representative]:
+        plan = self.plan
+        result: dict[str, Representative] = {}
+        for p in self.network.populations.values():
+            part = plan.parts.get(p.name)
+            if part is None and not p.name.endswith(".hold"):
+                result[p.name] = Representative(p.name, 0)
+            elif part is not None and part.role == "neuron":
+                reason = plan.lossy.get(p.name)
+                result[p.name] = Representative(
+                    p.name, plan.lag[p.name], reason is not None, reason, neurons=frozen(self.first[p.name])
+                )
+        return result
+
+    def _notes(self, lag: Mapping[str, int]) -> tuple[str, ...]:
+        """Return one line per technique that ran, and what each population takes."""
+        plan, notes = self.plan, list(self.plan.notes)
+        late = ", ".join(f"{name} +{plan.lag[name]}" for name in plan.placed if plan.lag[name])
+        if late:
+            notes.append(f"lags: every hop takes a tick, so populations run late, in ticks: {late}")
+        for bank, merged in self.merges.items():
+            notes.append(f"maxima: {len(merged)} axons of '{bank.removesuffix('.axons')}' take the OR of their sources, free")
+        for name, placed in plan.placed.items():
+            inputs = placed.inputs
+            used = sum(len(inputs.axons_of(block)) for block in placed.blocks)
+            size = self.network.populations[name].size
+            notes.append(
+                f"crossbars: '{name}', {size} neurons, {inputs.lines.count} inputs x up to {inputs.slots} axons: "
+                f"{len(placed.blocks)} blocks, {used} axons, {int(placed.copies.sum())} neurons on them"
+            )
+        return tuple(notes)
+
+
+__all__ = ["IntegerNetwork", "crossbars", "lower"]

@@ -1,0 +1,216 @@
+"""Fan-in beyond a core's axons: rate-coded partial sums, one channel per sign, that a neuron of its own adds up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.hardware import NumberFormat
+from neurocomp.ir.lowered import Part
+from neurocomp.ir.network import frozen
+from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.trace import Trace
+from neurocomp.models.patterns import PATTERNS, Pattern
+from neurocomp_truenorth.codebooks import find_codebook
+from neurocomp_truenorth.lines import Lines, lines_of, synapses_of
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+PERCENTILES = (90.0, 95.0, 97.0, 98.0, 99.0, 99.5)
+"""Of the one-sided sums of a tick: the thresholds of channels that are tried."""
+UNCALIBRATED = 0.25
+"""Of the largest possible sum: the threshold where there is no calibration data."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartialSums:
+    """A network in which a population hears channels, and what they cost."""
+
+    network: IntegerNetwork
+    part: Part
+    parts: int
+    count_error: float | None
+    """Mean difference of spike counts on the calibration data, of the mean count; None: not calibrated."""
+
+
+def axons_per_line(lines: Lines, neurons: int, largest: int) -> int:
+    """Return how many axons a line takes where the sign lies in the channel; 0: no codebook has the weights."""
+    channel = 2 * lines.neuron + (lines.weight < 0)
+    book = find_codebook(channel, np.abs(lines.weight), 2 * neurons, largest)
+    return 0 if book is None else book.axons
+
+
+def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: Trace | None, max_axons: int) -> PartialSums:
+    """Put channels in front of a population.
+
+    The lines are dealt out to parts in turn, so that each sees its share of any region. For each neuron and part a channel adds
+    up the positive weights, another one the sizes of the negative ones; both reset by subtraction, so that they carry what they
+    have not sent yet, and each of their spikes counts as much as their threshold, which all channels of a neuron share.
+
+    Args:
+        network: Integer network, in the user's time.
+        name: The population; each of its synapses has a codebook.
+        form: The number format.
+        trace: Of the quantized network on the calibration stimulus; None: not calibrated.
+        max_axons: Of a core.
+    """
+    target, lines = network.populations[name], lines_of(network, name)
+    parts = -(-lines.count * axons_per_line(lines, target.size, form.weight_max_type) // max_axons)
+    part_of = np.arange(lines.count) % parts
+    keys = (part_of[lines.line] * target.size + lines.neuron) * 2 + (lines.weight < 0)
+    channels, channel = np.unique(keys, return_inverse=True)
+    channel = channel.reshape(-1)
+    owner, negative = channels // 2 % target.size, channels % 2
+    unit, start, error = _thresholds(network, target, lines, channel, owner, negative, trace, form.weight_max_type)
+
+    partial = IntegerPopulation(
+        f"{name}.partial", (len(channels),), "truenorth", _channel_parameters(unit[owner], start[owner], form), compare=">=",
+        origin=target.origin,
+    )  # fmt: skip
+    signed = np.where(negative == 1, -unit[owner], unit[owner])
+    final = IntegerProjection(
+        f"{partial.name}->{name}", partial.name, name,
+        Pattern("sparse", {"sources": frozen(np.arange(len(channels))), "targets": frozen(owner)}),
+        frozen(signed, np.int16), 0, "mixed", 8, 0, frozen(np.int64(0)), origin=target.origin,
+    )  # fmt: skip
+    by_key = {int(key): at for at, key in enumerate(channels)}
+    place = _line_places(lines)
+    projections = tuple(
+        _into_channels(network, q, partial.name, lines, place, part_of, target.size, by_key) if q.target == name else q
+        for q in network.projections
+    )
+    populations: dict[str, IntegerPopulation] = {}
+    for p in network.populations.values():
+        if p.name == name:
+            populations[partial.name] = partial
+        populations[p.name] = p
+    rewritten = replace(network, populations=populations, projections=(*projections, final))
+    return PartialSums(rewritten, Part(name, "channel", frozen(owner), frozen(signed)), parts, error)
+
+
+def _channel_parameters(threshold: IntArray, start: IntArray, form: NumberFormat) -> dict[str, IntArray]:
+    values = {key: np.zeros(len(threshold), np.int64) for key in TRUENORTH}
+    values |= {"alpha": threshold, "beta": np.full(len(threshold), form.threshold_max), "V": start}
+    values["kappa"][:] = 1
+    values["gamma"][:] = 1
+    return {key: frozen(value, np.int64) for key, value in values.items()}
+
+
+def _line_places(lines: Lines) -> dict[tuple[str, int, int, int], int]:
+    """Return (sender's population, whether it is pooled, position, delay) -> line."""
+    return {
+        (lines.senders[s].population, s, int(position), int(delay)): at
+        for at, (s, position, delay) in enumerate(zip(lines.sender.tolist(), lines.position, lines.delay, strict=True))
+    }
+
+
+def _into_channels(
+    network: IntegerNetwork, q: IntegerProjection, partial: str, lines: Lines, place: dict[tuple[str, int, int, int], int],
+    part_of: IntArray, neurons: int, by_key: dict[int, int],
+) -> IntegerProjection:  # fmt: skip
+    """Return the synapses of one projection as they reach the channels; its place among the projections stays."""
+    source, neuron, weight, delay = synapses_of(network, q)
+    sender = next(s for s, known in enumerate(lines.senders) if known.population == q.source and _same(known.pool, q.pool))
+    line = np.array([place[q.source, sender, int(i), int(d)] for i, d in zip(source, delay, strict=True)], np.int64)
+    keys = (part_of[line] * neurons + neuron) * 2 + (weight < 0) if len(line) else line
+    # Synapses that cancel in the sum of a line have no channel.
+    channel = np.array([by_key.get(int(key), -1) for key in keys], np.int64)
+    kept = channel >= 0
+    arrays = {"sources": frozen(source[kept]), "targets": frozen(channel[kept])}
+    return replace(
+        q, target=partial, pattern=Pattern("sparse", arrays), mantissa=frozen(np.abs(weight[kept]), np.int16),
+        delay=frozen(delay[kept]),
+    )  # fmt: skip
+
+
+def _same(a: Pattern | None, b: Pattern | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a.kind == b.kind and dict(a.options) == dict(b.options)
+
+
+# Thresholds
+
+
+def _thresholds(
+    network: IntegerNetwork, target: IntegerPopulation, lines: Lines, channel: IntArray, owner: IntArray, negative: IntArray,
+    trace: Trace | None, largest: int,
+) -> tuple[IntArray, IntArray, float | None]:  # fmt: skip
+    """Return threshold and start of the channels of each neuron, (n,), and the error of spike counts that they make."""
+    weights = np.zeros((lines.count, len(owner)), np.float32)
+    weights[lines.line, channel] = np.abs(lines.weight)
+    if trace is None:
+        top = np.zeros(target.size)
+        np.maximum.at(top, owner, weights.sum(axis=0) * UNCALIBRATED)
+        unit = np.clip(np.rint(top), 1, largest).astype(np.int64)
+        return unit, unit // 2, None
+    activity = _activity(network, lines, trace)
+    samples, ticks, _ = activity.shape
+    sums = (activity.reshape(samples * ticks, -1) @ weights).reshape(samples, ticks, -1)
+    wanted = trace.spikes[target.name].astype(np.int64).sum(axis=1)
+    best: tuple[float, IntArray, IntArray] | None = None
+    for percentile in PERCENTILES:
+        at = np.percentile(sums.reshape(samples * ticks, -1), percentile, axis=0)
+        highest = np.ones(target.size)
+        np.maximum.at(highest, owner, at)
+        threshold = np.clip(np.rint(highest), 1, largest).astype(np.int64)
+        for start in (threshold * 0, threshold // 2):
+            made = _counts(target, sums, owner, negative, threshold, start)
+            error = float(np.abs(made - wanted).mean()) / max(1e-9, float(wanted.mean()))
+            if best is None or error < best[0]:
+                best = error, threshold, start
+    assert best is not None
+    return best[1], best[2], best[0]
+
+
+def _activity(network: IntegerNetwork, lines: Lines, trace: Trace) -> NDArray[np.float32]:
+    """Return what each line carries in each tick of a trace, (samples, ticks, lines)."""
+    samples, ticks, _ = next(iter(trace.spikes.values())).shape
+    result = np.zeros((samples, ticks, lines.count), np.float32)
+    for number, sender in enumerate(lines.senders):
+        own = np.flatnonzero(lines.sender == number)
+        sent = (trace.spikes[sender.population] != 0).astype(np.float32)
+        if sender.pool is not None:
+            shape = network.populations[sender.population].shape
+            pooled = PATTERNS[sender.pool.kind].output_shape(sender.pool, shape, ())
+            assert pooled is not None
+            flat = sent.reshape(samples * ticks, -1)
+            sent = PATTERNS[sender.pool.kind].forward(sender.pool, np.float32(1.0), flat, shape, pooled)
+            sent = sent.reshape(samples, ticks, -1)
+        for delay in np.unique(lines.delay[own]):
+            here = own[lines.delay[own] == delay]
+            if delay < ticks:
+                result[:, delay:, here] = sent[:, : ticks - delay, lines.position[here]]
+    return result
+
+
+def _counts(
+    target: IntegerPopulation, sums: NDArray[np.float32], owner: IntArray, negative: IntArray, threshold: IntArray,
+    start: IntArray,
+) -> IntArray:  # fmt: skip
+    """Return the spike counts (samples, n) of a population behind channels whose input sums are given."""
+    samples, ticks, _ = sums.shape
+    limit, signed = threshold[owner], np.where(negative == 1, -threshold[owner], threshold[owner])
+    order = np.argsort(owner, kind="stable")
+    owners, first = np.unique(owner[order], return_index=True)
+    held = np.tile(start[owner], (samples, 1))
+    v = np.tile(target.values("V"), (samples, 1))
+    counts = np.zeros((samples, target.size), np.int64)
+    of = target.values
+    for tick in range(ticks):
+        held = held + np.rint(sums[:, tick]).astype(np.int64)
+        fired = held >= limit
+        held = held - fired * limit
+        arriving = np.zeros_like(v)
+        if len(owners):
+            arriving[:, owners] = np.add.reduceat((fired * signed)[:, order], first, axis=1)
+        v = v + arriving
+        v = v + np.where(of("epsilon") == 1, np.sign(v), 1) * of("lambda")
+        spikes = v >= of("alpha")
+        counts += spikes
+        after = np.where(of("gamma") == 0, of("R"), np.where(of("gamma") == 1, v - of("alpha"), v))
+        v = np.where(spikes, after, np.maximum(v, -of("beta")))
+    return counts

@@ -1,0 +1,94 @@
+"""Blocks: which neurons of a population share a core, so that their axons and their copies fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+PATCHES = (1, 2, 3, 4, 5, 6, 8, 12, 16)
+"""Sides of the patches that are tried for populations with places."""
+MOST_TRIED = 60_000
+"""Larger populations are tiled in fewer ways."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Needs:
+    """The axons that each neuron needs, as a list by neuron: ``axons[start[j]:start[j + 1]]``, ascending."""
+
+    start: IntArray
+    axons: IntArray
+    count: int
+    """Number of different axons."""
+
+    @staticmethod
+    def of(neuron: IntArray, axon: IntArray, neurons: int) -> Needs:
+        """Sort pairs of neuron and axon."""
+        order = np.lexsort((axon, neuron))
+        start = np.searchsorted(neuron[order], np.arange(neurons + 1))
+        return Needs(start, axon[order], int(axon.max(initial=-1)) + 1)
+
+    def by_neuron(self, j: int) -> IntArray:
+        """Return the axons of a neuron."""
+        return self.axons[self.start[j] : self.start[j + 1]]
+
+    @property
+    def sizes(self) -> IntArray:
+        """How many axons each neuron needs, (n,)."""
+        return np.diff(self.start)
+
+
+def tile(needs: Needs, copies: IntArray, shape: tuple[int, ...], max_axons: int, max_neurons: int) -> list[IntArray]:
+    """Return blocks of neurons, each with at most ``max_axons`` different axons and ``max_neurons`` copies; all neurons fit.
+
+    Several orders are tried, which keep neighbours together, and the one with the fewest blocks is taken, of equals the one
+    with the fewest axons in all.
+    """
+    best: list[IntArray] = []
+    cost: tuple[int, int] | None = None
+    for order in _orders(shape, len(copies)):
+        blocks, axons = _fill(needs, copies, order, max_axons, max_neurons)
+        if cost is None or (len(blocks), axons) < cost:
+            best, cost = blocks, (len(blocks), axons)
+    return best
+
+
+def _fill(needs: Needs, copies: IntArray, order: IntArray, max_axons: int, max_neurons: int) -> tuple[list[IntArray], int]:
+    """Fill one block after the other in an order; return them and the sum of their axons."""
+    stamp = np.full(needs.count, -1, np.int64)
+    blocks: list[IntArray] = []
+    first, axons, used, total = 0, 0, 0, 0
+    sizes = copies[order]
+    for at, j in enumerate(order):
+        own = needs.by_neuron(j)
+        fresh = own[stamp[own] != len(blocks)]
+        if at > first and (axons + len(fresh) > max_axons or used + sizes[at] > max_neurons):
+            blocks.append(np.sort(order[first:at]))
+            total += axons
+            first, axons, used, fresh = at, 0, 0, own
+        stamp[fresh] = len(blocks)
+        axons += len(fresh)
+        used += int(sizes[at])
+    if len(order) > first:
+        blocks.append(np.sort(order[first:]))
+        total += axons
+    return blocks, total
+
+
+def _orders(shape: tuple[int, ...], size: int) -> Iterator[IntArray]:
+    """Yield orders of the neurons: as they are, and by patches of places with all channels or some."""
+    yield np.arange(size)
+    if len(shape) < 2:
+        return
+    grid = np.indices(shape).reshape(len(shape), -1)
+    channels, places = grid[0], grid[1:]
+    patches = [side for side in PATCHES if side <= max(shape[1:])] if size <= MOST_TRIED else [4]
+    groups = [g for g in (1, 2, 4, 8, 16, 32) if g < shape[0]] + [shape[0]] if size <= MOST_TRIED else [shape[0]]
+    for side in patches:
+        for group in groups:
+            keys = [channels, *places[::-1], channels // group, *(place // side for place in places[::-1])]
+            yield np.lexsort(keys)
