@@ -516,7 +516,7 @@ def _hops(config: _Config, bus: _Bus, cores: list[_Core], crossbar: Crossbar) ->
                 outside.append((neuron, target.axon, 1, 1))
             elif target.place in index:
                 axon = index[target.place] * config.axons + target.axon
-                inside.append((neuron, axon, 0 if target.dropped else 1, LONGEST if target.dropped else target.delay))
+                inside.append((neuron, axon, 0 if target.dropped else 1, target.delay))
     for name, found in ((AXONS, inside), (BUS, outside)):
         if found:
             source, target_axon, weight, delay = np.array(found, np.int64).T

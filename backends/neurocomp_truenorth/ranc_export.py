@@ -20,6 +20,7 @@ from neurocomp_truenorth import formats as fm
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
+Place = tuple[int, int]
 
 RANC = "ranc"
 """The name of specs that are a RANC grid, which is kept."""
@@ -30,7 +31,8 @@ def export_ranc(
 ) -> Mapping[str, int]:
     """Write a folder; see `neurocomp.backend.Exporter`.
 
-    Neurons without a target send packets that RANC drops. Its potentials have 32 bits and do not saturate at 20.
+    Neurons without a target send packets to a place without a core where the network came from RANC, as it was there, else
+    packets that RANC drops. Its potentials have 32 bits and do not saturate at 20.
 
     Raises:
         UnsupportedError: A neuron does what RANC's do not (NC0342).
@@ -38,7 +40,8 @@ def export_ranc(
     images = [fm.unpack(core) for core in program.cores]
     neurons = np.concatenate([image.neurons[image.used] for image in images])
     symmetric = _checked(neurons, program)
-    x, y, bus = _grid([(image.x, image.y) for image in images], spec)
+    x, y, free = _grid([(image.x, image.y) for image in images], spec)
+    bus, nowhere = free[0], free[1] if spec.name == RANC and len(free) > 1 else None
     outputs = sum(len(symbol.line) for symbol in program.outputs.values())
     ticks = program.ticks + program.largest_lag
     rows = packets_of(program, stimulus, ticks)
@@ -53,7 +56,7 @@ def export_ranc(
             for row in rows
         ],
         "output_bus": {"coordinates": list(bus), "num_outputs": max(outputs, 1)},
-        "cores": [_core(image, bus, spec, dropped) for image in images],
+        "cores": [_core(image, bus, nowhere, spec, dropped) for image in images],
     }
     config = {
         "num_neurons": spec.limit("neurons"),
@@ -137,19 +140,18 @@ def _checked(neurons: Array, program: Program) -> int:
     return int(symmetric.any())
 
 
-def _grid(places: list[tuple[int, int]], spec: HardwareSpec) -> tuple[int, int, tuple[int, int]]:
-    """Return the extents of a grid that holds the cores, and a free place for the bus."""
+def _grid(places: list[Place], spec: HardwareSpec) -> tuple[int, int, list[Place]]:
+    """Return the extents of a grid that holds the cores and at least one place more, and what is free, the last place first."""
     x, y = (max(place[axis] for place in places) + 1 for axis in (0, 1))
     if spec.name == RANC:
         x, y = spec.mesh.tiles_x, spec.mesh.tiles_y
     taken = set(places)
-    for place in ((i, j) for j in range(y - 1, -1, -1) for i in range(x - 1, -1, -1)):
-        if place not in taken:
-            return x, y, place
-    return x, y + 1, (x - 1, y)
+    if x * y == len(taken):
+        y += 1
+    return x, y, [(i, j) for j in range(y - 1, -1, -1) for i in range(x - 1, -1, -1) if (i, j) not in taken]
 
 
-def _core(image: fm.CoreImage, bus: tuple[int, int], spec: HardwareSpec, dropped: int) -> dict[str, Any]:
+def _core(image: fm.CoreImage, bus: Place, nowhere: Place | None, spec: HardwareSpec, dropped: int) -> dict[str, Any]:
     """Return one core; of its neurons up to the last that exists."""
     axons, weights = spec.limit("input_axons"), spec.limit("axon_types")
     used = np.flatnonzero(image.used)
@@ -158,14 +160,18 @@ def _core(image: fm.CoreImage, bus: tuple[int, int], spec: HardwareSpec, dropped
         "coordinates": [image.x, image.y],
         "axons": image.types[:axons].tolist(),
         "connections": image.bits[:axons, :size].T.astype(int).tolist(),
-        "neurons": [_neuron(image, record, bus, weights, dropped) for record in image.neurons[:size]],
+        "neurons": [_neuron(image, record, bus, nowhere, weights, dropped) for record in image.neurons[:size]],
     }
 
 
-def _neuron(image: fm.CoreImage, record: Array, bus: tuple[int, int], weights: int, dropped: int) -> dict[str, Any]:
+def _neuron(
+    image: fm.CoreImage, record: Array, bus: Place, nowhere: Place | None, weights: int, dropped: int
+) -> dict[str, Any]:
     """Return one neuron; one that does not exist never spikes."""
     exists, target, flags = int(record["flags"]) & fm.USED, int(record["target"]), int(record["flags"])
     offset, axon, tick = (0, 0), 0, dropped
+    if exists and target == fm.NOWHERE and nowhere is not None:
+        offset, tick = (nowhere[0] - image.x, nowhere[1] - image.y), 0
     if target == fm.OUTPUT:
         offset, axon, tick = (bus[0] - image.x, bus[1] - image.y), int(record["axon"]), 0
     elif target == fm.CORE:
