@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import big_network, command_line, engine, quantization, simulators
+from benchmarks import big_network, command_line, engine, quantization, simulators, truenorth
 
 BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "big_network": big_network.measure,
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "engine": engine.measure,
     "quantization": quantization.measure,
     "simulators": simulators.measure,
+    "truenorth": truenorth.measure,
 }
 
 

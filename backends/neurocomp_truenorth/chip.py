@@ -41,7 +41,7 @@ for each packet, also of the host, beyond the first to the same axon. ``synaptic
 of which ``sops`` have a weight that is not 0. ``updates``: all neurons; ``updates_active``: those that spiked or whose
 potential is not 0 afterwards. Hops: |dx| and |dy| of all packets.
 """
-LARGEST_HOST_DELAY = (1 << 16) - 1
+LARGEST_HOST_DELAY = 4095
 LARGEST_PROGRAM = 1 << 20
 """Cores, and output lines that are read."""
 NO_PLACE = np.zeros((0, xb.NEURONS), np.int64)
@@ -107,8 +107,7 @@ class ChipSimulation:
             for key, size in parts.items()
         }
         out = machine.records(values, place, shape)
-        stimuli = [np.asarray(stimulus[name]) != 0 for name in program.inputs]
-        host = machine.host(np.concatenate([np.zeros((*_extent(shape, ticks), 0), np.bool_), *stimuli], axis=2), chip_ticks)
+        host = machine.host(stimulus, samples, ticks, chip_ticks)
 
         def chunk(first: int, last: int) -> IntArray:
             work = machine.work()
@@ -124,7 +123,7 @@ class ChipSimulation:
 
         spikes = {name: self._spikes(program, machine, name, stimulus, arrays, out, shape) for name in recorded}
         v = {name: array for (kind, name), array in arrays.items() if kind == "v"}
-        counters = {name: out.counts[number].transpose(2, 0, 1) for name, number in KERNEL_COUNTERS.items()}
+        counters = {name: np.moveaxis(out.counts[:, :, number], 2, 0) for name, number in KERNEL_COUNTERS.items()}
         updates = np.broadcast_to(machine.used[:, None, None], (len(machine.used), *shape))
         counters = {"updates": updates} | counters | {"hops_x": out.hops[0], "hops_y": out.hops[1]}
         lag = dict.fromkeys((*program.inputs, *program.pulses, *program.outputs), 0)
@@ -200,7 +199,7 @@ class _Machine:
         sizes = _check_symbols(program, used)
         read = [symbol.line for symbol in program.outputs.values()]
         lines = np.unique(np.concatenate([np.zeros(0, np.int64), *read]))
-        if (len(lines) and not 0 <= lines[0] <= lines[-1] < fm.OUTPUT_LINES) or len(lines) >= LARGEST_PROGRAM:
+        if len(lines) >= LARGEST_PROGRAM or (len(lines) and not 0 <= lines[0] <= lines[-1] < fm.OUTPUT_LINES):
             raise fm.damaged_program("an output line does not exist")
 
         first, messages = 0, [np.zeros((4, 0), np.int64)]
@@ -242,30 +241,43 @@ class _Machine:
         spike_place, width = places("spikes", program.populations)
         axon_place, axon_width = places("spikes", program.axons)
         lines = np.zeros((*shape, len(self.lines) + 1), np.uint8)
-        counts = np.zeros((xb.COUNTS, *shape, n), np.int32)
+        counts = np.zeros((*shape, xb.COUNTS, n), np.int32)
         return xb.Records(
             values, spike_place, places("v", program.populations)[0], width, axon_place, axon_width, lines, counts,
             np.zeros((2, shape[0]), np.int64),
         )  # fmt: skip
 
-    def host(self, stimulus: NDArray[np.bool_], chip_ticks: int) -> xb.Host:
-        """Return what the host sends in a run; ``stimulus`` joins all inputs, (samples, ticks, n)."""
+    def host(self, stimulus: Mapping[str, Array], samples: int, ticks: int, chip_ticks: int) -> xb.Host:
+        """Return what the host sends in a run."""
+        spikes = np.zeros((samples, ticks, -(-(len(self.begin) - 1) // 8) * 8), np.bool_)
+        first = 0
+        for name in self.program.inputs:
+            np.not_equal(stimulus[name], 0, out=spikes[:, :, first : first + self.sizes[name]])
+            first += self.sizes[name]
         core, axon, delay = self.messages
         own = self.pulses[:, self.pulses[0] < chip_ticks]
         return xb.Host(
-            np.ascontiguousarray(stimulus), self.begin, core.astype(np.int32), axon.astype(np.int32), delay.copy(),
+            spikes.view(np.uint64), self.begin, core.astype(np.int32), axon.astype(np.int32), delay.copy(),
             own[0].copy(), own[1].copy(), own[2].astype(np.int32), own[3].astype(np.int32), own[4].copy(),
         )  # fmt: skip
 
     def work(self) -> xb.Work:
         """Return the state for one thread."""
         n = len(self.used)
-        numbers = [np.zeros(xb.NEURONS, np.int32) for _ in range(4)]
+        numbers = np.zeros((4, xb.NEURONS), np.int32)
         return xb.Work(
-            np.zeros((n, xb.NEURONS), np.int32), np.zeros((self.depth, n * xb.WORDS), np.uint64), np.zeros(n, np.uint8),
-            np.zeros(n, np.int32), *numbers, np.zeros(xb.NEURONS, np.uint8), np.zeros(xb.AXONS, np.int32),
-            np.zeros((len(self.program.populations) + 1, 4), np.int64),
-        )  # fmt: skip
+            v=np.zeros((n, xb.NEURONS), np.int32),
+            ring=np.zeros((self.depth, n * xb.WORDS), np.uint64),
+            settled=np.zeros(n, np.uint8),
+            alive=np.zeros(n, np.int32),
+            sums=numbers[0],
+            new=numbers[1],
+            rho=numbers[2],
+            eta=numbers[3],
+            spikes=np.zeros(xb.NEURONS, np.uint8),
+            active=np.zeros(xb.AXONS, np.int32),
+            clamps=np.zeros((len(self.program.populations) + 1, 4), np.int64),
+        )
 
 
 def _cores(
@@ -294,21 +306,20 @@ def _cores(
     kind |= np.where((neurons["TM"] > 0).any(axis=1), xb.RANDOM_THRESHOLD, 0)
     kind |= np.where(((flags & fm.LEAK_REVERSAL) != 0).any(axis=1), xb.REVERSES, 0)
 
-    population, index = np.full((n, fm.NEURONS), len(program.populations), np.int32), np.zeros((n, fm.NEURONS), np.int32)
+    population, place = np.full((n, fm.NEURONS), len(program.populations), np.int32), np.zeros((n, fm.NEURONS), np.int32)
     for number, symbol in enumerate(program.populations.values()):
         population[symbol.core, symbol.compartment] = number
-        index[symbol.core, symbol.compartment] = np.arange(len(symbol.core))
-    sops = np.zeros((n, fm.AXONS), np.int32)
+        place[symbol.core, symbol.compartment] = np.arange(len(symbol.core))
+    sops = np.zeros((n, fm.AXONS), np.uint32)
     for c in range(n):
         sops[c] = (bits[c] & (weight[c] != 0)[types[c]]).sum(axis=1)
     packed = np.packbits(bits, axis=2, bitorder="little")
     return xb.Cores(
-        rows=packed.reshape(n, -1).view("<u4").astype(np.uint32),
+        rows=packed.reshape(n, fm.AXONS * fm.NEURONS // 8).view("<u4").astype(np.uint32),
         types=types,
-        weight=np.where(by_chance, 0, weight).astype(np.int16).reshape(n, -1),
-        chance=np.where(by_chance, weight, 0).astype(np.int16).reshape(n, -1)[random],
-        visits=bits.sum(axis=2, dtype=np.int32),
-        sops=sops,
+        weight=np.where(by_chance, 0, weight).astype(np.int16).reshape(n, fm.TYPES * fm.NEURONS),
+        chance=np.where(by_chance, weight, 0).astype(np.int16).reshape(n, fm.TYPES * fm.NEURONS)[random],
+        visits=sops | bits.sum(axis=2, dtype=np.uint32) << np.uint32(xb.VISITS_SHIFT),
         kind=kind.astype(np.uint8),
         v=neurons["V"].astype(np.int32),
         alpha=np.where(used, alpha, xb.NEVER).astype(np.int32),
@@ -329,7 +340,7 @@ def _cores(
         lag=keys["lag"].astype(np.uint64),
         slot=slots.astype(np.uint64),
         population=population,
-        index=index,
+        place=place,
     )
 
 
@@ -434,10 +445,6 @@ def _spans(samples: int, jobs: int) -> Iterator[tuple[int, int]]:
 
 
 # Stimulus and names
-
-
-def _extent(shape: tuple[int, int], ticks: int) -> tuple[int, int]:
-    return shape[0], ticks
 
 
 def _recorded(program: Program, record: Sequence[str] | None) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ IntArray = NDArray[np.int64]
 
 PATCHES = (1, 2, 3, 4, 5, 6, 8, 12, 16)
 """Sides of the patches that are tried for populations with places."""
+AXON_PRICE = 1.0
+"""Cores per 256 axons: what copies of the sources take."""
 MOST_TRIED = 60_000
 """Larger populations are tiled in fewer ways."""
 
@@ -42,18 +44,54 @@ class Needs:
         return np.diff(self.start)
 
 
-def tile(needs: Needs, copies: IntArray, shape: tuple[int, ...], max_axons: int, max_neurons: int) -> list[IntArray]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where neurons are beside one another."""
+
+    shape: tuple[int, ...]
+    """Of the population that they belong to."""
+    places: IntArray
+    """(n,): their place in it, in C order."""
+    group: IntArray
+    """(n,): neurons of different groups have no inputs in common."""
+
+    @staticmethod
+    def of(shape: tuple[int, ...]) -> Layout:
+        """Return the layout of a population's own neurons."""
+        size = int(np.prod(shape))
+        return Layout(shape, np.arange(size), np.zeros(size, np.int64))
+
+    def orders(self) -> Iterator[IntArray]:
+        """Yield orders of the neurons: as they are, and by patches of places with all channels or some."""
+        n, shape = len(self.places), self.shape
+        yield np.lexsort((np.arange(n), self.group))
+        if len(shape) < 2:
+            return
+        grid = np.unravel_index(self.places, shape)
+        channels, places = grid[0], grid[1:]
+        few = n > MOST_TRIED
+        patches = [4] if few else [side for side in PATCHES if side <= max(shape[1:])]
+        groups = [shape[0]] if few else [g for g in (1, 2, 4, 8, 16, 32) if g < shape[0]] + [shape[0]]
+        for side in patches:
+            for group in groups:
+                rough = [place // side for place in places[::-1]]
+                yield np.lexsort([channels, *places[::-1], channels // group, *rough, self.group])
+
+
+def tile(needs: Needs, copies: IntArray, layout: Layout, max_axons: int, max_neurons: int) -> list[IntArray]:
     """Return blocks of neurons, each with at most ``max_axons`` different axons and ``max_neurons`` copies; all neurons fit.
 
     Several orders are tried, which keep neighbours together, and the one with the fewest blocks is taken, of equals the one
-    with the fewest axons in all.
+    with the fewest axons in all, each of which is a copy of a source or a message of the host.
     """
     best: list[IntArray] = []
-    cost: tuple[int, int] | None = None
-    for order in _orders(shape, len(copies)):
+    cost: float | None = None
+    for order in layout.orders():
         blocks, axons = _fill(needs, copies, order, max_axons, max_neurons)
-        if cost is None or (len(blocks), axons) < cost:
-            best, cost = blocks, (len(blocks), axons)
+        # An axon is a copy of its source, which takes its share of another core.
+        price = len(blocks) + AXON_PRICE * axons / max_neurons
+        if cost is None or price < cost:
+            best, cost = blocks, price
     return best
 
 
@@ -77,18 +115,3 @@ def _fill(needs: Needs, copies: IntArray, order: IntArray, max_axons: int, max_n
         blocks.append(np.sort(order[first:]))
         total += axons
     return blocks, total
-
-
-def _orders(shape: tuple[int, ...], size: int) -> Iterator[IntArray]:
-    """Yield orders of the neurons: as they are, and by patches of places with all channels or some."""
-    yield np.arange(size)
-    if len(shape) < 2:
-        return
-    grid = np.indices(shape).reshape(len(shape), -1)
-    channels, places = grid[0], grid[1:]
-    patches = [side for side in PATCHES if side <= max(shape[1:])] if size <= MOST_TRIED else [4]
-    groups = [g for g in (1, 2, 4, 8, 16, 32) if g < shape[0]] + [shape[0]] if size <= MOST_TRIED else [shape[0]]
-    for side in patches:
-        for group in groups:
-            keys = [channels, *places[::-1], channels // group, *(place // side for place in places[::-1])]
-            yield np.lexsort(keys)

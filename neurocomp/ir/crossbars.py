@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
-from neurocomp.ir.lowered import LoweredNetwork
+from neurocomp.ir.lowered import LoweredNetwork, Part
 from neurocomp.ir.quantized import AXON_TYPES, TRUENORTH, Crossbar, IntegerNetwork, IntegerProjection
 from neurocomp.models.patterns import PATTERNS
 
@@ -104,6 +104,9 @@ class _Synapses:
         channels = {
             c.neurons: lowered.parts[c.neurons] for c in network.crossbars if lowered.parts[c.neurons].role == "channel"
         }
+        for name, part in lowered.parts.items():
+            if part.role == "relay":
+                self._relays(name, part)
         for name, p in self.quantized.populations.items():
             if not p.has_neurons:
                 continue
@@ -114,7 +117,7 @@ class _Synapses:
             self._same_neurons(name, physical)
             own = [of for of in channels if channels[of].logical == name]
             if not own:
-                found = self._found(physical, part.neurons)
+                found = self._found(physical)
                 copies = np.bincount(part.neurons, minlength=p.size)
                 self.claim(self._equal(expected, found, part.neurons, copies), f"the axons of '{name}' carry its weights")
                 continue
@@ -122,7 +125,7 @@ class _Synapses:
             for of in own:
                 unit = channels[of].unit
                 assert unit is not None
-                for (source, at, delay, neuron), weight in self._found(of, np.arange(len(unit))).items():
+                for (source, at, delay, neuron), weight in self._found(of).items():
                     key = source, at, delay, int(channels[of].neurons[neuron])
                     summed[key] = summed.get(key, 0) + int(np.sign(unit[neuron])) * weight
             self.claim({k: w for k, w in summed.items() if w} == expected, f"the channels of '{name}' carry its weights")
@@ -155,12 +158,34 @@ class _Synapses:
         kind = PATTERNS[q.pool.kind]
         return np.array([self._window(source, kind.sources(q.pool, shape, pooled, np.array([at]))) for at in range(n_source)])
 
+    def _origins(self, part: Part) -> IntArray:
+        """Return for each neuron of a part the number of the logical neuron or window that it stands for."""
+        if part.pool is None:
+            return part.neurons
+        shape, kind = self.quantized.populations[part.logical].shape, PATTERNS[part.pool.kind]
+        pooled = kind.output_shape(part.pool, shape, ())
+        assert pooled is not None
+        source = self.number[part.logical]
+        windows = {
+            int(at): self._window(source, kind.sources(part.pool, shape, pooled, np.array([at]))) for at in np.unique(part.neurons)
+        }
+        return np.array([windows[int(at)] for at in part.neurons], np.int64)
+
+    def _relays(self, name: str, part: Part) -> None:
+        """Check that relays repeat what they stand for, in the same tick of the user."""
+        origins, source = self._origins(part), self.number[part.logical]
+        p = self.lowered.network.populations[name]
+        expected = {(source, int(origin), 0, j): 1 for j, origin in enumerate(origins)}
+        self.claim(self._found(name) == expected, f"'{name}' hears what it repeats")
+        plain = bool((p.values("alpha") == 1).all()) and not any(p.values(key).any() for key in ("lambda", "beta", "R", "gamma", "TM"))
+        self.claim(plain, f"'{name}' repeats every spike")
+
     def _window(self, source: int, neurons: IntArray) -> int:
         if len(neurons) == 1:
             return int(neurons[0])
         return self.windows.setdefault((source, np.sort(neurons).astype(np.int64).tobytes()), -1 - len(self.windows))
 
-    def _found(self, name: str, neurons: IntArray) -> dict[tuple[int, int, int, int], int]:
+    def _found(self, name: str) -> dict[tuple[int, int, int, int], int]:
         """Return what a population's crossbar holds: as `_expected`, but with the index of the physical neuron."""
         lowered, network = self.lowered, self.lowered.network
         c = next(c for c in network.crossbars if c.neurons == name)
@@ -173,7 +198,7 @@ class _Synapses:
                 continue
             logical = q.source if part is None else part.logical
             from_, to, delay = _messages(q)
-            origin = from_ if part is None else part.neurons[from_]
+            origin = from_ if part is None else self._origins(part)[from_]
             late = lowered.lag[name] - lowered.lag[q.source]
             for i, axon, d in zip(origin, to, delay, strict=True):
                 sources[axon].append((self.number[logical], int(i), int(d) - late))
@@ -186,7 +211,9 @@ class _Synapses:
                     continue
                 population, delays = {s[0] for s in sources[axon]}, {s[2] for s in sources[axon]}
                 self.claim(len(population) == len(delays) == 1, f"the sources of an axon of '{name}' are one window")
-                window = self._window(min(population), np.unique([s[1] for s in sources[axon]]))
+                places = np.unique([s[1] for s in sources[axon]])
+                self.claim(len(places) == 1 or int(places[0]) >= 0, f"an axon of '{name}' takes one maximum")
+                window = self._window(min(population), places)
                 for j in np.flatnonzero(weights[i]):
                     key = min(population), window, min(delays), own.start + int(j)
                     result[key] = result.get(key, 0) + int(weights[i, j])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.ir.trace import Trace
+from neurocomp.models.patterns import Pattern
 
 IntArray = NDArray[np.int64]
 
@@ -54,6 +55,8 @@ class Part:
     """Which logical neuron each one belongs to, (n,)."""
     unit: IntArray | None = None
     """Of channels: what a spike is worth at the logical neuron, with its sign, (n,)."""
+    pool: Pattern | None = None
+    """Of relays: the maximum that they repeat; ``neurons`` are then its windows, in the order of what it makes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -45,6 +45,9 @@ DELAY_SHIFT, PLACE_SHIFT, X_SHIFT, Y_SHIFT = 8, 12, 32, 48
 SILENT, LINE, LOST = 0, 1, 2
 """Instead of a packet: nothing; a spike on the output line in the field of the core; a dropped packet."""
 
+VISITS_SHIFT = 17
+"""The set bits of all rows of a core fit a number of so many bits."""
+
 SPIKES, ACTIVE, EVENTS, SOPS, PACKETS, OUTPUTS, HOST, MERGES, DROPPED = range(9)
 COUNTS = 9
 """Counts of a core and tick."""
@@ -67,9 +70,8 @@ class Cores(NamedTuple):
     """(cores, types * neurons): of deterministic inputs, else 0."""
     chance: NDArray[np.int16]
     """(cores of random numbers, types * neurons): of stochastic inputs, else 0."""
-    visits: NDArray[np.int32]
-    """(cores, axons): set bits of a row; and of these the ones with a weight."""
-    sops: NDArray[np.int32]
+    visits: NDArray[np.uint32]
+    """(cores, axons): of the set bits of a row those with a weight, plus all of them shifted left by `VISITS_SHIFT`."""
     kind: NDArray[np.uint8]
     """(cores,): flags."""
     v: NDArray[np.int32]
@@ -99,15 +101,15 @@ class Cores(NamedTuple):
     slot: NDArray[np.uint64]
     """(cores of random numbers, axons)"""
     population: NDArray[np.int32]
-    """(cores, neurons): number of the population, behind the last: none; and index of the neuron in it."""
-    index: NDArray[np.int32]
+    """(cores, neurons): number of the population, behind the last: none; and place of the neuron in it."""
+    place: NDArray[np.int32]
 
 
 class Host(NamedTuple):
     """What the host sends."""
 
-    stimulus: NDArray[np.bool_]
-    """(samples, ticks, neurons of all inputs)"""
+    stimulus: NDArray[np.uint64]
+    """(samples, ticks, words): the spikes of all inputs, eight to a word, each a byte that is 0 or 1."""
     begin: NDArray[np.int64]
     """(neurons + 1,): where the messages of each neuron begin."""
     core: NDArray[np.int32]
@@ -136,7 +138,7 @@ class Records(NamedTuple):
     lines: NDArray[np.uint8]
     """(samples, ticks, lines + 1): what left the chip; the last one takes lines that no one reads."""
     counts: NDArray[np.int32]
-    """(COUNTS, samples, ticks, cores)"""
+    """(samples, ticks, COUNTS, cores)"""
     hops: NDArray[np.int64]
     """(2, samples)"""
 
@@ -322,17 +324,15 @@ def advance_exactly(cores, work, c, v, sample, t):
         if spike:
             y = reset[i] if gamma == 0 else (y - threshold if gamma == 1 else y)
         elif y < bound or (own & SYMMETRIC and y == bound):
-            if own & KAPPA:
-                y = bound
-            else:
-                y = -reset[i] if gamma == 0 else (y - bound if gamma == 1 else y)
+            left = -reset[i] if gamma == 0 else (y - bound if gamma == 1 else y)
+            y = bound if own & KAPPA else left
         work.new[i] = i32(y)
         work.spikes[i] = spike
         count += spike
         alive += spike or y != 0
         change |= clamped or y != old
         if clamped:
-            note(work.clamps[cores.population[c, i]], sample, t, cores.index[c, i])
+            note(work.clamps[cores.population[c, i]], sample, t, cores.place[c, i])
     return count, alive, change
 
 
@@ -358,28 +358,31 @@ def arrive(ring, slot, core, axon):
 def send_host(host, work, out, sample, t, ticks, chip_ticks):
     """Send what the host sends in tick t."""
     wrap = work.ring.shape[0] - 1
-    counts = out.counts[:, sample]
+    counts = out.counts[sample]
     if t < ticks:
-        spikes = host.stimulus[sample, t]
-        for n in range(len(spikes)):
-            if spikes[n]:
+        words = host.stimulus[sample, t]
+        for w in range(len(words)):
+            bytes_left = words[w]
+            while bytes_left != u64(0):
+                n = 8 * w + (lowest_bit(bytes_left) >> 3)
+                bytes_left &= bytes_left - ONE
                 for k in range(host.begin[n], host.begin[n + 1]):
                     core, there = host.core[k], t + host.delay[k]
-                    counts[HOST, t, core] += 1
+                    counts[t, HOST, core] += 1
                     if there < chip_ticks and arrive(work.ring, there & wrap, core, host.axon[k]):
-                        counts[MERGES, there, core] += 1
+                        counts[there, MERGES, core] += 1
     for k in range(len(host.pulse_core)):
         if host.pulse_first[k] <= t < host.pulse_last[k]:
             core, there = host.pulse_core[k], t + host.pulse_delay[k]
-            counts[HOST, t, core] += 1
+            counts[t, HOST, core] += 1
             if there < chip_ticks and arrive(work.ring, there & wrap, core, host.pulse_axon[k]):
-                counts[MERGES, there, core] += 1
+                counts[there, MERGES, core] += 1
 
 
 @kernel
 def integrate(cores, work, c, slot, sample, t, sample_name, counts, out):
     """Add up the rows of the active axons of a core and forget them; return how many there are."""
-    n, visits, sops = 0, ZERO, ZERO
+    n, visits = 0, u64(0)
     for w in range(WORDS):
         bits = work.ring[slot, WORDS * c + w]
         work.ring[slot, WORDS * c + w] = u64(0)
@@ -388,13 +391,13 @@ def integrate(cores, work, c, slot, sample, t, sample_name, counts, out):
             bits &= bits - ONE
             work.active[n] = axon
             n += 1
-            visits += cores.visits[c, axon]
-            sops += cores.sops[c, axon]
-    counts[EVENTS, t, c], counts[SOPS, t, c] = visits, sops
+            visits += u64(cores.visits[c, axon])
+    counts[t, EVENTS, c] = i32(visits >> u64(VISITS_SHIFT))
+    counts[t, SOPS, c] = i32(visits & u64((1 << VISITS_SHIFT) - 1))
     for begin in range(0, n, BATCH):
         add_rows(work.sums, cores.rows[c], cores.weight[c], cores.types[c], work.active, begin, min(n, begin + BATCH))
     if len(out.axon_place) > 0:
-        row = sample * counts.shape[1] + t
+        row = sample * counts.shape[0] + t
         for k in range(n):
             place = out.axon_place[c, work.active[k]]
             if place >= 0:
@@ -417,7 +420,7 @@ def integrate(cores, work, c, slot, sample, t, sample_name, counts, out):
 def send(cores, work, c, sample, t, chip_ticks, counts, out):
     """Send the spikes of a core."""
     wrap = work.ring.shape[0] - 1
-    packets, lost, left, x, y = ZERO, ZERO, ZERO, u64(0), u64(0)
+    packets, lost, left, both, y = ZERO, ZERO, ZERO, u64(0), u64(0)
     recorded = len(out.spike_place) > 0
     row = sample * chip_ticks + t
     for w in range(NEURONS // 64):
@@ -431,10 +434,10 @@ def send(cores, work, c, sample, t, chip_ticks, counts, out):
             core = np.int64((route >> u64(PLACE_SHIFT)) & u64(0xFFFFF))
             if delay != 0:
                 packets += i32(1)
-                x += (route >> u64(X_SHIFT)) & u64(0xFFFF)
+                both += route >> u64(X_SHIFT)
                 y += route >> u64(Y_SHIFT)
                 if arrive(work.ring, (t + delay) & wrap, core, axon) and t + delay < chip_ticks:
-                    counts[MERGES, t + delay, core] += 1
+                    counts[t + delay, MERGES, core] += 1
             elif axon == LINE:
                 left += i32(1)
                 out.lines[sample, t, core] = 1
@@ -442,8 +445,8 @@ def send(cores, work, c, sample, t, chip_ticks, counts, out):
                 lost += i32(1)
             if recorded and out.spike_place[c, i] >= 0:
                 out.values[out.spike_place[c, i] + row * out.width[c, i]] = 1
-    counts[PACKETS, t, c], counts[OUTPUTS, t, c], counts[DROPPED, t, c] = packets, left, lost
-    out.hops[0, sample] += np.int64(x)
+    counts[t, PACKETS, c], counts[t, OUTPUTS, c], counts[t, DROPPED, c] = packets, left, lost
+    out.hops[0, sample] += np.int64(both - (y << u64(Y_SHIFT - X_SHIFT)))
     out.hops[1, sample] += np.int64(y)
 
 
@@ -470,7 +473,7 @@ def run(cores, host, work, out, first, last, ticks, chip_ticks, first_sample):
                 work.v[c, i] = cores.v[c, i]
         work.ring[:, :] = u64(0)
         work.settled[:] = 0
-        counts = out.counts[:, sample]
+        counts = out.counts[sample]
         for t in range(chip_ticks):
             send_host(host, work, out, sample, t, ticks, chip_ticks)
             slot = t & wrap
@@ -479,7 +482,7 @@ def run(cores, host, work, out, first, last, ticks, chip_ticks, first_sample):
                 silent = (now[4 * c] | now[4 * c + 1] | now[4 * c + 2] | now[4 * c + 3]) == u64(0)
                 if silent and work.settled[c]:
                     if work.alive[c] != ZERO:
-                        counts[ACTIVE, t, c] = work.alive[c]
+                        counts[t, ACTIVE, c] = work.alive[c]
                     continue
                 v, kind = work.v[c], cores.kind[c]
                 work.sums[:] = ZERO
@@ -506,9 +509,9 @@ def run(cores, host, work, out, first, last, ticks, chip_ticks, first_sample):
                     v[i] = work.new[i]
                 work.settled[c] = silent and not changed and count == 0 and kind & (RANDOM_LEAK | RANDOM_THRESHOLD) == 0
                 work.alive[c] = alive
-                counts[ACTIVE, t, c] = alive
+                counts[t, ACTIVE, c] = alive
                 if count > 0:
-                    counts[SPIKES, t, c] = count
+                    counts[t, SPIKES, c] = count
                     send(cores, work, c, sample, t, chip_ticks, counts, out)
             if len(out.v_place) > 0:
                 row = sample * chip_ticks + t
