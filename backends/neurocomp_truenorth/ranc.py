@@ -186,6 +186,8 @@ class _Node:
         """Return a whole number of a range."""
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             self.fail("NC0104", f"is {_kind(self.value)}, not a whole number")
+        if abs(self.value) > 1 << 63:
+            self.fail("NC0209", "is a number beyond 64 bits")
         if not low <= self.value <= high:
             self.fail(code, f"is {self.value}, not {low} to {high}{why}")
         return self.value

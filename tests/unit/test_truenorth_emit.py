@@ -336,7 +336,9 @@ def test_a_corruption_shows(kind: str, seed: int) -> None:
 def test_what_does_not_happen_cannot_be_corrupted() -> None:
     lowered = network(0)
     quiet = {
-        name: replace(p, parameters={**p.parameters, "alpha": ints(1000), "lambda": ints(0)}) if p.dynamics == "truenorth" else p
+        name: replace(p, parameters={**p.parameters, "alpha": ints(1000), "lambda": ints(0)})
+        if p.dynamics == "truenorth"
+        else p
         for name, p in lowered.network.populations.items()
     }
     lowered = replace(lowered, network=replace(lowered.network, populations=quiet))
