@@ -179,9 +179,7 @@ class _Builder:
         arrays = {"sources": frozen(sources, np.int64), "targets": frozen(targets, np.int64)}
         ones = frozen(np.ones(len(sources)), np.uint8)
         self.projections.append(
-            IntegerProjection(
-                name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64)
-            )
+            IntegerProjection(name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64))
         )
 
     def _output(self, name: str, sender: str) -> None:

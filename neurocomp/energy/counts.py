@@ -45,9 +45,9 @@ class Counts:
     ``updates``: compartments updated, those that hold what a reset takes off included. ``updates_active``: u or v is not zero
     after the update, or the neuron spiked. ``packets``: messages from core to core, one per spike (whatever its value) and
     target core; ``outputs``: spikes that leave the chip on a line of their own; ``host_packets``: messages from the host.
-    ``hops_x``, ``hops_y``: tile boundaries that packets between cores cross. ``resets``: neurons that a clock cleared. ``host_writes``: currents written, one per neuron.
-    ``starts``: neurons whose u and v the processor wrote because they start after tick 0; until then they are updates, never
-    active ones.
+    ``hops_x``, ``hops_y``: tile boundaries that packets between cores cross. ``resets``: neurons that a clock cleared.
+    ``host_writes``: currents written, one per neuron. ``starts``: neurons whose u and v the processor wrote because they start
+    after tick 0; until then they are updates, never active ones.
     """
 
     samples: int

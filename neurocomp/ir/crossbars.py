@@ -167,8 +167,7 @@ class _Synapses:
         assert pooled is not None
         source = self.number[part.logical]
         windows = {
-            int(at): self._window(source, kind.sources(part.pool, shape, pooled, np.array([at])))
-            for at in np.unique(part.neurons)
+            int(at): self._window(source, kind.sources(part.pool, shape, pooled, np.array([at]))) for at in np.unique(part.neurons)
         }
         return np.array([windows[int(at)] for at in part.neurons], np.int64)
 
@@ -178,9 +177,7 @@ class _Synapses:
         p = self.lowered.network.populations[name]
         expected = {(source, int(origin), 0, j): 1 for j, origin in enumerate(origins)}
         self.claim(self._found(name) == expected, f"'{name}' hears what it repeats")
-        plain = bool((p.values("alpha") == 1).all()) and not any(
-            p.values(key).any() for key in ("lambda", "beta", "R", "gamma", "TM")
-        )
+        plain = bool((p.values("alpha") == 1).all()) and not any(p.values(key).any() for key in ("lambda", "beta", "R", "gamma", "TM"))
         self.claim(plain, f"'{name}' repeats every spike")
 
     def _window(self, source: int, neurons: IntArray) -> int:

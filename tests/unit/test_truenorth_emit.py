@@ -85,8 +85,10 @@ def crossbar(
     )  # fmt: skip
 
 
-def network(seed: int, stochastic: bool = False, blocks: tuple[tuple[int, int], ...] = ((30, 20), (12, 9), (50, 40))) -> Any:
-    """Two crossbars in a loop, the second one late, with an input, pulses, two populations of lines, merges and dropped packets."""
+def network(
+    seed: int, stochastic: bool = False, blocks: tuple[tuple[int, int], ...] = ((30, 20), (12, 9), (50, 40))
+) -> LoweredNetwork:
+    """Two crossbars in a loop, the second one late; an input, pulses, two populations of lines, merges, dropped packets."""
     rng = np.random.default_rng(seed)
     first, second = list(blocks), [(8, 5), (3, 7)]
     sizes = {"a": np.sum(first, axis=0), "b": np.sum(second, axis=0)}
