@@ -26,14 +26,13 @@ PER_CORE = (
     "updates_active",
     "spikes",
     "packets",
-    "outputs",
     "host_packets",
     "resets",
     "host_writes",
     "starts",
 )
 """Events counted per core, sample and chip tick. All belong to the tick in which the spike is sent, the neuron updated,
-cleared or started, or the current first acts."""
+cleared or started, or the current first acts. On crossbar cores ``outputs`` is one more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
