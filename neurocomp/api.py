@@ -204,17 +204,14 @@ def import_network(path: str | Path, form: str, ticks: int | None = None) -> Com
     backend: Any = known[form]
     found: Imported = backend.importers[form](Path(path), ticks)
     network = found.network.verify()
-    mapped = found.mapped
-    mapped.lowered.verify({}, found.spec.limit("delay"), found.spec.hop_ticks)
-    mapped.verify(found.spec)
-    program = backend.emit(mapped, found.spec).verify()
-    samples = network.data.samples
+    mapped, samples = found.mapped.verify(found.spec), network.data.samples
     made = Artifact(
         network=replace(network, data=replace(network.data, samples=None)), quantized=None, lowered=mapped.lowered,
-        mapped=mapped, program=program, spec=found.spec, options={"target": found.spec.name, "imported": form},
-        notes=found.notes, samples=samples, version=version("neurocomp"),
+        mapped=mapped, program=backend.emit(mapped, found.spec), spec=found.spec,
+        options={"target": found.spec.name, "imported": form}, notes=found.notes, samples=samples,
+        version=version("neurocomp"),
     )  # fmt: skip
-    return Compiled(made, found.counts)
+    return Compiled(made.verify(), found.counts)
 
 
 def _compilation(

@@ -207,7 +207,7 @@ class Exporter(Protocol):
 class Backend(Protocol):
     """A chip family. Backends are found by the entry point group ``neurocomp.backends``.
 
-    One that reads or writes formats of other tools has ``importers`` or ``exporters`` too, mappings from the format's name to an
+    One that reads or writes formats of other tools has ``importers`` or ``exporters`` too: mappings from a format's name to an
     `Importer` or an `Exporter`.
     """
 

@@ -168,7 +168,9 @@ def verify(
     samples, ticks = next(iter(first.spikes.values())).shape[0], first.ticks
     loss = lowered.reached_by_loss(ticks)
     lossy: dict[str, dict[str, Any]] = {}
-    for population, representative in lowered.map.items() if quantized is not None else ():
+    for population, representative in lowered.map.items():
+        if quantized is None:
+            break
         p, chip_p = quantized.populations[population], lowered.network.populations[representative.population]
         pairs = []
         for register in (name for name in _registers(p) if name in _registers(chip_p)):

@@ -1,7 +1,7 @@
 """Reads networks of RANC (UA-RCL/RANC, MIT): ``input.json`` and ``config.json`` of its simulator. docs/ranc.md describes them.
 
-Tick k of ours is tick k + 1 of RANC's. A packet in row k with ``destination_tick`` d is a spike of the stimulus in tick k + d, a
-neuron's ``destination_tick`` d a delay of d + 1.
+Tick k of ours is tick k + 1 of RANC's. A packet in row k with ``destination_tick`` d is a spike of the stimulus in tick k + d,
+a neuron's ``destination_tick`` d a delay of d + 1.
 """
 
 from __future__ import annotations
@@ -186,6 +186,8 @@ class _Node:
         """Return a whole number of a range."""
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             self.fail("NC0104", f"is {_kind(self.value)}, not a whole number")
+        if abs(self.value) > 1 << 63:
+            self.fail("NC0209", "is a number beyond 64 bits")
         if not low <= self.value <= high:
             self.fail(code, f"is {self.value}, not {low} to {high}{why}")
         return self.value
@@ -516,7 +518,7 @@ def _hops(config: _Config, bus: _Bus, cores: list[_Core], crossbar: Crossbar) ->
                 outside.append((neuron, target.axon, 1, 1))
             elif target.place in index:
                 axon = index[target.place] * config.axons + target.axon
-                inside.append((neuron, axon, 0 if target.dropped else 1, LONGEST if target.dropped else target.delay))
+                inside.append((neuron, axon, 0 if target.dropped else 1, target.delay))
     for name, found in ((AXONS, inside), (BUS, outside)):
         if found:
             source, target_axon, weight, delay = np.array(found, np.int64).T

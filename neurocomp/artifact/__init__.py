@@ -15,6 +15,7 @@ from neurocomp.artifact.codec import Array, Codec, Malformed
 from neurocomp.data.whole_file import whole_file
 from neurocomp.errors import ArtifactError, Diagnostic, broken_invariant
 from neurocomp.hardware import HardwareSpec, load_spec
+from neurocomp.ir.crossbars import verify_crossbars
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Data, Network, Samples
@@ -87,7 +88,11 @@ class Artifact:
         if self.quantized is not None:
             self.quantized.verify()
         delays = {q.name: q.delay for q in self.quantized.network.projections} if self.quantized is not None else {}
-        self.lowered.verify(delays, self.spec.limit("delay"), self.spec.hop_ticks)
+        axons, neurons, delay = (self.spec.limit(name) for name in ("input_axons", "neurons", "delay"))
+        self.lowered.verify(delays, delay, self.spec.hop_ticks)
+        if self.lowered.network.crossbars:
+            # What the bits make up is derived anew by compilation alone: it takes as long as lowering.
+            verify_crossbars(self.lowered, None, max_axons=axons, max_neurons=neurons, max_delay=delay)
         self.mapped.verify(self.spec)
         self.program.verify()
         self._verify_links()

@@ -68,6 +68,7 @@ def command(
 
         written = f"{out} ({out.stat().st_size / 1000:,.0f} kB, sha256 {digest[:12]})"
         made = compiled.artifact
+        assert made.quantized is not None
         summary = terminal.compilation(
             made.network,
             made.quantized,
@@ -103,6 +104,7 @@ def _text(compiled: Compiled, stage: str) -> str:
 
 def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, texts: dict[str, str]) -> dict[str, Any]:
     artifact, network = compiled.artifact, compiled.network
+    assert artifact.quantized is not None
     warnings = artifact.quantized.warnings
     document = {
         "artifact": str(out),

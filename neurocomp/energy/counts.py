@@ -26,14 +26,13 @@ PER_CORE = (
     "updates_active",
     "spikes",
     "packets",
-    "outputs",
     "host_packets",
     "resets",
     "host_writes",
     "starts",
 )
 """Events counted per core, sample and chip tick. All belong to the tick in which the spike is sent, the neuron updated,
-cleared or started, or the current first acts."""
+cleared or started, or the current first acts. On crossbar cores ``outputs`` is one more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +43,10 @@ class Counts:
     weights of dense rows included. ``sops_dense``: every synapse of the projections in every tick of the user.
     ``updates``: compartments updated, those that hold what a reset takes off included. ``updates_active``: u or v is not zero
     after the update, or the neuron spiked. ``packets``: messages from core to core, one per spike (whatever its value) and
-    target core; ``outputs``: spikes that leave the chip on a line of their own; ``host_packets``: messages from the host. ``hops_x``, ``hops_y``: tile boundaries that packets
-    between cores cross. ``resets``: neurons that a clock cleared. ``host_writes``: currents written, one per neuron.
-    ``starts``: neurons whose u and v the processor wrote because they start after tick 0; until then they are updates, never
-    active ones.
+    target core; ``outputs``: spikes that leave the chip on a line of their own; ``host_packets``: messages from the host.
+    ``hops_x``, ``hops_y``: tile boundaries that packets between cores cross. ``resets``: neurons that a clock cleared.
+    ``host_writes``: currents written, one per neuron. ``starts``: neurons whose u and v the processor wrote because they start
+    after tick 0; until then they are updates, never active ones.
     """
 
     samples: int

@@ -146,13 +146,13 @@ class MappedNetwork:
         network = self.lowered.network
         names = {c.neurons for c in network.crossbars}, {c.axons for c in network.crossbars}
         claim((set(self.placements), set(self.axons)) == names, "the banks and neurons of all crossbars are placed, no others")
-        for table, limit, what in ((self.placements, "neurons", "neuron"), (self.axons, "input_axons", "axon")):
-            for name, place in table.items():
+        for places, limit, what in ((self.placements, "neurons", "neuron"), (self.axons, "input_axons", "axon")):
+            for name, place in places.items():
                 size = network.populations[name].size
                 claim(place.core.shape == place.slot.shape == (size,), f"each {what} of '{name}' is placed once")
                 inside = (place.core >= 0) & (place.core < len(self.cores)) & (place.slot >= 0)
                 claim(bool((inside & (place.slot < spec.limit(limit))).all()), f"the places of '{name}' exist")
-            slots = np.concatenate([place.core * spec.limit(limit) + place.slot for place in table.values()])
+            slots = np.concatenate([place.core * spec.limit(limit) + place.slot for place in places.values()])
             claim(len(np.unique(slots)) == len(slots), f"no place holds two {what}s")
         for c in network.crossbars:
             both = np.concatenate([self.axons[c.axons].core, self.placements[c.neurons].core])

@@ -18,7 +18,14 @@ from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork
 from neurocomp.ir.network import Data, Network, Population, Projection, Samples
 from neurocomp.ir.program import Program
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork, Verdict
+from neurocomp.ir.quantized import (
+    Crossbar,
+    IntegerNetwork,
+    IntegerPopulation,
+    IntegerProjection,
+    QuantizedNetwork,
+    Verdict,
+)
 from neurocomp.models.neurons import Semantics
 from neurocomp.models.patterns import Pattern
 
@@ -252,6 +259,8 @@ def _lowered_lines(lowered: LoweredNetwork) -> Lines:
     yield from _section("lags", _table([(name, str(lag)) for name, lag in lowered.lag.items()]))
     yield from _section("extensions (not on this chip)", (f"  {extension}" for extension in lowered.extensions))
     yield from _section("notes", (f"  {note}" for note in lowered.notes))
+    merges = (f"  {name} {array_text(axons)}" for name, axons in lowered.declared_merges.items())
+    yield from _section("axons at which spikes become one", merges)
     yield from _integer_body(network)
 
 
@@ -268,7 +277,14 @@ def _integer_body(network: IntegerNetwork) -> Lines:
     yield "populations"
     for population in network.populations.values():
         yield from _integer_population(population)
+    yield from _section("crossbars", (line for c in network.crossbars for line in _crossbar(c)))
     yield from _section("projections", (line for q in network.projections for line in _integer_projection(q)))
+
+
+def _crossbar(c: Crossbar) -> Lines:
+    yield f"  {c.name}: {c.axons} -> {c.neurons}, {_counted(c.blocks, 'block')}"
+    for name in ("axon_start", "neuron_start", "types", "bits", "s", "b", "slots"):
+        yield f"    {name} {array_text(getattr(c, name))}"
 
 
 def _integer_population(population: IntegerPopulation) -> Lines:
@@ -329,7 +345,7 @@ def _neurons_on(mapped: MappedNetwork, index: int) -> Lines:
 
 
 def _axons(mapped: MappedNetwork, core: Core) -> Lines:
-    """Yield the sources of the axons in the order of the axons."""
+    """Yield the sources of the axons, or the axons of banks, in the order of the axons."""
     if not core.axon_population.size:
         return
     changes = np.flatnonzero(np.diff(core.axon_population)) + 1
@@ -367,8 +383,18 @@ def _program_lines(program: Program) -> Lines:
         yield f"  {name} {_shape(symbol.shape)} lag {symbol.lag}, on cores {cores}, sha256 {digest}"
     for name, source in program.inputs.items():
         cores = ranges_text(np.unique(source.core).tolist())
-        digest = _digest(np.stack([source.neuron, source.core, source.axon]))
+        digest = _digest(np.stack([source.neuron, source.core, source.axon, *([source.delay] if source.delay.size else [])]))
         axons = _counted(source.axon.size, "input axon") + (" with values" if source.graded else "")
         yield f"  {name} {_shape(source.shape)} input to {axons} on cores {cores}, sha256 {digest}"
+    for name, bank in program.axons.items():
+        cores = ranges_text(np.unique(bank.core).tolist())
+        digest = _digest(np.stack([bank.core, bank.compartment]))
+        yield f"  {name} {_shape(bank.shape)} axons, lag {bank.lag}, on cores {cores}, sha256 {digest}"
+    for name, pulse in program.pulses.items():
+        digest = _digest(np.stack([pulse.unit, pulse.core, pulse.axon, pulse.delay]))
+        ticks = f"first ticks {array_text(pulse.first)}, counts {array_text(pulse.count)}"
+        yield f"  {name} {_shape(pulse.shape)} pulses to {_counted(pulse.axon.size, 'input axon')}, {ticks}, sha256 {digest}"
+    for name, output in program.outputs.items():
+        yield f"  {name} {_shape(output.shape)} output on lines {ranges_text(output.line.tolist())}"
     for name, current in program.currents.items():
         yield f"  {name} {_shape(current.shape)} current of {', '.join(current.populations) or 'no population'}"

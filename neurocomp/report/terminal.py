@@ -259,6 +259,7 @@ def _totals(counts: Counts, host_macs: int) -> Table:
     def mean(name: str) -> str:
         return number(totals[name] / counts.samples)
 
+    leaving = f", {mean('outputs')} off the chip" if "outputs" in totals else ""
     spread = counts.per_sample()["sops"]
     dense = totals["sops_dense"]
     return facts(
@@ -272,7 +273,7 @@ def _totals(counts: Counts, host_macs: int) -> Table:
             ),
             ("synaptic events", f"{mean('synaptic_events')} stored synapses visited, zero weights of dense rows included"),
             ("updates", f"{mean('updates')} of neurons, {mean('updates_active')} of them active"),
-            ("packets", f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host"),
+            ("packets", f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host{leaving}"),
             *_host(counts, host_macs),
         ]
     )
