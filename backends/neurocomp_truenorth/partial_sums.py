@@ -151,12 +151,12 @@ def _thresholds(
     activity = _activity(network, lines, trace)
     samples, ticks, _ = activity.shape
     sums = np.zeros((samples * ticks, len(owner)), np.int32)
-    for start in range(0, len(owner), CHANNELS_AT_ONCE):
+    for begin in range(0, len(owner), CHANNELS_AT_ONCE):
         # The channels of a neuron side by side.
-        here = (place[channel] >= start) & (place[channel] < start + CHANNELS_AT_ONCE)
-        weights = np.zeros((lines.count, min(CHANNELS_AT_ONCE, len(owner) - start)), np.float32)
-        weights[lines.line[here], place[channel[here]] - start] = np.abs(lines.weight[here])
-        sums[:, start : start + weights.shape[1]] = np.rint(activity.reshape(samples * ticks, -1) @ weights)
+        here = (place[channel] >= begin) & (place[channel] < begin + CHANNELS_AT_ONCE)
+        weights = np.zeros((lines.count, min(CHANNELS_AT_ONCE, len(owner) - begin)), np.float32)
+        weights[lines.line[here], place[channel[here]] - begin] = np.abs(lines.weight[here])
+        sums[:, begin : begin + weights.shape[1]] = np.rint(activity.reshape(samples * ticks, -1) @ weights)
     wanted = trace.spikes[target.name][:samples].astype(np.int64).sum(axis=1)
     best: tuple[float, IntArray, IntArray] | None = None
     ordered = np.sort(sums, axis=0)

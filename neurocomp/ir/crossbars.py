@@ -212,7 +212,7 @@ class _Synapses:
             for i, axon in enumerate(range(axons.start, axons.stop)):
                 if not sources[axon]:
                     continue
-                population, window, delay = sources[axon][0]
+                population, window, ticks = sources[axon][0]
                 if len(sources[axon]) > 1:
                     same = len({(s[0], s[2]) for s in sources[axon]}) == 1
                     self.claim(same, f"the sources of an axon of '{name}' are one window")
@@ -220,7 +220,7 @@ class _Synapses:
                     self.claim(len(places) == 1 or int(places[0]) >= 0, f"an axon of '{name}' takes one maximum")
                     window = self._window(population, places)
                 for j in np.flatnonzero(weights[i]):
-                    key = population, window, delay, own.start + int(j)
+                    key = population, window, ticks, own.start + int(j)
                     result[key] = result.get(key, 0) + int(weights[i, j])
         return {key: weight for key, weight in result.items() if weight}
 
