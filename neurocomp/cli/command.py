@@ -102,8 +102,8 @@ def compilation(function: Function) -> Function:
     extension = "Allow what the chip does not do and simulations of it can (its spec lists the names); every output says so."
     steps = "Ticks of the chip per tick of the network, for cycles with fewer delay ticks than hops; parameters are re-derived."
     compare = (
-        "What becomes of a comparison that the chip lacks, where no threshold of its own gives the same spikes: 'exact' refuses "
-        "it, 'gt' (Loihi) takes '>' and 'ge' (TrueNorth) takes '>=' instead."
+        "What becomes of a comparison that the chip lacks, where no threshold of its own gives the same spikes: 'exact' "
+        "refuses it, 'gt' (Loihi) takes '>' and 'ge' (TrueNorth) takes '>=' instead."
     )
     levels = (
         "TrueNorth: levels of weights: trinary, int4, int5, int6, int8, codebook2, codebook3, codebook4, or auto, the cheapest "
