@@ -18,7 +18,7 @@ from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import Codebook, find_codebook
 from neurocomp_truenorth.lags import Start, is_memoryless, lags, starts
-from neurocomp_truenorth.lines import Lines, is_stochastic, lines_of, same_pattern
+from neurocomp_truenorth.lines import Lines, is_stochastic, lines_of, merged, same_pattern
 from neurocomp_truenorth.options import TrueNorthOptions
 from neurocomp_truenorth.partial_sums import PartialSums, axons_per_line, partial_sums
 from neurocomp_truenorth.tiles import Layout, Needs, tile
@@ -27,6 +27,8 @@ IntArray = NDArray[np.int64]
 
 ROUNDS = 60
 """Of letting copies in a cycle grow until they suffice."""
+MOST_SHARED = 64
+"""Cores up to which it is looked whether populations can share axons: what that saves is parts of cores."""
 LOSS_WORTH = 1.1
 """Fewer partial sums, which lose less, may take so many times the cores."""
 WORTH_CUTTING = 8
@@ -74,23 +76,29 @@ class Inputs:
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
 
-def inputs_of(network: IntegerNetwork, name: str, largest: int, hold: IntArray | None = None) -> Inputs | None:
-    """Return the inputs of a population; None: no codebook represents its weights.
+def inputs_of(
+    network: IntegerNetwork, members: Sequence[tuple[str, int]], largest: int, hold: IntArray | None = None
+) -> Inputs | None:
+    """Return the inputs of populations that share axons; None: no codebook represents their weights.
 
     Args:
         network: Integer network.
-        name: The population.
+        members: The populations, each with the ticks that it runs later than the first one.
         largest: Magnitude of the largest weight of an axon type.
-        hold: Of each neuron, what a hold axon adds: the line from ``NAME.hold``, which takes a type of its own.
+        hold: Of each neuron of a single one, what a hold axon adds: the line from ``NAME.hold``, which takes a type of its own.
     """
-    lines, p = lines_of(network, name), network.populations[name]
+    name, size = members[0][0], sum(network.populations[member].size for member, _ in members)
+    lines, stochastic = lines_of(network, name), bool(network.populations[name].values("b").any())
+    if len(members) > 1:
+        first = np.cumsum([0, *(network.populations[member].size for member, _ in members)])
+        own = [lines_of(network, member) for member, _ in members]
+        lines = merged([(of, late, int(at)) for of, (_, late), at in zip(own, members, first, strict=False)])
     holding = np.zeros(len(lines.line), np.bool_)
     if hold is not None:
         sender = next(i for i, s in enumerate(lines.senders) if s.population == hold_name(name))
         holding = lines.sender[lines.line] == sender
     others = ~holding
-    one_hot = bool(p.values("b").any())
-    book = find_codebook(lines.neuron[others], lines.weight[others], p.size, largest, one_hot=one_hot)
+    book = find_codebook(lines.neuron[others], lines.weight[others], size, largest, one_hot=stochastic)
     if book is None:
         return None
     digits = np.zeros((len(lines.line), AXON_TYPES), np.int64)
@@ -115,7 +123,7 @@ def inputs_of(network: IntegerNetwork, name: str, largest: int, hold: IntArray |
     start = np.concatenate([[0], np.cumsum([len(found) for found in sources])]).astype(np.int64)
     flat = np.concatenate(sources) if sources else np.zeros(0, np.int64)
     whole = Codebook(tuple(multiplicity), s, digits)
-    return Inputs(lines, whole, types, neuron, axon, Needs.of(neuron, axon, p.size), start, flat)
+    return Inputs(lines, whole, types, neuron, axon, Needs.of(neuron, axon, size), start, flat)
 
 
 def hold_name(name: str) -> str:
@@ -147,6 +155,8 @@ class Plan:
     """Population that is read -> the one whose neurons send its spikes off the chip."""
     lossy: Mapping[str, str]
     notes: tuple[str, ...] = field(default=())
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Key of ``placed`` -> the populations on these cores, whose neurons follow one another: itself, and its guests."""
 
     @property
     def cores(self) -> int:
@@ -165,19 +175,38 @@ class _State:
     outputs: dict[str, str]
     inputs: dict[str, Inputs]
     """Of populations that are known already."""
+    guests: dict[str, tuple[str, ...]]
+    """Population -> those that hear the same axons, on the same cores."""
     lossy: dict[str, str]
     notes: list[str]
 
     def branch(self) -> _State:
         """Return a copy that can be changed without a trace."""
         return _State(
-            self.network, dict(self.parts), dict(self.part_of), dict(self.outputs), dict(self.inputs), dict(self.lossy),
-            list(self.notes),
+            self.network, dict(self.parts), dict(self.part_of), dict(self.outputs), dict(self.inputs), dict(self.guests),
+            dict(self.lossy), list(self.notes),
         )  # fmt: skip
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Population -> the one whose cores it is on, itself or its host."""
+        return {member: name for name in self.parts for member in self.members(name)}
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return a population and its guests; nothing for a guest."""
+        if any(name in guests for guests in self.guests.values()):
+            return ()
+        return (name, *self.guests.get(name, ()))
+
+    def size(self, name: str) -> int:
+        """Return the neurons of a population and its guests."""
+        return sum(self.network.populations[member].size for member in self.members(name))
 
     def layout(self, name: str) -> Layout:
         """Return where the neurons of a population are beside one another."""
         part, p = self.parts[name], self.network.populations[name]
+        if self.guests.get(name):
+            return Layout.of((self.size(name),))
         if part.role != "channel":
             return Layout.of(p.shape)
         return Layout(self.network.populations[part.logical].shape, part.neurons, self.part_of[name])
@@ -197,7 +226,7 @@ class Planner:
         neurons = [p for p in network.populations.values() if p.has_neurons]
         parts = {p.name: Part(p.name, "neuron", frozen(np.arange(p.size))) for p in neurons}
         outputs = {name: name for name in network.outputs if name in parts}
-        self.start = _State(network, parts, {}, outputs, {}, {}, [])
+        self.start = _State(network, parts, {}, outputs, {}, {}, {}, [])
 
     def plan(self) -> Plan:
         """Return the plan."""
@@ -205,15 +234,27 @@ class Planner:
         state, placed = self._fan_out(base)
         if self.options.partial_sums:
             state, placed = self._cut_what_is_expensive(base, state, placed)
-        found = self._time(state, placed)
+        shared, there = self._share(state, placed)
+        found = self._time(shared, there)
+        if any(start.inexact is not None for start in found.values()):
+            # A core that is shared has no hold axon.
+            found = self._time(state, placed)
+        else:
+            state, placed = shared, there
         if any(start.hold is not None for start in found.values()):
             placed = self._place(state)
         for name, start in found.items():
             if start.inexact is not None:
                 state.lose(state.parts[name].logical, start.inexact)
+        for name, part in state.parts.items():
+            most = int(_copies(state, placed, name).max(initial=1))
+            if most > 1 and part.role == "neuron":
+                total = int(_copies(state, placed, name).sum())
+                state.notes.append(f"copies: '{name}' has up to {most} copies of a neuron, {total} neurons in all")
         return Plan(
-            state.network, state.parts, placed, lags(state.network)[0], found, state.outputs, state.lossy, tuple(state.notes)
-        )
+            state.network, state.parts, placed, lags(state.network)[0], found, state.outputs, state.lossy, tuple(state.notes),
+            {name: state.members(name) for name in placed},
+        )  # fmt: skip
 
     # fan-in
 
@@ -323,12 +364,50 @@ class Planner:
             trial.notes.append(f"relays: '{name}' reaches up to {most} axons through splitter cores, +1 tick ({why})")
             state, placed = trial, there
         self._place(state)
-        for name, part in state.parts.items():
-            most = int(placed[name].copies.max(initial=1))
-            if most > 1 and part.role == "neuron":
-                total = int(placed[name].copies.sum())
-                state.notes.append(f"copies: '{name}' has up to {most} copies of a neuron, {total} neurons in all")
         return state, placed
+
+    def _share(self, state: _State, placed: dict[str, Placed]) -> tuple[_State, dict[str, Placed]]:
+        """Let populations that hear the same spikes at the same time share axons, where that takes fewer cores."""
+        if _cores(placed) > MOST_SHARED:
+            return state, placed
+        lag, _ = lags(state.network)
+        free = [
+            name for name, part in state.parts.items()
+            if part.role == "neuron" and not state.network.populations[name].values("b").any()
+        ]  # fmt: skip
+        for guest in free:
+            for host in free:
+                if guest == host or not state.members(guest) or not state.members(host) or state.guests.get(guest):
+                    continue
+                senders = [{s.population for s in placed[name].inputs.lines.senders} for name in (guest, host)]
+                if not senders[0] or not senders[0] <= senders[1]:
+                    continue
+                trial = state.branch()
+                trial.guests[host] = (*trial.guests.get(host, ()), guest)
+                trial.inputs.pop(host, None)
+                trial.inputs.pop(guest, None)
+                try:
+                    there = self._place(trial)
+                except CapacityError:
+                    continue
+                if self._packed(there) < self._packed(placed):
+                    note = f"sharing: '{guest}' hears the axons of '{host}' on the same cores (lag {lag[guest]})"
+                    trial.notes.append(note)
+                    state, placed = trial, there
+        return state, placed
+
+    def _packed(self, placed: Mapping[str, Placed]) -> int:
+        """Return how many cores blocks take where small ones share them."""
+        room: list[tuple[int, int]] = []
+        for p in placed.values():
+            for block in p.blocks:
+                axons, neurons = len(p.inputs.axons_of(block)), int(p.copies[block].sum())
+                at = next((i for i, (a, n) in enumerate(room) if a >= axons and n >= neurons), None)
+                if at is None:
+                    room.append((self.max_axons - axons, self.max_neurons - neurons))
+                else:
+                    room[at] = room[at][0] - axons, room[at][1] - neurons
+        return len(room)
 
     def _add_relays(self, state: _State, name: str, random: bool) -> None:
         """Let relays send what a population sends, or what maxima over it make; stochastic neurons have one target alone."""
@@ -368,7 +447,9 @@ class Planner:
 
     def _inputs(self, state: _State, name: str) -> Inputs:
         if name not in state.inputs:
-            found = inputs_of(state.network, name, self.form.weight_max_type)
+            lag = lags(state.network)[0] if state.guests.get(name) else {}
+            members = [(member, lag.get(member, 0) - lag.get(name, 0)) for member in state.members(name)]
+            found = inputs_of(state.network, members, self.form.weight_max_type)
             if found is None:
                 raise no_codebook(name, state.network.populations[name], self.spec)
             state.inputs[name] = found
@@ -379,20 +460,24 @@ class Planner:
 
         ``capped``: more copies of a neuron than a core has neurons are an error; else they are let be, as relays may help.
         """
-        network, names = state.network, list(state.parts)
+        network, hosts = state.network, state.hosts
+        names = list(dict.fromkeys(hosts.values()))
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(names)
-        graph.add_edges_from((q.source, q.target) for q in network.projections if q.source in state.parts)
+        graph.add_edges_from((hosts[q.source], hosts[q.target]) for q in network.projections if q.source in hosts)
         sizes = {p.name: p.size for p in network.populations.values()}
         leaving = list(state.outputs.values())
         fed: dict[str, dict[str, IntArray]] = {}
 
         def copies(name: str) -> IntArray:
             """Return how many axons, and lines off the chip, each neuron serves, as far as is known."""
-            wanted = np.full(sizes[name], leaving.count(name), np.int64)
-            for by_source in fed.values():
-                wanted = wanted + by_source.get(name, 0)
-            return np.maximum(wanted, 1)
+            wanted = []
+            for member in state.members(name):
+                own = np.full(sizes[member], leaving.count(member), np.int64)
+                for by_source in fed.values():
+                    own = own + by_source.get(member, 0)
+                wanted.append(np.maximum(own, 1))
+            return np.concatenate(wanted)
 
         placed: dict[str, Placed] = {}
         condensed = nx.condensation(graph)
@@ -432,6 +517,7 @@ class Planner:
             raise _no_time(cycle, "every hop from core to core takes a tick")
         may_hold = {
             name: len(p.inputs.codebook.multiplicity) < AXON_TYPES
+            and not state.guests.get(name)
             and int(p.inputs.needs.sizes.max(initial=0)) < self.max_axons
             and not network.populations[name].values("b").any()
             for name, p in placed.items()
@@ -457,11 +543,22 @@ class Planner:
         state.network = replace(network, populations=populations, projections=tuple(projections))
         for name, start in found.items():
             if start.hold is not None:
-                made = inputs_of(state.network, name, self.form.weight_max_type, start.hold)
+                made = inputs_of(state.network, [(name, 0)], self.form.weight_max_type, start.hold)
                 if made is None:
                     raise no_codebook(name, network.populations[name], self.spec)
                 state.inputs[name] = made
         return found
+
+
+def _copies(state: _State, placed: Mapping[str, Placed], name: str) -> IntArray:
+    """Return the copies of each neuron of a population."""
+    host, first = state.hosts[name], 0
+    for member in state.members(host):
+        size = state.network.populations[member].size
+        if member == name:
+            return placed[host].copies[first : first + size]
+        first += size
+    raise KeyError(name)
 
 
 def _cores(placed: Mapping[str, Placed]) -> int:

@@ -47,7 +47,15 @@ def verify_crossbars(
         claim(int(np.diff(c.axon_start).max(initial=0)) <= max_axons, f"a block of '{c.name}' has at most {max_axons} axons")
         largest = int(np.diff(c.neuron_start).max(initial=0))
         claim(largest <= max_neurons, f"a block of '{c.name}' has at most {max_neurons} neurons")
-        claim(lowered.lag[c.axons] == lowered.lag[c.neurons], f"axons and neurons of '{c.name}' have one lag")
+    for bank in {c.axons for c in lowered.network.crossbars}:
+        sharing = [c for c in lowered.network.crossbars if c.axons == bank]
+        same = all(
+            np.array_equal(getattr(c, key), getattr(sharing[0], key))
+            for c in sharing for key in ("axon_start", "types", "slots")
+        )  # fmt: skip
+        claim(same, f"the crossbars that share '{bank}' agree about its axons")
+        together = int(np.sum([np.diff(c.neuron_start) for c in sharing], axis=0).max(initial=0))
+        claim(together <= max_neurons, f"the neurons that share '{bank}' fit a core")
     _verify_routes(lowered, claim, max_delay)
     if quantized is not None:
         _Synapses(lowered, quantized, claim).verify()
