@@ -104,7 +104,7 @@ def philox(counter: tuple[IntArray, ...], key: tuple[IntArray, ...]) -> IntArray
 
 def draw(population: IntegerPopulation, purpose: int, clock: Clock) -> IntArray:
     """Return one random word for each sample and neuron, (samples, n)."""
-    counter = (population.values("key"), np.int64(clock.tick), clock.samples[:, None], np.int64(purpose))
+    counter = (population.values("key"), np.int64(clock.tick), clock.samples[:, None], np.int64(purpose << 24))
     return philox(counter, (population.values("seed"), np.int64(0)))
 
 
@@ -570,7 +570,7 @@ class StochasticSynapses:
         sample, synapse = np.nonzero(sent[:, self.sources])
         target, weight = self.targets[synapse], self.weights[synapse]
         of = self.population.values
-        counter = (of("key")[target], np.int64(clock.tick), clock.samples[sample], np.int64(SYNAPSE))
+        counter = (of("key")[target], np.int64(clock.tick), clock.samples[sample], np.int64(SYNAPSE << 24))
         steps = stochastic_step(weight, philox(counter, (of("seed")[target], self.slots[synapse])))
         added = np.where(of("b")[target] == 1, steps, weight)
         total = np.zeros((len(spikes), self.population.size), np.int64)
@@ -620,7 +620,7 @@ class CrossbarSums:
             axon, neuron = np.nonzero(stochastic)
             sample, synapse = np.nonzero(active[:, axon])
             target, slot = neurons.start + neuron[synapse], c.slots[axons][axon[synapse]]
-            counter = (of("key")[target], np.int64(clock.tick), clock.samples[sample], np.int64(SYNAPSE))
+            counter = (of("key")[target], np.int64(clock.tick), clock.samples[sample], np.int64(SYNAPSE << 24))
             words = philox(counter, (of("seed")[target], slot))
             np.add.at(sums, (sample, neuron[synapse]), stochastic_step(weights[axon, neuron][synapse], words))
         return sums

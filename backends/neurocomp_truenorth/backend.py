@@ -61,7 +61,7 @@ class TrueNorthBackend:
     ) -> tuple[Network, Sequence[str]]:
         """Replace exponential leaks by linear ones where the options allow it."""
         own = _own(options)
-        changed, notes = network, []
+        changed, notes = network, list[str]()
         if own.compare == "ge":
             from neurocomp_truenorth.legalize import inclusive
 

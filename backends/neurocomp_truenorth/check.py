@@ -213,7 +213,7 @@ def check_quantized(
 
 def _check_inputs(network: IntegerNetwork, name: str, spec: HardwareSpec, options: TrueNorthOptions) -> list[Violation]:
     p, largest = network.populations[name], network.number_format.weight_max_type
-    inputs = inputs_of(network, name, largest)
+    inputs = inputs_of(network, [(name, 0)], largest)
     types = spec.limit_text("axon_types")
     if inputs is None:
         stochastic = bool(p.values("b").any())

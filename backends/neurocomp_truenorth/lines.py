@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +76,7 @@ def lines_of(network: IntegerNetwork, name: str) -> Lines:
         if q.target != name:
             continue
         source, neuron, weight, delay = synapses_of(network, q)
-        sender = _sender(senders, q)
+        sender = _number(senders, Sender(q.source, q.pool))
         which = np.full(len(source), number if apart else 0)
         parts.append((np.full(len(source), sender), source, delay, which, neuron, weight))
     sender_of, position, delay, which, neuron, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -93,6 +94,31 @@ def lines_of(network: IntegerNetwork, name: str) -> Lines:
     )  # fmt: skip
 
 
+def merged(parts: Sequence[tuple[Lines, int, int]]) -> Lines:
+    """Return the lines of several populations as those of one.
+
+    Args:
+        parts: Of each population its lines, the ticks by which their delays grow, and the number of its first neuron.
+    """
+    senders: list[Sender] = []
+    keys, line, neuron, weight, slot = [], [], [], [], []
+    count = 0
+    for lines, late, first in parts:
+        number = np.array([_number(senders, s) for s in lines.senders], np.int64)
+        keys.append(np.stack([number[lines.sender], lines.position, lines.delay + late], axis=1))
+        line.append(lines.line + count)
+        neuron.append(lines.neuron + first)
+        weight.append(lines.weight)
+        slot.append(lines.slot)
+        count += lines.count
+    unique, first_of, inverse = np.unique(np.concatenate(keys), axis=0, return_index=True, return_inverse=True)
+    joined = inverse.reshape(-1)[np.concatenate(line)]
+    return Lines(
+        tuple(senders), unique[:, 0], unique[:, 1], unique[:, 2], np.concatenate(slot)[first_of], joined,
+        np.concatenate(neuron), np.concatenate(weight),
+    )  # fmt: skip
+
+
 def synapses_of(network: IntegerNetwork, q: IntegerProjection) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Return source (in what the pattern starts from), target, weight and delay of the synapses that weigh something."""
     found = network.synapses(q)
@@ -102,16 +128,17 @@ def synapses_of(network: IntegerNetwork, q: IntegerProjection) -> tuple[IntArray
     return found.source[kept], found.target[kept], weight[kept], np.asarray(delay[kept], np.int64)
 
 
-def _sender(senders: list[Sender], q: IntegerProjection) -> int:
-    """Return the number of a projection's sender; equal windows over one population are one."""
+def _number(senders: list[Sender], sender: Sender) -> int:
+    """Return the number of a sender in a list that grows by it if it is new; equal windows over one population are one."""
     for number, known in enumerate(senders):
-        if known.population == q.source and _same(known.pool, q.pool):
+        if known.population == sender.population and same_pattern(known.pool, sender.pool):
             return number
-    senders.append(Sender(q.source, q.pool))
+    senders.append(sender)
     return len(senders) - 1
 
 
-def _same(a: Pattern | None, b: Pattern | None) -> bool:
+def same_pattern(a: Pattern | None, b: Pattern | None) -> bool:
+    """Return whether two maxima, or none, are the same."""
     if a is None or b is None:
         return a is b
     return a.kind == b.kind and dict(a.options) == dict(b.options)

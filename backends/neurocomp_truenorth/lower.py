@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from neurocomp.ir.lowered import LoweredNetwork, Part, Representative
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import (
     AXON_TYPES,
+    ROW_BYTES,
     Crossbar,
     IntegerNetwork,
     IntegerPopulation,
@@ -75,11 +76,12 @@ class _Builder:
         """Return the lowered network."""
         plan = self.plan
         feeds: dict[tuple[str, str], _Feeds] = {}
+        homes = {member: placed for name, placed in plan.placed.items() for member in plan.members[name]}
         for p in self.network.populations.values():
             if p.is_input:
                 self.populations[p.name] = p
             else:
-                self._neurons(p, plan.placed[p.name])
+                self._neurons(p, homes[p.name], self._first(p.name))
         for name, placed in plan.placed.items():
             self._bank(name, placed, feeds)
         lag = {name: plan.lag[name] for name in self.populations if name in plan.lag}
@@ -96,10 +98,16 @@ class _Builder:
         )  # fmt: skip
         return LoweredNetwork(lowered, lag, self._map(), self._notes(lag), parts=self.parts, declared_merges=self.merges)
 
-    def _neurons(self, p: IntegerPopulation, placed: Placed) -> None:
+    def _first(self, name: str) -> int:
+        """Return the number of a population's first neuron among those that share its cores."""
+        members = next(found for found in self.plan.members.values() if name in found)
+        return sum(self.network.populations[member].size for member in members[: members.index(name)])
+
+    def _neurons(self, p: IntegerPopulation, placed: Placed, begin: int) -> None:
         """Write the physical neurons of a population, block by block, the copies of a neuron side by side."""
-        order = np.concatenate([np.zeros(0, np.int64), *placed.blocks])
-        each = placed.copies[order]
+        blocks = _of_member(placed, begin, p.size)
+        order = np.concatenate([np.zeros(0, np.int64), *blocks])
+        each = placed.copies[begin + order]
         logical = np.repeat(order, each)
         first = np.zeros(p.size, np.int64)
         first[order] = np.cumsum(each) - each
@@ -109,38 +117,22 @@ class _Builder:
         self.populations[p.name] = replace(p, shape=(len(logical),), parameters=physical)
         part = self.plan.parts[p.name]
         unit = None if part.unit is None else frozen(part.unit[logical])
-        self.parts[p.name] = Part(part.logical, part.role, frozen(part.neurons[logical]), unit)
+        self.parts[p.name] = Part(part.logical, part.role, frozen(part.neurons[logical]), unit, part.pool)
         self.first[p.name], self.used[p.name] = first, np.zeros(p.size, np.int64)
 
     def _bank(self, name: str, placed: Placed, feeds: dict[tuple[str, str], _Feeds]) -> None:
-        """Write the axons and the crossbar of a population."""
-        inputs, plan, p = placed.inputs, self.plan, self.network.populations[name]
+        """Write the axons of a population and its guests, and a crossbar for each."""
+        inputs, plan = placed.inputs, self.plan
         bank = f"{name}.axons"
-        axon_start, neuron_start, lines, slots, rows = [0], [0], [], [], []
-        for block in placed.blocks:
-            axons = inputs.axons_of(block)
-            local = np.repeat(np.arange(len(block)), np.diff(inputs.needs.start)[block])
-            needed = np.concatenate([np.zeros(0, np.int64), *(inputs.needs.by_neuron(int(j)) for j in block)])
-            bits = np.zeros((len(axons), len(block)), np.bool_)
-            bits[np.searchsorted(axons, needed), local] = True
-            rows.append(Crossbar.packed(np.repeat(bits, placed.copies[block], axis=1)))
-            lines.append(axons // inputs.slots)
-            slots.append(axons % inputs.slots)
-            axon_start.append(axon_start[-1] + len(axons))
-            neuron_start.append(neuron_start[-1] + int(placed.copies[block].sum()))
-        line, slot = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (lines, slots))
-        order = np.repeat(np.concatenate([np.zeros(0, np.int64), *placed.blocks]), placed.copies[
-            np.concatenate([np.zeros(0, np.int64), *placed.blocks])])  # fmt: skip
-        self.populations[bank] = IntegerPopulation(bank, (len(line),), "axons", {}, origin=p.origin)
-        s = inputs.codebook.s[order]
-        b = np.repeat(p.values("b")[order, None], AXON_TYPES, axis=1) * (s != 0)
-        self.crossbars.append(
-            Crossbar(
-                name, bank, name, frozen(axon_start, np.int64), frozen(neuron_start, np.int64), frozen(inputs.types[slot]),
-                frozen(np.concatenate([np.zeros((0, 32), np.uint8), *rows])), frozen(s), frozen(b),
-                frozen(inputs.lines.slot[line]),
-            )
-        )  # fmt: skip
+        axons = [inputs.axons_of(block) for block in placed.blocks]
+        every = np.concatenate([np.zeros(0, np.int64), *axons])
+        line, slot = every // inputs.slots, every % inputs.slots
+        axon_start = frozen(np.cumsum([0, *map(len, axons)]), np.int64)
+        self.populations[bank] = IntegerPopulation(
+            bank, (len(line),), "axons", {}, origin=self.network.populations[name].origin
+        )
+        for member in plan.members[name]:
+            self._crossbar(member, bank, placed, axons, axon_start, inputs.types[slot], inputs.lines.slot[line])
         several = np.diff(inputs.line_start) > 1
         if several.any():
             self.merges[bank] = frozen(np.flatnonzero(several[line]))
@@ -156,6 +148,32 @@ class _Builder:
             found.axon.append(np.repeat(own, count))
             late = plan.lag[name] - plan.lag[sender.population]
             found.delay.append(np.repeat(inputs.lines.delay[at] + late, count))
+
+    def _crossbar(
+        self, name: str, bank: str, placed: Placed, axons: Sequence[IntArray], axon_start: IntArray, types: IntArray,
+        slots: IntArray,
+    ) -> None:  # fmt: skip
+        """Write the bits between a bank and the neurons of one population."""
+        p, inputs, begin = self.network.populations[name], placed.inputs, self._first(name)
+        neuron_start, rows, order = [0], [np.zeros((0, ROW_BYTES), np.uint8)], [np.zeros(0, np.int64)]
+        for own, block in zip(axons, _of_member(placed, begin, p.size), strict=True):
+            each = placed.copies[begin + block]
+            needed = np.concatenate([np.zeros(0, np.int64), *(inputs.needs.by_neuron(int(begin + j)) for j in block)])
+            local = np.repeat(np.arange(len(block)), np.diff(inputs.needs.start)[begin + block])
+            bits = np.zeros((len(own), len(block)), np.bool_)
+            bits[np.searchsorted(own, needed), local] = True
+            rows.append(Crossbar.packed(np.repeat(bits, each, axis=1)))
+            order.append(np.repeat(block, each))
+            neuron_start.append(neuron_start[-1] + int(each.sum()))
+        logical = np.concatenate(order)
+        s = inputs.codebook.s[begin + logical]
+        b = np.repeat(p.values("b")[logical, None], AXON_TYPES, axis=1) * (s != 0)
+        self.crossbars.append(
+            Crossbar(
+                name, bank, name, axon_start, frozen(neuron_start, np.int64), frozen(types), frozen(np.concatenate(rows)),
+                frozen(s), frozen(b), frozen(slots),
+            )
+        )  # fmt: skip
 
     def _route(self, source: str, target: str, found: _Feeds) -> None:
         """Let the copies of a population's neurons, one each, drive axons of a bank."""
@@ -179,7 +197,9 @@ class _Builder:
         arrays = {"sources": frozen(sources, np.int64), "targets": frozen(targets, np.int64)}
         ones = frozen(np.ones(len(sources)), np.uint8)
         self.projections.append(
-            IntegerProjection(name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64))
+            IntegerProjection(
+                name, source, target, Pattern("sparse", arrays), ones, 0, "excitatory", 8, 0, frozen(delay, np.int64)
+            )
         )
 
     def _output(self, name: str, sender: str) -> None:
@@ -206,7 +226,7 @@ class _Builder:
     def _notes(self, lag: Mapping[str, int]) -> tuple[str, ...]:
         """Return one line per technique that ran, and what each population takes."""
         plan, notes = self.plan, list(self.plan.notes)
-        late = ", ".join(f"{name} +{plan.lag[name]}" for name in plan.placed if plan.lag[name])
+        late = ", ".join(f"{name} +{plan.lag[name]}" for name in plan.parts if plan.lag[name])
         if late:
             notes.append(f"lags: every hop takes a tick, so populations run late, in ticks: {late}")
         for bank, merged in self.merges.items():
@@ -214,12 +234,18 @@ class _Builder:
         for name, placed in plan.placed.items():
             inputs = placed.inputs
             used = sum(len(inputs.axons_of(block)) for block in placed.blocks)
-            size = self.network.populations[name].size
+            size = len(placed.copies)
+            names = "' and '".join(plan.members[name])
             notes.append(
-                f"crossbars: '{name}', {size} neurons, {inputs.lines.count} inputs x up to {inputs.slots} axons: "
+                f"crossbars: '{names}', {size} neurons, {inputs.lines.count} inputs x up to {inputs.slots} axons: "
                 f"{len(placed.blocks)} blocks, {used} axons, {int(placed.copies.sum())} neurons on them"
             )
         return tuple(notes)
+
+
+def _of_member(placed: Placed, begin: int, size: int) -> list[IntArray]:
+    """Return the neurons of one population in each block, by their own numbers."""
+    return [block[(block >= begin) & (block < begin + size)] - begin for block in placed.blocks]
 
 
 __all__ = ["IntegerNetwork", "crossbars", "lower"]

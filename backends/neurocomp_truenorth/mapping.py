@@ -13,7 +13,7 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route, crossbar_messages, mesh_place
 from neurocomp.ir.network import frozen
-from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.ir.quantized import Crossbar, IntegerNetwork
 
 IntArray = NDArray[np.int64]
 
@@ -26,7 +26,7 @@ def map_network(
     Args:
         lowered: A network of crossbars.
         spec: Its cores and mesh; cores fill a row, rows a chip, chips follow one another.
-        cores: The number of the core of each block, counted over the blocks of all crossbars, none twice; None: blocks share
+        cores: The number of the core of each block, counted over the blocks of all banks, none twice; None: blocks share
             cores as long as axons and neurons fit, and cores are used in their order.
 
     Returns:
@@ -47,10 +47,13 @@ def map_network(
     axons: dict[str, Placement] = {}
     neurons: dict[str, Placement] = {}
     start = 0
-    for crossbar in network.crossbars:
-        own = slice(start, start := start + crossbar.blocks)
-        axons[crossbar.axons] = _placed(crossbar.axon_start, home[own], first_axon[own])
-        neurons[crossbar.neurons] = _placed(crossbar.neuron_start, home[own], first_neuron[own])
+    for sharing in _banks(network):
+        own = slice(start, start := start + sharing[0].blocks)
+        axons[sharing[0].axons] = _placed(sharing[0].axon_start, home[own], first_axon[own])
+        first = first_neuron[own].copy()
+        for crossbar in sharing:
+            neurons[crossbar.neurons] = _placed(crossbar.neuron_start, home[own], first)
+            first += np.diff(crossbar.neuron_start)
     placements = {name: neurons[name] for name in network.populations if name in neurons}
     banks = {name: axons[name] for name in network.populations if name in axons}
     found = _cores(network, numbers, banks, spec)
@@ -60,8 +63,18 @@ def map_network(
 def _sizes(network: IntegerNetwork) -> IntArray:
     """Return the axons and neurons of each block, (blocks, 2)."""
     parts = [np.zeros((0, 2), np.int64)]
-    parts += [np.stack([np.diff(c.axon_start), np.diff(c.neuron_start)], axis=1) for c in network.crossbars]
+    for sharing in _banks(network):
+        neurons = np.sum([np.diff(c.neuron_start) for c in sharing], axis=0)
+        parts.append(np.stack([np.diff(sharing[0].axon_start), neurons], axis=1))
     return np.concatenate(parts)
+
+
+def _banks(network: IntegerNetwork) -> list[list[Crossbar]]:
+    """Return the crossbars of each bank of axons: those that share one are on the same cores."""
+    found: dict[str, list[Crossbar]] = {}
+    for c in network.crossbars:
+        found.setdefault(c.axons, []).append(c)
+    return list(found.values())
 
 
 def _first_fit(sizes: IntArray, spec: HardwareSpec) -> tuple[IntArray, IntArray, IntArray]:

@@ -14,13 +14,16 @@ from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation,
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import find_codebook
-from neurocomp_truenorth.lines import Lines, lines_of, synapses_of
+from neurocomp_truenorth.lines import Lines, lines_of, same_pattern, synapses_of
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-PERCENTILES = (90.0, 95.0, 97.0, 98.0, 99.0, 99.5)
+PERCENTILES = (90.0, 95.0, 97.0, 99.0, 99.7)
 """Of the one-sided sums of a tick: the thresholds of channels that are tried."""
+MOST_SAMPLES = 32
+"""Of the calibration data, to try thresholds on."""
+CHANNELS_AT_ONCE = 4096
 UNCALIBRATED = 0.25
 """Of the largest possible sum: the threshold where there is no calibration data."""
 
@@ -31,7 +34,8 @@ class PartialSums:
 
     network: IntegerNetwork
     part: Part
-    parts: int
+    part_of: IntArray
+    """(channels,): which part each one adds up."""
     count_error: float | None
     """Mean difference of spike counts on the calibration data, of the mean count; None: not calibrated."""
 
@@ -43,7 +47,7 @@ def axons_per_line(lines: Lines, neurons: int, largest: int) -> int:
     return 0 if book is None else book.axons
 
 
-def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: Trace | None, max_axons: int) -> PartialSums:
+def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: Trace | None, parts: int) -> PartialSums:
     """Put channels in front of a population.
 
     The lines are dealt out to parts in turn, so that each sees its share of any region. For each neuron and part a channel adds
@@ -55,10 +59,9 @@ def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: 
         name: The population; each of its synapses has a codebook.
         form: The number format.
         trace: Of the quantized network on the calibration stimulus; None: not calibrated.
-        max_axons: Of a core.
+        parts: How many.
     """
     target, lines = network.populations[name], lines_of(network, name)
-    parts = -(-lines.count * axons_per_line(lines, target.size, form.weight_max_type) // max_axons)
     part_of = np.arange(lines.count) % parts
     keys = (part_of[lines.line] * target.size + lines.neuron) * 2 + (lines.weight < 0)
     channels, channel = np.unique(keys, return_inverse=True)
@@ -88,7 +91,8 @@ def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: 
             populations[partial.name] = partial
         populations[p.name] = p
     rewritten = replace(network, populations=populations, projections=(*projections, final))
-    return PartialSums(rewritten, Part(name, "channel", frozen(owner), frozen(signed)), parts, error)
+    part = Part(name, "channel", frozen(owner), frozen(signed))
+    return PartialSums(rewritten, part, frozen(channels // (2 * target.size)), error)
 
 
 def _channel_parameters(threshold: IntArray, start: IntArray, form: NumberFormat) -> dict[str, IntArray]:
@@ -113,7 +117,9 @@ def _into_channels(
 ) -> IntegerProjection:  # fmt: skip
     """Return the synapses of one projection as they reach the channels; its place among the projections stays."""
     source, neuron, weight, delay = synapses_of(network, q)
-    sender = next(s for s, known in enumerate(lines.senders) if known.population == q.source and _same(known.pool, q.pool))
+    sender = next(
+        s for s, known in enumerate(lines.senders) if known.population == q.source and same_pattern(known.pool, q.pool)
+    )
     line = np.array([place[q.source, sender, int(i), int(d)] for i, d in zip(source, delay, strict=True)], np.int64)
     keys = (part_of[line] * neurons + neuron) * 2 + (weight < 0) if len(line) else line
     # Synapses that cancel in the sum of a line have no channel.
@@ -126,12 +132,6 @@ def _into_channels(
     )  # fmt: skip
 
 
-def _same(a: Pattern | None, b: Pattern | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return a.kind == b.kind and dict(a.options) == dict(b.options)
-
-
 # Thresholds
 
 
@@ -140,25 +140,33 @@ def _thresholds(
     trace: Trace | None, largest: int,
 ) -> tuple[IntArray, IntArray, float | None]:  # fmt: skip
     """Return threshold and start of the channels of each neuron, (n,), and the error of spike counts that they make."""
-    weights = np.zeros((lines.count, len(owner)), np.float32)
-    weights[lines.line, channel] = np.abs(lines.weight)
     if trace is None:
         top = np.zeros(target.size)
-        np.maximum.at(top, owner, weights.sum(axis=0) * UNCALIBRATED)
+        np.maximum.at(top, owner, np.bincount(channel, np.abs(lines.weight), len(owner)) * UNCALIBRATED)
         unit = np.clip(np.rint(top), 1, largest).astype(np.int64)
         return unit, unit // 2, None
+    order = np.argsort(owner, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
     activity = _activity(network, lines, trace)
     samples, ticks, _ = activity.shape
-    sums = (activity.reshape(samples * ticks, -1) @ weights).reshape(samples, ticks, -1)
-    wanted = trace.spikes[target.name].astype(np.int64).sum(axis=1)
+    sums = np.zeros((samples * ticks, len(owner)), np.int32)
+    for begin in range(0, len(owner), CHANNELS_AT_ONCE):
+        # The channels of a neuron side by side.
+        here = (place[channel] >= begin) & (place[channel] < begin + CHANNELS_AT_ONCE)
+        weights = np.zeros((lines.count, min(CHANNELS_AT_ONCE, len(owner) - begin)), np.float32)
+        weights[lines.line[here], place[channel[here]] - begin] = np.abs(lines.weight[here])
+        sums[:, begin : begin + weights.shape[1]] = np.rint(activity.reshape(samples * ticks, -1) @ weights)
+    wanted = trace.spikes[target.name][:samples].astype(np.int64).sum(axis=1)
     best: tuple[float, IntArray, IntArray] | None = None
+    ordered = np.sort(sums, axis=0)
     for percentile in PERCENTILES:
-        at = np.percentile(sums.reshape(samples * ticks, -1), percentile, axis=0)
+        at = ordered[int(percentile / 100 * (len(ordered) - 1))]
         highest = np.ones(target.size)
-        np.maximum.at(highest, owner, at)
-        threshold = np.clip(np.rint(highest), 1, largest).astype(np.int64)
+        np.maximum.at(highest, owner[order], at)
+        threshold = np.clip(highest, 1, largest).astype(np.int64)
         for start in (threshold * 0, threshold // 2):
-            made = _counts(target, sums, owner, negative, threshold, start)
+            made = _counts(target, sums.reshape(samples, ticks, -1), owner[order], negative[order], threshold, start)
             error = float(np.abs(made - wanted).mean()) / max(1e-9, float(wanted.mean()))
             if best is None or error < best[0]:
                 best = error, threshold, start
@@ -169,10 +177,11 @@ def _thresholds(
 def _activity(network: IntegerNetwork, lines: Lines, trace: Trace) -> NDArray[np.float32]:
     """Return what each line carries in each tick of a trace, (samples, ticks, lines)."""
     samples, ticks, _ = next(iter(trace.spikes.values())).shape
+    samples = min(samples, MOST_SAMPLES)
     result = np.zeros((samples, ticks, lines.count), np.float32)
     for number, sender in enumerate(lines.senders):
         own = np.flatnonzero(lines.sender == number)
-        sent = (trace.spikes[sender.population] != 0).astype(np.float32)
+        sent = (trace.spikes[sender.population][:samples] != 0).astype(np.float32)
         if sender.pool is not None:
             shape = network.populations[sender.population].shape
             pooled = PATTERNS[sender.pool.kind].output_shape(sender.pool, shape, ())
@@ -188,26 +197,24 @@ def _activity(network: IntegerNetwork, lines: Lines, trace: Trace) -> NDArray[np
 
 
 def _counts(
-    target: IntegerPopulation, sums: NDArray[np.float32], owner: IntArray, negative: IntArray, threshold: IntArray,
+    target: IntegerPopulation, sums: NDArray[np.int32], owner: IntArray, negative: IntArray, threshold: IntArray,
     start: IntArray,
 ) -> IntArray:  # fmt: skip
-    """Return the spike counts (samples, n) of a population behind channels whose input sums are given."""
+    """Return the spike counts (samples, n) of a population behind channels whose input sums are given, sorted by owner."""
     samples, ticks, _ = sums.shape
-    limit, signed = threshold[owner], np.where(negative == 1, -threshold[owner], threshold[owner])
-    order = np.argsort(owner, kind="stable")
-    owners, first = np.unique(owner[order], return_index=True)
-    held = np.tile(start[owner], (samples, 1))
+    limit = threshold[owner].astype(np.int32)
+    signed = np.where(negative == 1, -limit, limit)
+    owners, first = np.unique(owner, return_index=True)
+    held = np.tile(start[owner].astype(np.int32), (samples, 1))
     v = np.tile(target.values("V"), (samples, 1))
     counts = np.zeros((samples, target.size), np.int64)
     of = target.values
     for tick in range(ticks):
-        held = held + np.rint(sums[:, tick]).astype(np.int64)
+        held += sums[:, tick]
         fired = held >= limit
-        held = held - fired * limit
-        arriving = np.zeros_like(v)
+        held -= fired * limit
         if len(owners):
-            arriving[:, owners] = np.add.reduceat((fired * signed)[:, order], first, axis=1)
-        v = v + arriving
+            v[:, owners] += np.add.reduceat(fired * signed, first, axis=1)
         v = v + np.where(of("epsilon") == 1, np.sign(v), 1) * of("lambda")
         spikes = v >= of("alpha")
         counts += spikes

@@ -15,18 +15,24 @@ from neurocomp.ir.lowered import Part
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import AXON_TYPES, TRUENORTH, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
-from neurocomp.models.patterns import Pattern
+from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import Codebook, find_codebook
-from neurocomp_truenorth.lags import Start, lags, starts
-from neurocomp_truenorth.lines import Lines, is_stochastic, lines_of
+from neurocomp_truenorth.lags import Start, is_memoryless, lags, starts
+from neurocomp_truenorth.lines import Lines, is_stochastic, lines_of, merged, same_pattern
 from neurocomp_truenorth.options import TrueNorthOptions
-from neurocomp_truenorth.partial_sums import partial_sums
-from neurocomp_truenorth.tiles import Needs, tile
+from neurocomp_truenorth.partial_sums import PartialSums, axons_per_line, partial_sums
+from neurocomp_truenorth.tiles import Layout, Needs, tile
 
 IntArray = NDArray[np.int64]
 
 ROUNDS = 60
 """Of letting copies in a cycle grow until they suffice."""
+MOST_SHARED = 64
+"""Cores up to which it is looked whether populations can share axons: what that saves is parts of cores."""
+LOSS_WORTH = 1.1
+"""Fewer partial sums, which lose less, may take so many times the cores."""
+WORTH_CUTTING = 8
+"""Blocks of a population from which on it is looked whether partial sums, where they are allowed, take far fewer cores."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,23 +76,29 @@ class Inputs:
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
 
-def inputs_of(network: IntegerNetwork, name: str, largest: int, hold: IntArray | None = None) -> Inputs | None:
-    """Return the inputs of a population; None: no codebook represents its weights.
+def inputs_of(
+    network: IntegerNetwork, members: Sequence[tuple[str, int]], largest: int, hold: IntArray | None = None
+) -> Inputs | None:
+    """Return the inputs of populations that share axons; None: no codebook represents their weights.
 
     Args:
         network: Integer network.
-        name: The population.
+        members: The populations, each with the ticks that it runs later than the first one.
         largest: Magnitude of the largest weight of an axon type.
-        hold: Of each neuron, what a hold axon adds: the line from ``NAME.hold``, which takes a type of its own.
+        hold: Of each neuron of a single one, what a hold axon adds: the line from ``NAME.hold``, which takes a type of its own.
     """
-    lines, p = lines_of(network, name), network.populations[name]
+    name, size = members[0][0], sum(network.populations[member].size for member, _ in members)
+    lines, stochastic = lines_of(network, name), bool(network.populations[name].values("b").any())
+    if len(members) > 1:
+        first = np.cumsum([0, *(network.populations[member].size for member, _ in members)])
+        own = [lines_of(network, member) for member, _ in members]
+        lines = merged([(of, late, int(at)) for of, (_, late), at in zip(own, members, first, strict=False)])
     holding = np.zeros(len(lines.line), np.bool_)
     if hold is not None:
         sender = next(i for i, s in enumerate(lines.senders) if s.population == hold_name(name))
         holding = lines.sender[lines.line] == sender
     others = ~holding
-    one_hot = bool(p.values("b").any())
-    book = find_codebook(lines.neuron[others], lines.weight[others], p.size, largest, one_hot=one_hot)
+    book = find_codebook(lines.neuron[others], lines.weight[others], size, largest, one_hot=stochastic)
     if book is None:
         return None
     digits = np.zeros((len(lines.line), AXON_TYPES), np.int64)
@@ -111,7 +123,7 @@ def inputs_of(network: IntegerNetwork, name: str, largest: int, hold: IntArray |
     start = np.concatenate([[0], np.cumsum([len(found) for found in sources])]).astype(np.int64)
     flat = np.concatenate(sources) if sources else np.zeros(0, np.int64)
     whole = Codebook(tuple(multiplicity), s, digits)
-    return Inputs(lines, whole, types, neuron, axon, Needs.of(neuron, axon, p.size), start, flat)
+    return Inputs(lines, whole, types, neuron, axon, Needs.of(neuron, axon, size), start, flat)
 
 
 def hold_name(name: str) -> str:
@@ -143,6 +155,8 @@ class Plan:
     """Population that is read -> the one whose neurons send its spikes off the chip."""
     lossy: Mapping[str, str]
     notes: tuple[str, ...] = field(default=())
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Key of ``placed`` -> the populations on these cores, whose neurons follow one another: itself, and its guests."""
 
     @property
     def cores(self) -> int:
@@ -150,165 +164,320 @@ class Plan:
         return sum(len(placed.blocks) for placed in self.placed.values())
 
 
+@dataclass(slots=True, eq=False)
+class _State:
+    """A network on its way to a plan: what the techniques that ran so far made of it."""
+
+    network: IntegerNetwork
+    parts: dict[str, Part]
+    part_of: dict[str, IntArray]
+    """Population of channels -> the number of the part that each one adds up."""
+    outputs: dict[str, str]
+    inputs: dict[str, Inputs]
+    """Of populations that are known already."""
+    guests: dict[str, tuple[str, ...]]
+    """Population -> those that hear the same axons, on the same cores."""
+    lossy: dict[str, str]
+    notes: list[str]
+
+    def branch(self) -> _State:
+        """Return a copy that can be changed without a trace."""
+        return _State(
+            self.network, dict(self.parts), dict(self.part_of), dict(self.outputs), dict(self.inputs), dict(self.guests),
+            dict(self.lossy), list(self.notes),
+        )  # fmt: skip
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Population -> the one whose cores it is on, itself or its host."""
+        return {member: name for name in self.parts for member in self.members(name)}
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return a population and its guests; nothing for a guest."""
+        if any(name in guests for guests in self.guests.values()):
+            return ()
+        return (name, *self.guests.get(name, ()))
+
+    def size(self, name: str) -> int:
+        """Return the neurons of a population and its guests."""
+        return sum(self.network.populations[member].size for member in self.members(name))
+
+    def layout(self, name: str) -> Layout:
+        """Return where the neurons of a population are beside one another."""
+        part, p = self.parts[name], self.network.populations[name]
+        if self.guests.get(name):
+            return Layout.of((self.size(name),))
+        if part.role != "channel":
+            return Layout.of(p.shape)
+        return Layout(self.network.populations[part.logical].shape, part.neurons, self.part_of[name])
+
+    def lose(self, logical: str, reason: str) -> None:
+        """Note that a population is not exact."""
+        self.lossy.setdefault(logical, reason)
+
+
 class Planner:
     """Plans one network."""
 
     def __init__(self, network: IntegerNetwork, spec: HardwareSpec, options: TrueNorthOptions, trace: Trace | None) -> None:
-        self.network, self.spec, self.options, self.trace = network, spec, options, trace
-        self.largest = network.number_format.weight_max_type
+        self.spec, self.options, self.trace = spec, options, trace
+        self.form = network.number_format
         self.max_axons, self.max_neurons = spec.limit("input_axons"), spec.limit("neurons")
-        self.parts = {
-            p.name: Part(p.name, "neuron", frozen(np.arange(p.size)))
-            for p in network.populations.values()
-            if p.has_neurons
-        }  # fmt: skip
-        self.cache: dict[str, Inputs] = {}
-        self.lossy: dict[str, str] = {}
-        self.notes: list[str] = []
-        self.outputs = {name: name for name in network.outputs if network.populations[name].has_neurons}
+        neurons = [p for p in network.populations.values() if p.has_neurons]
+        parts = {p.name: Part(p.name, "neuron", frozen(np.arange(p.size))) for p in neurons}
+        outputs = {name: name for name in network.outputs if name in parts}
+        self.start = _State(network, parts, {}, outputs, {}, {}, {}, [])
 
     def plan(self) -> Plan:
         """Return the plan."""
-        self._cut_fan_in()
-        placed = self._fan_out()
-        network, found = self._time(placed)
-        if network is not self.network:
-            self.network = network
-            placed = self._place(network)
-        lag, _ = lags(network)
+        base = self._cut_what_does_not_fit(self.start)
+        state, placed = self._fan_out(base)
+        if self.options.partial_sums:
+            state, placed = self._cut_what_is_expensive(base, state, placed)
+        shared, there = self._share(state, placed)
+        found = self._time(shared, there)
+        if any(start.inexact is not None for start in found.values()):
+            # A core that is shared has no hold axon.
+            found = self._time(state, placed)
+        else:
+            state, placed = shared, there
+        if any(start.hold is not None for start in found.values()):
+            placed = self._place(state)
         for name, start in found.items():
             if start.inexact is not None:
-                self._lose(self.parts[name].logical, start.inexact)
-        return Plan(network, self.parts, placed, lag, found, self.outputs, self.lossy, tuple(self.notes))
+                state.lose(state.parts[name].logical, start.inexact)
+        for name, part in state.parts.items():
+            most = int(_copies(state, placed, name).max(initial=1))
+            if most > 1 and part.role == "neuron":
+                total = int(_copies(state, placed, name).sum())
+                state.notes.append(f"copies: '{name}' has up to {most} copies of a neuron, {total} neurons in all")
+        return Plan(
+            state.network, state.parts, placed, lags(state.network)[0], found, state.outputs, state.lossy, tuple(state.notes),
+            {name: state.members(name) for name in placed},
+        )  # fmt: skip
 
     # fan-in
 
-    def _cut_fan_in(self) -> None:
+    def _cut_what_does_not_fit(self, state: _State) -> _State:
         """Put partial sums in front of populations whose neurons need more axons than a core has."""
-        for name in list(self.parts):
-            inputs = self._inputs(self.network, name)
-            most = int(inputs.needs.sizes.max(initial=0))
+        state = state.branch()
+        for name in list(state.parts):
+            most = int(self._inputs(state, name).needs.sizes.max(initial=0))
             if most <= self.max_axons:
                 continue
             if not self.options.partial_sums:
                 message = f"a neuron of '{name}' needs {most} axons; {self.spec.name} has {self.max_axons} per core"
                 raise CapacityError(Diagnostic("NC0412", message, hint="--partial-sums cuts it into parts, which is lossy"))
-            made = partial_sums(self.network, name, self.network.number_format, self.trace, self.max_axons)
-            self.network = made.network
-            channels = f"{name}.partial"
-            self.parts[channels] = made.part
-            self.cache.pop(name)
-            how = "not calibrated" if made.count_error is None else f"spike counts off by {100 * made.count_error:.1f} %"
-            reason = f"its input is cut into {made.parts} rate-coded partial sums"
-            self._lose(name, reason)
-            self.notes.append(
-                f"partial sums: '{name}' has {inputs.lines.count} inputs x {inputs.slots} axons; {made.parts} parts of "
-                f"{made.network.populations[channels].size} channels, +1 tick, lossy ({how} on the calibration data)"
-            )
+            self._cut(state, name, "its fan-in is beyond a core's axons")
+        return state
 
-    def _lose(self, logical: str, reason: str) -> None:
-        self.lossy.setdefault(logical, reason)
+    def _cut_what_is_expensive(
+        self, base: _State, state: _State, placed: dict[str, Placed]
+    ) -> tuple[_State, dict[str, Placed]]:
+        """Put partial sums also where they at least halve the cores: the user allows them."""
+        order = sorted((n for n in placed if state.parts[n].role == "neuron"), key=lambda n: -len(placed[n].blocks))
+        for name in order:
+            p = base.network.populations[name]
+            taken = f"{name}.partial" in base.parts
+            if taken or len(placed[name].blocks) < WORTH_CUTTING or is_memoryless(p) or p.values("b").any():
+                continue
+            trial = base.branch()
+            self._cut(trial, name, "that halves the cores of the network at least")
+            other, there = self._fan_out(trial)
+            if 2 * _cores(there) <= _cores(placed):
+                base, state, placed = trial, other, there
+        return state, placed
+
+    def _cut(self, state: _State, name: str, why: str) -> None:
+        """Put partial sums in front of a population, in as many parts as take the fewest cores."""
+        before = state.network
+        lines = lines_of(before, name)
+        each = axons_per_line(lines, before.populations[name].size, self.form.weight_max_type)
+        fan_in = int(np.bincount(lines.neuron, minlength=1).max())
+        least, of_all = (-(-count * each // self.max_axons) for count in (fan_in, lines.count))
+        tried = sorted({least, least + 1, 2 * least, 3 * least, of_all, of_all + 1} - {0})
+        costs = {parts: self._cost_of(state, name, parts) for parts in tried if 2 * parts <= self.max_axons}
+        cheapest = min(costs.values(), default=np.inf)
+        if not np.isfinite(cheapest):
+            raise self._too_many_copies(before, name, f"{2 * least} channels of a neuron need more axons than a core has")
+        # Fewer parts lose less.
+        parts = next(parts for parts, cost in costs.items() if cost <= cheapest * LOSS_WORTH)
+        made = partial_sums(before, name, self.form, self.trace, parts)
+        channels = self._take(state, name, made)
+        how = "not calibrated" if made.count_error is None else f"spike counts off by {100 * made.count_error:.1f} %"
+        state.lose(name, f"its input is cut into {parts} rate-coded partial sums")
+        size = made.network.populations[channels].size
+        state.notes.append(
+            f"partial sums: '{name}' has {lines.count} inputs; {parts} parts of {size} channels, as {why}; +1 tick, lossy "
+            f"({how} on the calibration data)"
+        )
+
+    def _take(self, state: _State, name: str, made: PartialSums) -> str:
+        """Make a network with partial sums that of a state; return the name of the channels."""
+        channels = f"{name}.partial"
+        state.network = made.network
+        state.parts[channels], state.part_of[channels] = made.part, made.part_of
+        state.inputs.pop(name, None)
+        return channels
+
+    def _cost_of(self, state: _State, name: str, parts: int) -> float:
+        """Return about how many cores partial sums in so many parts take, copies of the sources included."""
+        trial = state.branch()
+        channels = self._take(trial, name, partial_sums(state.network, name, self.form, None, parts))
+        sizes = {p.name: p.size for p in trial.network.populations.values()}
+        total = 0.0
+        for population in (channels, name):
+            if int(self._inputs(trial, population).needs.sizes.max(initial=0)) > self.max_axons:
+                return float("inf")
+            placed = self._blocks(trial, population, np.ones(sizes[population], np.int64))
+            senders = placed.inputs.lines.senders
+            copied = np.array([s.population in trial.parts and s.population != channels for s in senders], np.bool_)
+            for block in placed.blocks if copied.any() else ():
+                sender = placed.inputs.lines.sender[placed.inputs.axons_of(block) // placed.inputs.slots]
+                total += int(copied[sender].sum()) / self.max_neurons
+            total += len(placed.blocks)
+        return total
 
     # fan-out
 
-    def _fan_out(self) -> dict[str, Placed]:
+    def _fan_out(self, base: _State) -> tuple[_State, dict[str, Placed]]:
         """Place all populations, with relays where neurons that reach several axons cannot, or should not, be copied."""
-        placed = self._place(self.network)
-        for name in [n for n, part in self.parts.items() if part.role == "neuron"]:
+        state = base.branch()
+        placed = self._place(state, capped=False)
+        for name in [n for n, part in base.parts.items() if part.role == "neuron"]:
             most = int(placed[name].copies.max(initial=1))
-            if most == 1:
+            random = is_stochastic(state.network.populations[name])
+            if most == 1 or (self.options.fan_out == "duplicate" and not random):
                 continue
-            random = is_stochastic(self.network.populations[name])
-            if not random and (self.options.fan_out == "duplicate" or not self._relays_pay(placed, name)):
-                continue
-            before = self.network, dict(self.parts), dict(self.outputs)
-            self._add_relays(name)
-            _, cycle = lags(self.network)
-            if cycle is not None and not random:
-                self.network, self.parts, self.outputs = before
-                self.cache.pop(f"{name}.relay", None)
-                continue
+            trial = state.branch()
+            self._add_relays(trial, name, random)
+            _, cycle = lags(trial.network)
             if cycle is not None:
-                raise _no_time(cycle, f"the neurons of '{name}' are stochastic, so that relays must carry their spikes")
-            after = self._place(self.network)
-            if not random and self.options.fan_out == "auto" and _cores(after) >= _cores(placed):
-                self.network, self.parts, self.outputs = before
-                self.cache.pop(f"{name}.relay", None)
+                if random:
+                    raise _no_time(cycle, f"the neurons of '{name}' are stochastic, so that relays must carry their spikes")
                 continue
-            saved = _cores(placed) - _cores(after)
-            placed = after
-            why = "its neurons are stochastic and cannot be copied" if random else f"{saved} cores fewer than copies"
-            self.notes.append(f"relays: '{name}' reaches up to {most} axons through splitter cores, +1 tick ({why})")
-        for name, part in self.parts.items():
-            most = int(placed[name].copies.max(initial=1))
-            if most > 1 and part.role == "neuron":
-                total = int(placed[name].copies.sum())
-                self.notes.append(f"copies: '{name}' has up to {most} copies of a neuron, {total} neurons in all")
-        return placed
+            there = self._place(trial, capped=False)
+            if not random and self.options.fan_out == "auto" and _cores(there) >= _cores(placed):
+                continue
+            saved = _cores(placed) - _cores(there)
+            why = "its neurons are stochastic and cannot be copied" if random else f"{saved} cores fewer than copies of neurons"
+            trial.notes.append(f"relays: '{name}' reaches up to {most} axons through splitter cores, +1 tick ({why})")
+            state, placed = trial, there
+        self._place(state)
+        return state, placed
 
-    def _relays_pay(self, placed: Mapping[str, Placed], name: str) -> bool:
-        """Return whether relays may take fewer cores than copies; what copies cost upstream is seen when both are placed."""
-        if self.options.fan_out == "split":
-            return True
-        own = placed[name]
-        single = tile(
-            own.inputs.needs, np.ones_like(own.copies), self.network.populations[name].shape, self.max_axons, self.max_neurons
-        )
-        relays = -(-int(own.copies.sum()) // self.max_neurons)
-        return len(single) + relays < len(own.blocks) or len(own.blocks) > 1 + len(single)
+    def _share(self, state: _State, placed: dict[str, Placed]) -> tuple[_State, dict[str, Placed]]:
+        """Let populations that hear the same spikes at the same time share axons, where that takes fewer cores."""
+        if _cores(placed) > MOST_SHARED:
+            return state, placed
+        lag, _ = lags(state.network)
+        free = [
+            name for name, part in state.parts.items()
+            if part.role == "neuron" and not state.network.populations[name].values("b").any()
+        ]  # fmt: skip
+        for guest in free:
+            for host in free:
+                if guest == host or not state.members(guest) or not state.members(host) or state.guests.get(guest):
+                    continue
+                senders = [{s.population for s in placed[name].inputs.lines.senders} for name in (guest, host)]
+                if not senders[0] or not senders[0] <= senders[1]:
+                    continue
+                trial = state.branch()
+                trial.guests[host] = (*trial.guests.get(host, ()), guest)
+                trial.inputs.pop(host, None)
+                trial.inputs.pop(guest, None)
+                try:
+                    there = self._place(trial)
+                except CapacityError:
+                    continue
+                if self._packed(there) < self._packed(placed):
+                    note = f"sharing: '{guest}' hears the axons of '{host}' on the same cores (lag {lag[guest]})"
+                    trial.notes.append(note)
+                    state, placed = trial, there
+        return state, placed
 
-    def _add_relays(self, name: str) -> None:
-        """Let a population of relays send what a population sends."""
-        network, p = self.network, self.network.populations[name]
-        relay = f"{name}.relay"
-        values = {key: np.zeros(p.size, np.int64) for key in TRUENORTH}
-        values["alpha"][:] = 1
-        made = IntegerPopulation(
-            relay, p.shape, "truenorth", {key: frozen(value) for key, value in values.items()}, compare=">=", origin=p.origin
-        )
-        into = IntegerProjection(
-            f"{name}->{relay}", name, relay, Pattern("one_to_one"), frozen(np.ones(p.size), np.int16), 0, "mixed", 8, 0,
-            frozen(np.int64(0)), origin=p.origin,
-        )  # fmt: skip
-        projections = tuple(replace(q, source=relay) if q.source == name else q for q in network.projections)
-        populations: dict[str, IntegerPopulation] = {}
-        for known in network.populations.values():
-            populations[known.name] = known
-            if known.name == name:
-                populations[relay] = made
-        self.network = replace(network, populations=populations, projections=(*projections, into))
-        self.parts = {**self.parts, relay: Part(name, "relay", frozen(np.arange(p.size)))}
-        self.outputs = {read: relay if sender == name else sender for read, sender in self.outputs.items()}
-        stale = {q.target for q in self.network.projections if q.source == relay}
-        for target in stale:
-            self.cache.pop(target, None)
+    def _packed(self, placed: Mapping[str, Placed]) -> int:
+        """Return how many cores blocks take where small ones share them."""
+        room: list[tuple[int, int]] = []
+        for p in placed.values():
+            for block in p.blocks:
+                axons, neurons = len(p.inputs.axons_of(block)), int(p.copies[block].sum())
+                at = next((i for i, (a, n) in enumerate(room) if a >= axons and n >= neurons), None)
+                if at is None:
+                    room.append((self.max_axons - axons, self.max_neurons - neurons))
+                else:
+                    room[at] = room[at][0] - axons, room[at][1] - neurons
+        return len(room)
+
+    def _add_relays(self, state: _State, name: str, random: bool) -> None:
+        """Let relays send what a population sends, or what maxima over it make; stochastic neurons have one target alone."""
+        network, p = state.network, state.network.populations[name]
+        consumers = [q for q in network.projections if q.source == name]
+        kinds: list[Pattern | None] = []
+        for q in consumers:
+            pool = None if random else q.pool
+            if not any(same_pattern(pool, known) for known in kinds):
+                kinds.append(pool)
+        populations, projections = dict(network.populations), list(network.projections)
+        for number, pool in enumerate(kinds):
+            relay = f"{name}.relay" if number == 0 else f"{name}.relay{number + 1}"
+            shape = p.shape if pool is None else PATTERNS[pool.kind].output_shape(pool, p.shape, ())
+            assert shape is not None
+            size = int(np.prod(shape))
+            values = {key: np.zeros(size, np.int64) for key in TRUENORTH}
+            values["alpha"][:] = 1
+            parameters = {key: frozen(value) for key, value in values.items()}
+            populations[relay] = IntegerPopulation(relay, shape, "truenorth", parameters, compare=">=", origin=p.origin)
+            for at, q in enumerate(projections):
+                if q.source == name and q in consumers and same_pattern(None if random else q.pool, pool):
+                    projections[at] = replace(q, source=relay, pool=q.pool if random else None)
+                    state.inputs.pop(q.target, None)
+            projections.append(
+                IntegerProjection(
+                    f"{name}->{relay}", name, relay, Pattern("one_to_one"), frozen(np.ones(size), np.int16), 0, "mixed", 8, 0,
+                    frozen(np.int64(0)), pool=pool, origin=p.origin,
+                )
+            )  # fmt: skip
+            state.parts[relay] = Part(name, "relay", frozen(np.arange(size)), pool=pool)
+            if pool is None:
+                state.outputs = {read: relay if sender == name else sender for read, sender in state.outputs.items()}
+        state.network = replace(network, populations=populations, projections=tuple(projections))
 
     # blocks
 
-    def _inputs(self, network: IntegerNetwork, name: str) -> Inputs:
-        if name not in self.cache:
-            found = inputs_of(network, name, self.largest)
+    def _inputs(self, state: _State, name: str) -> Inputs:
+        if name not in state.inputs:
+            lag = lags(state.network)[0] if state.guests.get(name) else {}
+            members = [(member, lag.get(member, 0) - lag.get(name, 0)) for member in state.members(name)]
+            found = inputs_of(state.network, members, self.form.weight_max_type)
             if found is None:
-                raise no_codebook(name, network.populations[name], self.spec)
-            self.cache[name] = found
-        return self.cache[name]
+                raise no_codebook(name, state.network.populations[name], self.spec)
+            state.inputs[name] = found
+        return state.inputs[name]
 
-    def _place(self, network: IntegerNetwork) -> dict[str, Placed]:
-        """Return the blocks of all populations: from the last ones back, as copies follow from what they reach."""
-        names = list(self.parts)
+    def _place(self, state: _State, *, capped: bool = True) -> dict[str, Placed]:
+        """Return the blocks of all populations: from the last ones back, as copies follow from what they reach.
+
+        ``capped``: more copies of a neuron than a core has neurons are an error; else they are let be, as relays may help.
+        """
+        network, hosts = state.network, state.hosts
+        names = list(dict.fromkeys(hosts.values()))
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(names)
-        graph.add_edges_from((q.source, q.target) for q in network.projections if q.source in self.parts)
+        graph.add_edges_from((hosts[q.source], hosts[q.target]) for q in network.projections if q.source in hosts)
         sizes = {p.name: p.size for p in network.populations.values()}
-        leaving = list(self.outputs.values())
+        leaving = list(state.outputs.values())
         fed: dict[str, dict[str, IntArray]] = {}
 
         def copies(name: str) -> IntArray:
             """Return how many axons, and lines off the chip, each neuron serves, as far as is known."""
-            wanted = np.full(sizes[name], leaving.count(name), np.int64)
-            for by_source in fed.values():
-                wanted = wanted + by_source.get(name, 0)
-            return np.maximum(wanted, 1)
+            wanted = []
+            for member in state.members(name):
+                own = np.full(sizes[member], leaving.count(member), np.int64)
+                for by_source in fed.values():
+                    own = own + by_source.get(member, 0)
+                wanted.append(np.maximum(own, 1))
+            return np.concatenate(wanted)
 
         placed: dict[str, Placed] = {}
         condensed = nx.condensation(graph)
@@ -316,7 +485,7 @@ class Planner:
             members = sorted(condensed.nodes[node]["members"], key=names.index)
             for _ in range(ROUNDS):
                 for name in members:
-                    placed[name] = self._blocks(network, name, copies(name))
+                    placed[name] = self._blocks(state, name, copies(name), capped=capped)
                     fed[name] = placed[name].inputs.feeds(placed[name].blocks, sizes)
                 if all(np.array_equal(copies(name), placed[name].copies) for name in members):
                     break
@@ -324,13 +493,12 @@ class Planner:
                 raise self._too_many_copies(network, members[0], "copies in its cycle never suffice")
         return {name: placed[name] for name in names}
 
-    def _blocks(self, network: IntegerNetwork, name: str, copies: IntArray) -> Placed:
-        inputs = self._inputs(network, name)
-        if int(copies.max(initial=0)) > self.max_neurons:
+    def _blocks(self, state: _State, name: str, copies: IntArray, *, capped: bool = True) -> Placed:
+        inputs = self._inputs(state, name)
+        if capped and int(copies.max(initial=0)) > self.max_neurons:
             neuron = int(copies.argmax())
-            raise self._too_many_copies(network, name, f"{name}[{neuron}] would reach {int(copies[neuron])} axons")
-        shape = network.populations[name].shape
-        blocks = tile(inputs.needs, copies, shape, self.max_axons, self.max_neurons)
+            raise self._too_many_copies(state.network, name, f"{name}[{neuron}] would reach {int(copies[neuron])} axons")
+        blocks = tile(inputs.needs, copies, state.layout(name), self.max_axons, self.max_neurons)
         return Placed(inputs, copies, tuple(blocks))
 
     def _too_many_copies(self, network: IntegerNetwork, name: str, why: str) -> CapacityError:
@@ -341,14 +509,15 @@ class Planner:
 
     # time
 
-    def _time(self, placed: Mapping[str, Placed]) -> tuple[IntegerNetwork, dict[str, Start]]:
-        """Return the network with the hold sources that it needs, and how all populations start."""
-        network = self.network
+    def _time(self, state: _State, placed: Mapping[str, Placed]) -> dict[str, Start]:
+        """Return how all populations start; hold sources that they need go into the state."""
+        network = state.network
         lag, cycle = lags(network)
         if cycle is not None:
             raise _no_time(cycle, "every hop from core to core takes a tick")
         may_hold = {
             name: len(p.inputs.codebook.multiplicity) < AXON_TYPES
+            and not state.guests.get(name)
             and int(p.inputs.needs.sizes.max(initial=0)) < self.max_axons
             and not network.populations[name].values("b").any()
             for name, p in placed.items()
@@ -357,7 +526,7 @@ class Planner:
         populations, projections = dict(network.populations), list(network.projections)
         for name, start in found.items():
             if start.corrected:
-                self.notes.append(f"start: '{name}' starts {lag[name]} ticks early from a corrected potential, exact")
+                state.notes.append(f"start: '{name}' starts {lag[name]} ticks early from a corrected potential, exact")
             if start.hold is None:
                 continue
             source = hold_name(name)
@@ -365,27 +534,31 @@ class Planner:
             populations[source] = IntegerPopulation(source, (1,), "pulse", pulses)
             weights = frozen(start.hold[:, None], np.int16)
             # What the host sends arrives in the tick in which it is sent, before the population's own time.
-            q = IntegerProjection(
-                f"{source}->{name}", source, name, Pattern("dense"), weights, 0, "mixed", 8, 0, frozen(np.int64(-lag[name]))
-            )
+            early = frozen(np.int64(-lag[name]))
+            q = IntegerProjection(f"{source}->{name}", source, name, Pattern("dense"), weights, 0, "mixed", 8, 0, early)
             projections.append(q)
-            self.cache[name] = self._with_hold(network, populations, projections, name, start.hold)
-            self.notes.append(
+            state.notes.append(
                 f"start: '{name}' is held by an axon of the host for its first {lag[name]} ticks, +1 axon per core, exact"
             )
-        if len(projections) == len(network.projections):
-            return network, found
-        return replace(network, populations=populations, projections=tuple(projections)), found
-
-    def _with_hold(
-        self, network: IntegerNetwork, populations: Mapping[str, IntegerPopulation], projections: list[IntegerProjection],
-        name: str, hold: IntArray,
-    ) -> Inputs:  # fmt: skip
-        with_source = replace(network, populations=populations, projections=tuple(projections))
-        found = inputs_of(with_source, name, self.largest, hold)
-        if found is None:
-            raise no_codebook(name, network.populations[name], self.spec)
+        state.network = replace(network, populations=populations, projections=tuple(projections))
+        for name, start in found.items():
+            if start.hold is not None:
+                made = inputs_of(state.network, [(name, 0)], self.form.weight_max_type, start.hold)
+                if made is None:
+                    raise no_codebook(name, network.populations[name], self.spec)
+                state.inputs[name] = made
         return found
+
+
+def _copies(state: _State, placed: Mapping[str, Placed], name: str) -> IntArray:
+    """Return the copies of each neuron of a population."""
+    host, first = state.hosts[name], 0
+    for member in state.members(host):
+        size = state.network.populations[member].size
+        if member == name:
+            return placed[host].copies[first : first + size]
+        first += size
+    raise KeyError(name)
 
 
 def _cores(placed: Mapping[str, Placed]) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.engine.kernels.tiling import fill
+
 IntArray = NDArray[np.int64]
 
 PATCHES = (1, 2, 3, 4, 5, 6, 8, 12, 16)
@@ -61,10 +63,10 @@ class Layout:
         size = int(np.prod(shape))
         return Layout(shape, np.arange(size), np.zeros(size, np.int64))
 
-    def orders(self) -> Iterator[IntArray]:
-        """Yield orders of the neurons: as they are, and by patches of places with all channels or some."""
+    def orders(self) -> Iterator[tuple[IntArray, IntArray]]:
+        """Yield orders of the neurons, and the cell of each one in that order: as they are, and by patches of places."""
         n, shape = len(self.places), self.shape
-        yield np.lexsort((np.arange(n), self.group))
+        yield np.lexsort((np.arange(n), self.group)), np.arange(n)
         if len(shape) < 2:
             return
         grid = np.unravel_index(self.places, shape)
@@ -74,44 +76,27 @@ class Layout:
         groups = [shape[0]] if few else [g for g in (1, 2, 4, 8, 16, 32) if g < shape[0]] + [shape[0]]
         for side in patches:
             for group in groups:
-                rough = [place // side for place in places[::-1]]
-                yield np.lexsort([channels, *places[::-1], channels // group, *rough, self.group])
+                rough = [channels // group, *(place // side for place in places[::-1]), self.group]
+                order = np.lexsort([channels, *places[::-1], *rough])
+                changes = np.any([np.diff(key[order]) != 0 for key in rough], axis=0)
+                yield order, np.concatenate([[0], np.cumsum(changes)])
 
 
 def tile(needs: Needs, copies: IntArray, layout: Layout, max_axons: int, max_neurons: int) -> list[IntArray]:
     """Return blocks of neurons, each with at most ``max_axons`` different axons and ``max_neurons`` copies; all neurons fit.
 
-    Several orders are tried, which keep neighbours together, and the one with the fewest blocks is taken, of equals the one
-    with the fewest axons in all, each of which is a copy of a source or a message of the host.
+    Several orders are tried, which keep neighbours together, and the cheapest is taken: blocks and axons cost, as each axon is
+    a copy of its source, or a message of the host. Neurons are ascending in each block.
     """
-    best: list[IntArray] = []
-    cost: float | None = None
-    for order in layout.orders():
-        blocks, axons = _fill(needs, copies, order, max_axons, max_neurons)
+    best, cost, count = np.zeros(len(copies), np.int64), np.inf, 0
+    block_of, stamp, seen = np.empty(len(copies), np.int64), np.empty(needs.count, np.int64), np.empty(needs.count, np.int64)
+    sizes = np.ascontiguousarray(copies, np.int64)
+    for order, cell in layout.orders():
+        stamp[:], seen[:] = -1, -1
+        blocks, axons = fill(needs.start, needs.axons, order, cell, sizes, max_axons, max_neurons, stamp, seen, block_of)
         # An axon is a copy of its source, which takes its share of another core.
-        price = len(blocks) + AXON_PRICE * axons / max_neurons
-        if cost is None or price < cost:
-            best, cost = blocks, price
-    return best
-
-
-def _fill(needs: Needs, copies: IntArray, order: IntArray, max_axons: int, max_neurons: int) -> tuple[list[IntArray], int]:
-    """Fill one block after the other in an order; return them and the sum of their axons."""
-    stamp = np.full(needs.count, -1, np.int64)
-    blocks: list[IntArray] = []
-    first, axons, used, total = 0, 0, 0, 0
-    sizes = copies[order]
-    for at, j in enumerate(order):
-        own = needs.by_neuron(j)
-        fresh = own[stamp[own] != len(blocks)]
-        if at > first and (axons + len(fresh) > max_axons or used + sizes[at] > max_neurons):
-            blocks.append(np.sort(order[first:at]))
-            total += axons
-            first, axons, used, fresh = at, 0, 0, own
-        stamp[fresh] = len(blocks)
-        axons += len(fresh)
-        used += int(sizes[at])
-    if len(order) > first:
-        blocks.append(np.sort(order[first:]))
-        total += axons
-    return blocks, total
+        price = blocks + AXON_PRICE * axons / max_neurons
+        if price < cost:
+            best, cost, count = block_of.copy(), price, blocks
+    members = np.argsort(best, kind="stable")
+    return np.split(members, np.searchsorted(best[members], np.arange(1, count))) if count else []

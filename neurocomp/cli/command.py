@@ -102,7 +102,7 @@ def compilation(function: Function) -> Function:
     extension = "Allow what the chip does not do and simulations of it can (its spec lists the names); every output says so."
     steps = "Ticks of the chip per tick of the network, for cycles with fewer delay ticks than hops; parameters are re-derived."
     compare = (
-        "What becomes of a comparison that the chip does not have, where no threshold of its own gives the same spikes: 'exact' "
+        "What becomes of a comparison that the chip lacks, where no threshold of its own gives the same spikes: 'exact' "
         "refuses it, 'gt' (Loihi) takes '>' and 'ge' (TrueNorth) takes '>=' instead."
     )
     levels = (

@@ -47,7 +47,15 @@ def verify_crossbars(
         claim(int(np.diff(c.axon_start).max(initial=0)) <= max_axons, f"a block of '{c.name}' has at most {max_axons} axons")
         largest = int(np.diff(c.neuron_start).max(initial=0))
         claim(largest <= max_neurons, f"a block of '{c.name}' has at most {max_neurons} neurons")
-        claim(lowered.lag[c.axons] == lowered.lag[c.neurons], f"axons and neurons of '{c.name}' have one lag")
+    for bank in {c.axons for c in lowered.network.crossbars}:
+        sharing = [c for c in lowered.network.crossbars if c.axons == bank]
+        same = all(
+            np.array_equal(getattr(c, key), getattr(sharing[0], key))
+            for c in sharing for key in ("axon_start", "types", "slots")
+        )  # fmt: skip
+        claim(same, f"the crossbars that share '{bank}' agree about its axons")
+        together = int(np.sum([np.diff(c.neuron_start) for c in sharing], axis=0).max(initial=0))
+        claim(together <= max_neurons, f"the neurons that share '{bank}' fit a core")
     _verify_routes(lowered, claim, max_delay)
     if quantized is not None:
         _Synapses(lowered, quantized, claim).verify()
@@ -167,7 +175,8 @@ class _Synapses:
         assert pooled is not None
         source = self.number[part.logical]
         windows = {
-            int(at): self._window(source, kind.sources(part.pool, shape, pooled, np.array([at]))) for at in np.unique(part.neurons)
+            int(at): self._window(source, kind.sources(part.pool, shape, pooled, np.array([at])))
+            for at in np.unique(part.neurons)
         }
         return np.array([windows[int(at)] for at in part.neurons], np.int64)
 
@@ -177,7 +186,9 @@ class _Synapses:
         p = self.lowered.network.populations[name]
         expected = {(source, int(origin), 0, j): 1 for j, origin in enumerate(origins)}
         self.claim(self._found(name) == expected, f"'{name}' hears what it repeats")
-        plain = bool((p.values("alpha") == 1).all()) and not any(p.values(key).any() for key in ("lambda", "beta", "R", "gamma", "TM"))
+        plain = bool((p.values("alpha") == 1).all()) and not any(
+            p.values(key).any() for key in ("lambda", "beta", "R", "gamma", "TM")
+        )
         self.claim(plain, f"'{name}' repeats every spike")
 
     def _window(self, source: int, neurons: IntArray) -> int:
@@ -209,13 +220,15 @@ class _Synapses:
             for i, axon in enumerate(range(axons.start, axons.stop)):
                 if not sources[axon]:
                     continue
-                population, delays = {s[0] for s in sources[axon]}, {s[2] for s in sources[axon]}
-                self.claim(len(population) == len(delays) == 1, f"the sources of an axon of '{name}' are one window")
-                places = np.unique([s[1] for s in sources[axon]])
-                self.claim(len(places) == 1 or int(places[0]) >= 0, f"an axon of '{name}' takes one maximum")
-                window = self._window(min(population), places)
+                population, window, ticks = sources[axon][0]
+                if len(sources[axon]) > 1:
+                    same = len({(s[0], s[2]) for s in sources[axon]}) == 1
+                    self.claim(same, f"the sources of an axon of '{name}' are one window")
+                    places = np.unique([s[1] for s in sources[axon]])
+                    self.claim(len(places) == 1 or int(places[0]) >= 0, f"an axon of '{name}' takes one maximum")
+                    window = self._window(population, places)
                 for j in np.flatnonzero(weights[i]):
-                    key = min(population), window, min(delays), own.start + int(j)
+                    key = population, window, ticks, own.start + int(j)
                     result[key] = result.get(key, 0) + int(weights[i, j])
         return {key: weight for key, weight in result.items() if weight}
 
@@ -249,18 +262,18 @@ class _Synapses:
         """Check that a spike of a channel is worth its threshold at its neuron, and nothing elsewhere."""
         lowered, network = self.lowered, self.lowered.network
         c: Crossbar = next(c for c in network.crossbars if c.neurons == name)
-        weights = np.zeros((len(c.types), network.populations[name].size), np.int64)
-        for block in range(c.blocks):
-            axons, own = c.of(block)
-            weights[axons, own] = c.weights(block)
+        owner, unit = np.full(len(c.types), -1, np.int64), np.zeros(len(c.types), np.int64)
         for q in network.projections:
             if q.target != c.axons or q.source not in channels:
                 continue
             part = lowered.parts[q.source]
             assert part.unit is not None
             sources, targets, _ = _messages(q)
-            for i, axon in zip(sources, targets, strict=True):
-                expected = np.where(neurons == part.neurons[i], part.unit[i], 0)
-                self.claim(np.array_equal(weights[axon], expected), f"a channel of '{name}' counts its threshold")
-                threshold = int(network.populations[q.source].values("alpha")[i])
-                self.claim(abs(int(part.unit[i])) == threshold, f"a channel of '{name}' sends what it takes off")
+            owner[targets], unit[targets] = part.neurons[sources], part.unit[sources]
+            threshold = network.populations[q.source].values("alpha")
+            self.claim(np.array_equal(np.abs(part.unit), threshold), f"a channel of '{name}' sends what it takes off")
+        for block in range(c.blocks):
+            axons, own = c.of(block)
+            channel = owner[axons] >= 0
+            expected = np.where(owner[axons, None] == neurons[own], unit[axons, None], 0)[channel]
+            self.claim(np.array_equal(c.weights(block)[channel], expected), f"a channel of '{name}' counts its threshold")

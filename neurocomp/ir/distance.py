@@ -17,9 +17,9 @@ def spike_distance(a: Array, b: Array) -> dict[str, float | None]:
     """Return how far spikes b are from spikes a, (samples, ticks, n) each.
 
     ``spike_count_error``: the mean difference of spike counts per sample and neuron, as a share of the mean count of a (None
-    where a is silent and b is not). ``van_rossum``: the van Rossum distance with a time constant of `VAN_ROSSUM_TICKS`, normalized so
-    that one spike more or less is a distance of 1, root mean square over samples and neurons (M. van Rossum, Neural
-    Computation 13, 2001). ``same_ticks``: the share of (sample, tick, neuron) in which both do the same.
+    where a is silent and b is not). ``van_rossum``: the van Rossum distance with a time constant of `VAN_ROSSUM_TICKS`,
+    normalized so that one spike more or less is a distance of 1, root mean square over samples and neurons (M. van Rossum,
+    Neural Computation 13, 2001). ``same_ticks``: the share of (sample, tick, neuron) in which both do the same.
     """
     first, second = (np.asarray(x) != 0 for x in (a, b))
     counts = [x.sum(axis=1, dtype=np.int64) for x in (first, second)]

@@ -276,7 +276,10 @@ def _totals(counts: Counts, host_macs: int) -> Table:
             ),
             ("synaptic events", f"{mean('synaptic_events')} stored synapses visited, zero weights of dense rows included"),
             ("updates", f"{mean('updates')} of neurons, {mean('updates_active')} of them active"),
-            ("packets", f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host{leaving}"),
+            (
+                "packets",
+                f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host{leaving}",
+            ),
             *_host(counts, host_macs),
         ]
     )

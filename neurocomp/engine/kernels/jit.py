@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 Function = Callable[..., Any]
 
-SOURCES = ("jit", "records", "synapses", "neurons", "machine", "layout", "counting", "crossbar")
+SOURCES = ("jit", "records", "synapses", "neurons", "machine", "layout", "counting", "crossbar", "tiling")
 """The modules whose text decides what is compiled. numba looks at one file at a time, and kernels call one another."""
 
 
