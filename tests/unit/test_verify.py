@@ -16,6 +16,7 @@ from neurocomp.artifact import Artifact
 from neurocomp.backend import Options, Stimulus
 from neurocomp.errors import InternalError
 from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.distance import spike_distance
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection
 from neurocomp.ir.quantized import IntegerPopulation
@@ -299,6 +300,7 @@ def test_distances_of_a_lossy_step(artifact: Artifact) -> None:
             "spike_count_difference": int(np.abs(left.sum(axis=1) - right.sum(axis=1)).sum()),
             "spikes_moved_or_lost": int((left != right).sum()),
             "spikes": int((left != 0).sum()),
+            **spike_distance(left, right),
         }
     assert report.lossy["a"]["spike_count_difference"] > 0
 
@@ -453,4 +455,7 @@ def test_a_stimulus_that_outlasts_the_proof_of_a_readout() -> None:
         "spike_count_difference": 1,
         "spikes_moved_or_lost": 1,
         "spikes": 0,
+        "spike_count_error": None,
+        "van_rossum": pytest.approx(1.0, abs=1e-12),
+        "same_ticks": 0.995,
     }
