@@ -168,11 +168,11 @@ def choices(left_open: Sequence[Choice]) -> str:
 def _size(network: Network, integers: IntegerNetwork) -> str:
     """Return how large a network is: the inputs of its file, the neurons and synapses that the chip has of it."""
     inputs = sum(p.size for p in network.inputs)
-    neurons = sum(p.size for p in integers.populations.values() if not p.is_input)
-    synapses = sum(int(integers.synapse_counts(q).sum()) for q in integers.projections if q.group_of is None)
+    neurons = sum(p.size for p in integers.populations.values() if p.has_neurons)
+    listed = () if integers.crossbars else integers.projections
+    synapses = sum(int(integers.synapse_counts(q).sum()) for q in listed if q.group_of is None)
+    synapses += sum(int(np.unpackbits(c.bits).sum()) for c in integers.crossbars)
     if integers.crossbars:
-        neurons = sum(p.size for p in integers.populations.values() if p.has_neurons)
-        synapses = sum(int(np.unpackbits(c.bits).sum()) for c in integers.crossbars)
         return ", ".join((counted(inputs, "input"), counted(neurons, "physical neuron"), f"{synapses:,} set bits of crossbars"))
     return ", ".join((counted(inputs, "input"), counted(neurons, "neuron"), counted(synapses, "synapse")))
 

@@ -361,7 +361,7 @@ def test_the_sum_of_a_tick_is_watched_not_refused() -> None:
             [f"  x: {{kind: input, shape: [{n}]}}", neurons("a", 1)],
             [f"  - {{from: x, to: a, weights: [[{weights}]]}}"], accumulator_bits=10,
         )  # fmt: skip
-        (found,) = (v for v in made.quantized.verdicts if v.register == "accumulator")
+        (found,) = (v for v in made.integers.verdicts if v.register == "accumulator")
         return found.kind, found.bound, found.limit
 
     assert verdict(4) == ("proved always", 508, 511)
