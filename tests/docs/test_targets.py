@@ -16,8 +16,7 @@ from neurocomp.frontends.from_yaml import loads
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/targets.md").read_text(encoding="utf-8")
 TARGETS = ("loihi", "loihi2", "truenorth", "reference")
-# A population of lif neurons (TrueNorth has no such leak: if) that input spikes reach after a tick, so that nothing runs late by
-# itself.
+# A population of lif neurons that input spikes reach after a tick, so that nothing runs late by itself.
 NET = {
     "neuron": "model: lif, tau_mem: 10 ms, v_threshold: 1.0",
     "from": "[2]",
@@ -28,6 +27,7 @@ NET = {
     "encode": "scheme: rate",
     "decode": "scheme: count",
 }
+# The neurons where the target has no exponential leak.
 BASE = {"truenorth": "model: if, v_threshold: 1.0"}
 # What a pattern joins and its weights; what needs no weights has one number.
 LINE, PLANE = "weights: w.npz#line", "weights: w.npz#plane"
@@ -77,6 +77,7 @@ def attempt(text: str, folder: Path, target: str, **options: object) -> tuple[se
     except NeurocompError as error:
         return {diagnostic.code for diagnostic in error.diagnostics}, (), ()
     changes = [note for note in artifact.notes if "calibrated" not in note and not note.startswith("crossbars:")]
+    assert artifact.quantized is not None
     integers = artifact.quantized.network if artifact.lowered.network.crossbars else artifact.lowered.network
     for q in integers.projections:
         given = next((p for p in network.projections if p.name == q.name), None)
