@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.hardware import NumberFormat
+from neurocomp.hardware import HardwareSpec, NumberFormat
 from neurocomp.ir.lowered import Part
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import find_codebook
-from neurocomp_truenorth.lines import Lines, lines_of, same_pattern, synapses_of
+from neurocomp_truenorth.lines import Lines, code_of, lines_of, same_pattern, synapses_of
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -40,11 +40,15 @@ class PartialSums:
     """Mean difference of spike counts on the calibration data, of the mean count; None: not calibrated."""
 
 
-def axons_per_line(lines: Lines, neurons: int, largest: int) -> int:
+def axons_per_line(lines: Lines, target: IntegerPopulation, spec: HardwareSpec) -> int:
     """Return how many axons a line takes where the sign lies in the channel; 0: no codebook has the weights."""
     channel = 2 * lines.neuron + (lines.weight < 0)
-    book = find_codebook(channel, np.abs(lines.weight), 2 * neurons, largest)
-    return 0 if book is None else book.axons
+    largest, types = spec.number_format.weight_max_type, spec.limit("axon_types")
+    found = find_codebook(channel, np.abs(lines.weight), 2 * target.size, largest, types=types)
+    known = [] if found is None else [found.axons]
+    if target.codebook is not None and target.codebook.shape[1] <= types:
+        known.append(target.codebook.shape[1])
+    return min(known, default=0)
 
 
 def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: Trace | None, parts: int) -> PartialSums:
@@ -71,6 +75,7 @@ def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: 
 
     partial = IntegerPopulation(
         f"{name}.partial", (len(channels),), "truenorth", _channel_parameters(unit[owner], start[owner], form), compare=">=",
+        codebook=None if target.codebook is None else frozen(np.where(negative == 1, -1, 1)[:, None] * target.codebook[owner]),
         origin=target.origin,
     )  # fmt: skip
     signed = np.where(negative == 1, -unit[owner], unit[owner])
@@ -79,10 +84,8 @@ def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: 
         Pattern("sparse", {"sources": frozen(np.arange(len(channels))), "targets": frozen(owner)}),
         frozen(signed, np.int16), 0, "mixed", 8, 0, frozen(np.int64(0)), origin=target.origin,
     )  # fmt: skip
-    by_key = {int(key): at for at, key in enumerate(channels)}
-    place = _line_places(lines)
     projections = tuple(
-        _into_channels(network, q, partial.name, lines, place, part_of, target.size, by_key) if q.target == name else q
+        _into_channels(network, q, partial.name, lines, part_of, target.size, channels) if q.target == name else q
         for q in network.projections
     )
     populations: dict[str, IntegerPopulation] = {}
@@ -103,29 +106,22 @@ def _channel_parameters(threshold: IntArray, start: IntArray, form: NumberFormat
     return {key: frozen(value, np.int64) for key, value in values.items()}
 
 
-def _line_places(lines: Lines) -> dict[tuple[str, int, int, int], int]:
-    """Return (sender's population, whether it is pooled, position, delay) -> line."""
-    return {
-        (lines.senders[s].population, s, int(position), int(delay)): at
-        for at, (s, position, delay) in enumerate(zip(lines.sender.tolist(), lines.position, lines.delay, strict=True))
-    }
-
-
 def _into_channels(
-    network: IntegerNetwork, q: IntegerProjection, partial: str, lines: Lines, place: dict[tuple[str, int, int, int], int],
-    part_of: IntArray, neurons: int, by_key: dict[int, int],
+    network: IntegerNetwork, q: IntegerProjection, partial: str, lines: Lines, part_of: IntArray, neurons: int,
+    channels: IntArray,
 ) -> IntegerProjection:  # fmt: skip
     """Return the synapses of one projection as they reach the channels; its place among the projections stays."""
     source, neuron, weight, delay = synapses_of(network, q)
     sender = next(
         s for s, known in enumerate(lines.senders) if known.population == q.source and same_pattern(known.pool, q.pool)
     )
-    line = np.array([place[q.source, sender, int(i), int(d)] for i, d in zip(source, delay, strict=True)], np.int64)
-    keys = (part_of[line] * neurons + neuron) * 2 + (weight < 0) if len(line) else line
+    known = code_of(lines.sender, lines.position, lines.delay)
+    line = np.searchsorted(known, code_of(np.full(len(source), sender), source, delay))
+    keys = (part_of[line] * neurons + neuron) * 2 + (weight < 0)
+    at = np.minimum(np.searchsorted(channels, keys), len(channels) - 1)
     # Synapses that cancel in the sum of a line have no channel.
-    channel = np.array([by_key.get(int(key), -1) for key in keys], np.int64)
-    kept = channel >= 0
-    arrays = {"sources": frozen(source[kept]), "targets": frozen(channel[kept])}
+    kept = channels[at] == keys if len(channels) else np.zeros(len(keys), np.bool_)
+    arrays = {"sources": frozen(source[kept]), "targets": frozen(at[kept])}
     return replace(
         q, target=partial, pattern=Pattern("sparse", arrays), mantissa=frozen(np.abs(weight[kept]), np.int16),
         delay=frozen(delay[kept]),
