@@ -26,6 +26,7 @@ from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.distance import SpikeDistance
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
 from neurocomp.ir.trace import Event, Trace
@@ -766,6 +767,9 @@ class Compiled:
         if engine == "float" and self.artifact.quantized is None:
             message = "an imported network has integers only: engine 'float' has nothing to execute"
             raise EngineUnavailable(Diagnostic("NC0320", message, hint="use --engine reference or chip"))
+        if engine == "fast" and self.artifact.lowered.network.crossbars:
+            message = "engine 'fast' is not available: it has no crossbars, which the chip simulation executes as fast"
+            raise EngineUnavailable(Diagnostic("NC0320", message, hint="use --engine chip or reference"))
         if engine == "fast":
             _fast(1)
         if engine == "chip":
@@ -1020,7 +1024,8 @@ class Compiled:
         made, lowered, k = self.artifact, self.artifact.lowered, self.ticks_per_step
         labels = None if inputs is not None else (samples or made.samples or Samples({})).labels
         decoded = next(iter(self.network.decoders)) if labels is not None and len(self.network.decoders) == 1 else None
-        wiring = wiring_of(made.mapped, made.spec)
+        wiring, reference = wiring_of(made.mapped, made.spec), registry.simulator("reference")
+        loss = lowered.reached_by_loss(feed.ticks * k)
         neurons = sum(p.size for p in lowered.network.populations.values())
 
         def simulated(chosen: str) -> Report:
@@ -1030,40 +1035,54 @@ class Compiled:
             )  # fmt: skip
             batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
             fast: Any = _fast(max(1, batches.jobs // len(batches.spans))) if chosen == "fast" else None
-            kept = [decoded] if decoded is not None else []
+            compared = [name for name in loss if made.quantized is not None]
+            kept = list(dict.fromkeys([*([decoded] if decoded is not None else []), *compared]))
 
-            def simulate(start: int, stop: int) -> tuple[Tally, Array]:
+            def simulate(start: int, stop: int) -> tuple[Tally, Array, Mapping[str, SpikeDistance], Array]:
                 stimulus = feed.batch(start, stop)
                 stimulus = self._on_chip(stimulus if feed.given is not None else self._checked(stimulus), start)
                 if fast is not None:
-                    trace, tally = fast.count(lowered.network, stimulus, wiring, lag=lowered.lag, record=kept)
+                    recorded = list(dict.fromkeys(lowered.map[name].population for name in kept))
+                    trace, tally = fast.count(lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded)
                 elif chosen == "chip":
                     chip = registry.backend(made.spec.backend).chip_simulator()
                     trace = chip.run(made.program, stimulus, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
                 else:
-                    reference = registry.simulator("reference")
                     trace = reference.run(lowered.network, stimulus, lag=lowered.lag, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
-                return tally, self._answers(trace, decoded)
+                moved = lowered.in_user_time(trace)
+                if not compared:
+                    return tally, self._answers(moved, decoded), {}, np.zeros(0, np.int64)
+                logical = reference.run(self._quantized().network, stimulus, record=kept, first_sample=start)
+                apart = {name: SpikeDistance.between(logical.spikes[name], moved.spikes[name]) for name in compared}
+                return tally, self._answers(moved, decoded), apart, self._answers(logical, decoded)
 
             counted: list[Tally] = []
             answers: list[Array] = []
+            quantized: list[Array] = []
+            distances = dict.fromkeys(compared, SpikeDistance())
 
-            def take(start: int, stop: int, part: tuple[Tally, Array]) -> None:
+            def take(start: int, stop: int, part: tuple[Tally, Array, Mapping[str, SpikeDistance], Array]) -> None:
                 counted.append(part[0])
                 answers.append(part[1])
+                quantized.append(part[3])
+                for name, distance in part[2].items():
+                    distances[name] = distances[name] + distance
 
             done, interrupted = batches.run(simulate, take)
-            accuracy, counts = None, counts_of(Tally.merged(counted), made.mapped, feed.ticks * k)
+            accuracy, before, counts = None, None, counts_of(Tally.merged(counted), made.mapped, feed.ticks * k)
             if decoded is not None and labels is not None:
-                right = np.concatenate(answers) == _checked_labels(self.network, decoded, labels[:done])
-                accuracy = float(right.mean())
+                right = _checked_labels(self.network, decoded, labels[:done])
+                accuracy = float((np.concatenate(answers) == right).mean())
+                before = float((np.concatenate(quantized) == right).mean()) if compared else accuracy
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
             macs = sum(current.macs for current in made.quantized.currents.values()) if made.quantized is not None else 0
+            lossy = {name: {"reason": loss[name], **distances[name].as_json()} for name in compared}
             return Report(
-                self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs, chosen, interrupted
-            )
+                self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs, chosen,
+                interrupted, lossy, before,
+            )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)
         return found
@@ -1072,8 +1091,7 @@ class Compiled:
         """Return what the decoder of a population makes of each sample; nothing without one."""
         if population is None:
             return np.zeros(0, np.int64)
-        moved = self.artifact.lowered.in_user_time(trace)
-        shaped = _shaped(moved, self.network, "outputs", True, self.ticks_per_step)
+        shaped = _shaped(trace, self.network, "outputs", True, self.ticks_per_step)
         spikes, v = (shaped[f"{key}/{population}"] for key in ("spikes", "v"))
         flat = (*spikes.shape[:2], -1)
         return decode(self.network.decoders[population], spikes=spikes.reshape(flat), v=v.reshape(flat))

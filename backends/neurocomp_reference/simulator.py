@@ -217,12 +217,18 @@ def _stochastic(network: IntegerNetwork, projection: IntegerProjection, delay: i
     found, weights = network.synapses(projection), projection.weights.ravel()
     here = (weights != 0) & (np.broadcast_to(projection.delay, projection.mantissa.shape).ravel() == delay)
     kept = here[found.slot]
+    # Synapses of one source and target are one, whose weights add up before the draw.
+    size = network.populations[projection.target].size
+    pairs, inverse = np.unique(found.source[kept] * size + found.target[kept], return_inverse=True)
+    total = np.zeros(len(pairs), np.int64)
+    np.add.at(total, inverse.reshape(-1), weights[found.slot[kept]])
+    sources, targets = np.divmod(pairs[total != 0], size)
     pool = None
     if projection.pool is not None:
         pool = maximum(projection.pool.options, network.populations[projection.source].shape)[0]
     return StochasticSynapses(
-        network.populations[projection.target], delay, projection.source, found.source[kept], found.target[kept],
-        weights[found.slot[kept]], synapse_slot(number, found.source[kept]), pool,
+        network.populations[projection.target], delay, projection.source, sources, targets, total[total != 0],
+        synapse_slot(number, sources), pool,
     )  # fmt: skip
 
 

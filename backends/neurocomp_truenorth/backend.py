@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from neurocomp.backend import ChipSimulator, Exporter, Importer, Injection, Lowering, Options, Stimulus, Violation, Witness
+from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
@@ -100,16 +102,46 @@ class TrueNorthBackend:
         return utilization(program, spec)
 
     def chip_simulator(self) -> ChipSimulator:
-        """Return the simulation of the core tables."""
-        from neurocomp_truenorth.chip import ChipSimulation
+        """Return the simulation of the core tables; its kernels are loaded when it runs.
 
-        return ChipSimulation()
+        Raises:
+            EngineUnavailable: numba is not installed (NC0320).
+        """
+        if importlib.util.find_spec("numba") is None:
+            message = "engine 'chip' is not available: numba is not installed"
+            raise EngineUnavailable(Diagnostic("NC0320", message, hint="use --engine reference, whose results are the same"))
+        return _ChipSimulation()
 
     def inject(self, program: Program, trace: Trace, kind: str, seed: int) -> Injection:
         """Corrupt one table entry that the trace exercises."""
         from neurocomp_truenorth.inject import inject
 
         return inject(program, trace, kind, seed)
+
+
+class _ChipSimulation:
+    """`neurocomp_truenorth.chip.ChipSimulation`, imported by the first run."""
+
+    name = "chip"
+
+    def __init__(self) -> None:
+        self._simulation: ChipSimulator | None = None
+
+    def run(
+        self,
+        program: Program,
+        stimulus: Stimulus,
+        *,
+        record: Sequence[str] | None = None,
+        state: bool = True,
+        first_sample: int = 0,
+    ) -> Trace:
+        """See `neurocomp.backend.ChipSimulator`."""
+        if self._simulation is None:
+            from neurocomp_truenorth.chip import ChipSimulation
+
+            self._simulation = ChipSimulation()
+        return self._simulation.run(program, stimulus, record=record, state=state, first_sample=first_sample)
 
 
 def _own(options: Options) -> TrueNorthOptions:

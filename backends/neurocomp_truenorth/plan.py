@@ -234,9 +234,9 @@ class Planner:
         state, placed = self._fan_out(base)
         if self.options.partial_sums:
             state, placed = self._cut_what_is_expensive(base, state, placed)
-        shared, there = self._share(state, placed)
+        shared, there = self._share(state.branch(), placed)
         found = self._time(shared, there)
-        if any(start.inexact is not None for start in found.values()):
+        if shared.guests and any(start.inexact is not None for start in found.values()):
             # A core that is shared has no hold axon.
             found = self._time(state, placed)
         else:

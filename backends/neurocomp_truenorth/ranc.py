@@ -556,7 +556,7 @@ def _counts(
         "cores": len(cores),
         "axons": network.populations[AXONS].size,
         "neurons": neurons,
-        "outputs": network.populations[BUS].size,
+        "lines": network.populations[BUS].size,
         "synapses": int(sum(np.count_nonzero(core.connected) for core in cores)),
         "merges": sum(len(axons) for axons in merges.values()),
         "dropped": sum(int((q.mantissa == 0).sum()) for q in sent),

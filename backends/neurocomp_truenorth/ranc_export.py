@@ -45,6 +45,7 @@ def export_ranc(
     outputs = sum(len(symbol.line) for symbol in program.outputs.values())
     ticks = program.ticks + program.largest_lag
     rows = packets_of(program, stimulus, ticks)
+    ticks += spec.name != RANC  # what neurons send in the last tick is on the bus in the next one
     axons = spec.limit("input_axons")
     dropped = spec.limit("delay")  # the destination_tick whose packets RANC drops
     document = {

@@ -74,6 +74,17 @@ class Artifact:
     version: str = ""
     """The version of neurocomp that compiled it."""
 
+    @property
+    def integers(self) -> QuantizedNetwork:
+        """The integers before lowering, of an artifact that was compiled.
+
+        Raises:
+            InternalError: It was imported.
+        """
+        if self.quantized is None:
+            raise broken_invariant("the artifact", "what was compiled has a quantized network")
+        return self.quantized
+
     def verify(self) -> Artifact:
         """Re-derive what each stage claims, and that the stages belong together; return the artifact.
 

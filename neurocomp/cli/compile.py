@@ -68,10 +68,9 @@ def command(
 
         written = f"{out} ({out.stat().st_size / 1000:,.0f} kB, sha256 {digest[:12]})"
         made = compiled.artifact
-        assert made.quantized is not None
         summary = terminal.compilation(
             made.network,
-            made.quantized,
+            made.integers,
             made.mapped,
             made.spec,
             notes=made.notes,
@@ -104,8 +103,7 @@ def _text(compiled: Compiled, stage: str) -> str:
 
 def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, texts: dict[str, str]) -> dict[str, Any]:
     artifact, network = compiled.artifact, compiled.network
-    assert artifact.quantized is not None
-    warnings = artifact.quantized.warnings
+    warnings = artifact.integers.warnings
     document = {
         "artifact": str(out),
         "target": artifact.spec.name,
@@ -135,7 +133,7 @@ def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, te
                 "ticks": v.ticks,
                 "samples": v.samples,
             }
-            for v in artifact.quantized.verdicts
+            for v in artifact.integers.verdicts
         ],
         "first_to_run_out": {"resource": headroom.resource, "factor": headroom.factor, "reason": headroom.reason},
     }

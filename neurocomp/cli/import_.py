@@ -69,7 +69,7 @@ def command(path: Path, form: str, out: Path | None, ticks: int | None, output: 
         ("cores", f"{found['cores']:,} with {found['axons']:,} axons ({made.spec.title})"),
         ("time", terminal.counted(made.network.ticks, "tick")),
         ("packets", f"{found['packets']:,} of the host to {sum(p.size for p in made.network.inputs):,} axons"),
-        ("outputs", f"{found['outputs']:,} lines"),
+        ("outputs", f"{found['lines']:,} lines"),
         *(("note", note) for note in made.notes),
         ("written", f"{out} ({out.stat().st_size / 1000:,.0f} kB, sha256 {digest[:12]})"),
     ]

@@ -25,8 +25,8 @@ from neurocomp.cli.output import Output
 @click.option(
     "--engine",
     "-e",
-    type=click.Choice(["reference", "fast"]),
-    help="What simulates; default: fast, reference where that is quicker.",
+    type=click.Choice(["reference", "fast", "chip"]),
+    help="What simulates; default: fast, chip where there are crossbars, reference where that is quicker.",
 )
 @samples
 @stimulus

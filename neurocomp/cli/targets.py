@@ -48,6 +48,11 @@ def _document(spec: HardwareSpec) -> dict[str, Any]:
         engines["chip"] = error.diagnostics[0].message.removeprefix("engine 'chip' is not available: ")
     engines |= {witness.name: witness.unavailable() for witness in backend.witnesses}
     limit = spec.limit
+    if spec.has_crossbars:
+        engines["fast"] = "it has no crossbars"
+        memory = limit("input_axons") * limit("neurons") // 8
+    else:
+        memory = limit("synapse_words") * 8
     return {
         "name": spec.name,
         "title": spec.title,
@@ -55,7 +60,7 @@ def _document(spec: HardwareSpec) -> dict[str, Any]:
         "chips": limit("chips"),
         "cores_per_chip": limit("cores_per_chip"),
         "neurons_per_core": limit("neurons"),
-        "synapse_memory_bytes_per_core": limit("synapse_words") * 8,
+        "synapse_memory_bytes_per_core": memory,
         "extensions": list(spec.extensions),
         "engines": {name: {"available": reason is None, "reason": reason} for name, reason in engines.items()},
         "costs": list(spec.costs),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import broken_invariant
 from neurocomp.ir.lowered import LoweredNetwork, Part
 from neurocomp.ir.quantized import AXON_TYPES, TRUENORTH, Crossbar, IntegerNetwork, IntegerProjection
-from neurocomp.models.patterns import PATTERNS
+from neurocomp.models.patterns import PATTERNS, Pattern
 
 IntArray = NDArray[np.int64]
 Claim = Callable[[bool, str], None]
@@ -97,6 +98,37 @@ def _messages(q: IntegerProjection) -> tuple[IntArray, IntArray, IntArray]:
     return q.pattern.arrays["sources"][kept], q.pattern.arrays["targets"][kept], delay[kept]
 
 
+NEURON_BITS, DELAY_BITS, PLACE_BITS = 21, 6, 26
+"""A synapse as one number: source population, place in it, delay from -`DROPPED` on, target neuron."""
+WINDOWS = 1 << 25
+"""From here on places are windows of maxima, not neurons."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weights:
+    """Synapses as numbers, ascending, and their weights; none is 0."""
+
+    synapse: IntArray
+    weight: IntArray
+
+    @staticmethod
+    def summed(synapses: Sequence[IntArray], weights: Sequence[IntArray]) -> _Weights:
+        """Add up what has one number."""
+        none = np.zeros(0, np.int64)
+        synapse, inverse = np.unique(np.concatenate([none, *synapses]), return_inverse=True)
+        total = np.zeros(len(synapse), np.int64)
+        np.add.at(total, inverse.reshape(-1), np.concatenate([none, *weights]))
+        return _Weights(synapse[total != 0], total[total != 0])
+
+    def equals(self, other: _Weights) -> bool:
+        """Return whether both hold the same synapses with the same weights."""
+        return np.array_equal(self.synapse, other.synapse) and np.array_equal(self.weight, other.weight)
+
+
+def _neuron(synapse: IntArray) -> IntArray:
+    return synapse & ((1 << NEURON_BITS) - 1)
+
+
 class _Synapses:
     """Compares the synapses of both networks, target population by target population."""
 
@@ -126,121 +158,135 @@ class _Synapses:
             own = [of for of in channels if channels[of].logical == name]
             if not own:
                 found = self._found(physical)
-                copies = np.bincount(part.neurons, minlength=p.size)
-                self.claim(self._equal(expected, found, part.neurons, copies), f"the axons of '{name}' carry its weights")
+                self.claim(self._copied(expected, found, part.neurons, p.size), f"the axons of '{name}' carry its weights")
                 continue
-            summed: dict[tuple[int, int, int, int], int] = {}
+            synapses, weights = [], []
             for of in own:
                 unit = channels[of].unit
                 assert unit is not None
-                for (source, at, delay, neuron), weight in self._found(of).items():
-                    key = source, at, delay, int(channels[of].neurons[neuron])
-                    summed[key] = summed.get(key, 0) + int(np.sign(unit[neuron])) * weight
-            self.claim({k: w for k, w in summed.items() if w} == expected, f"the channels of '{name}' carry its weights")
+                found = self._found(of)
+                channel = _neuron(found.synapse)
+                synapses.append(found.synapse - channel + channels[of].neurons[channel])
+                weights.append(np.sign(unit[channel]) * found.weight)
+            whole = _Weights.summed(synapses, weights).equals(expected)
+            self.claim(whole, f"the channels of '{name}' carry its weights")
             self._units(physical, part.neurons, own)
 
-    def _expected(self, name: str) -> dict[tuple[int, int, int, int], int]:
-        """Return (source population, source, delay, neuron) -> weight of the quantized network."""
-        result: dict[tuple[int, int, int, int], int] = {}
+    def _code(self, source: int, place: IntArray, delay: IntArray) -> IntArray:
+        """Return the numbers of lines, which those of synapses begin with."""
+        small = source < 1 << 10 and (not place.size or int(place.max()) < 1 << PLACE_BITS)
+        late = not delay.size or (int(delay.min()) >= -DROPPED and int(delay.max()) + DROPPED < 1 << DELAY_BITS)
+        self.claim(small and late, "lines have numbers of 42 bits")
+        return np.asarray(((source << PLACE_BITS | place) << DELAY_BITS | (delay + DROPPED)) << NEURON_BITS)
+
+    def _expected(self, name: str) -> _Weights:
+        """Return the synapses of the quantized network onto a population."""
+        synapses, weights = [], []
         for q in self.quantized.projections:
             if q.target != name:
                 continue
-            synapses = self.quantized.synapses(q)
-            weight = q.weights.ravel()[synapses.slot]
-            delay = np.broadcast_to(q.delay, q.mantissa.shape).ravel()[synapses.slot]
+            listed = self.quantized.synapses(q)
+            weight = q.weights.ravel()[listed.slot]
+            delay = np.broadcast_to(q.delay, q.mantissa.shape).ravel()[listed.slot]
             source = self.number[q.source]
-            places = self._places(q, source)
-            for i, j, w, d in zip(synapses.source, synapses.target, weight, delay, strict=True):
-                if w:
-                    key = source, int(places[i]), int(d), int(j)
-                    result[key] = result.get(key, 0) + int(w)
-        return {key: weight for key, weight in result.items() if weight}
+            lines = self._code(source, self._places(q, source)[listed.source], np.asarray(delay, np.int64))
+            synapses.append(lines | listed.target)
+            weights.append(weight)
+        return _Weights.summed(synapses, weights)
 
     def _places(self, q: IntegerProjection, source: int) -> IntArray:
         """Return a number for each position that a pattern starts from: the neuron, or one for the window of a maximum."""
-        shape = self.quantized.populations[q.source].shape
-        n_source = int(np.prod(self.quantized.shapes(q)[0]))
         if q.pool is None:
-            return np.arange(n_source)
-        pooled = self.quantized.shapes(q)[0]
-        kind = PATTERNS[q.pool.kind]
-        return np.array([self._window(source, kind.sources(q.pool, shape, pooled, np.array([at]))) for at in range(n_source)])
+            return np.arange(self.quantized.populations[q.source].size)
+        return self._windows_of(q.pool, q.source, np.arange(int(np.prod(self.quantized.shapes(q)[0]))))
+
+    def _windows_of(self, pool: Pattern, source: str, places: IntArray) -> IntArray:
+        """Return the numbers of the windows of a maximum over a population."""
+        shape, kind, number = self.quantized.populations[source].shape, PATTERNS[pool.kind], self.number[source]
+        pooled = kind.output_shape(pool, shape, ())
+        assert pooled is not None
+        return np.array(
+            [self._window(number, kind.sources(pool, shape, pooled, places[i : i + 1])) for i in range(len(places))]
+        )
 
     def _origins(self, part: Part) -> IntArray:
         """Return for each neuron of a part the number of the logical neuron or window that it stands for."""
         if part.pool is None:
             return part.neurons
-        shape, kind = self.quantized.populations[part.logical].shape, PATTERNS[part.pool.kind]
-        pooled = kind.output_shape(part.pool, shape, ())
-        assert pooled is not None
-        source = self.number[part.logical]
-        windows = {
-            int(at): self._window(source, kind.sources(part.pool, shape, pooled, np.array([at])))
-            for at in np.unique(part.neurons)
-        }
-        return np.array([windows[int(at)] for at in part.neurons], np.int64)
+        distinct, inverse = np.unique(part.neurons, return_inverse=True)
+        return self._windows_of(part.pool, part.logical, distinct)[inverse.reshape(-1)]
 
     def _relays(self, name: str, part: Part) -> None:
         """Check that relays repeat what they stand for, in the same tick of the user."""
         origins, source = self._origins(part), self.number[part.logical]
         p = self.lowered.network.populations[name]
-        expected = {(source, int(origin), 0, j): 1 for j, origin in enumerate(origins)}
-        self.claim(self._found(name) == expected, f"'{name}' hears what it repeats")
-        plain = bool((p.values("alpha") == 1).all()) and not any(
-            p.values(key).any() for key in ("lambda", "beta", "R", "gamma", "TM")
-        )
+        lines = self._code(source, origins, np.zeros(len(origins), np.int64))
+        expected = _Weights.summed([lines | np.arange(len(origins))], [np.ones(len(origins), np.int64)])
+        self.claim(self._found(name).equals(expected), f"'{name}' hears what it repeats")
+        rest = ("lambda", "beta", "R", "gamma", "TM", "V", "kappa", "epsilon", "c_lambda", "symmetric")
+        plain = bool((p.values("alpha") == 1).all()) and not any(p.values(key).any() for key in rest)
         self.claim(plain, f"'{name}' repeats every spike")
 
     def _window(self, source: int, neurons: IntArray) -> int:
         if len(neurons) == 1:
             return int(neurons[0])
-        return self.windows.setdefault((source, np.sort(neurons).astype(np.int64).tobytes()), -1 - len(self.windows))
+        key = source, np.sort(neurons).astype(np.int64).tobytes()
+        return self.windows.setdefault(key, WINDOWS + len(self.windows))
 
-    def _found(self, name: str) -> dict[tuple[int, int, int, int], int]:
+    def _found(self, name: str) -> _Weights:
         """Return what a population's crossbar holds: as `_expected`, but with the index of the physical neuron."""
-        lowered, network = self.lowered, self.lowered.network
-        c = next(c for c in network.crossbars if c.neurons == name)
-        sources: list[list[tuple[int, int, int]]] = [[] for _ in range(len(c.types))]
-        for q in network.projections:
-            if q.target != c.axons or q.source.endswith(".hold"):
-                continue
-            part = lowered.parts.get(q.source)
-            if part is not None and part.role == "channel":
-                continue
-            logical = q.source if part is None else part.logical
-            from_, to, delay = _messages(q)
-            origin = from_ if part is None else self._origins(part)[from_]
-            late = lowered.lag[name] - lowered.lag[q.source]
-            for i, axon, d in zip(origin, to, delay, strict=True):
-                sources[axon].append((self.number[logical], int(i), int(d) - late))
-        result: dict[tuple[int, int, int, int], int] = {}
+        c = next(c for c in self.lowered.network.crossbars if c.neurons == name)
+        line = self._lines(c, name)
+        synapses, weights = [], []
         for block in range(c.blocks):
             axons, own = c.of(block)
-            weights = c.weights(block)
-            for i, axon in enumerate(range(axons.start, axons.stop)):
-                if not sources[axon]:
-                    continue
-                population, window, ticks = sources[axon][0]
-                if len(sources[axon]) > 1:
-                    same = len({(s[0], s[2]) for s in sources[axon]}) == 1
-                    self.claim(same, f"the sources of an axon of '{name}' are one window")
-                    places = np.unique([s[1] for s in sources[axon]])
-                    self.claim(len(places) == 1 or int(places[0]) >= 0, f"an axon of '{name}' takes one maximum")
-                    window = self._window(population, places)
-                for j in np.flatnonzero(weights[i]):
-                    key = population, window, ticks, own.start + int(j)
-                    result[key] = result.get(key, 0) + int(weights[i, j])
-        return {key: weight for key, weight in result.items() if weight}
+            values = c.weights(block)
+            axon, neuron = np.nonzero(values)
+            code = line[axons][axon]
+            fed = code >= 0
+            synapses.append(code[fed] | (own.start + neuron[fed]))
+            weights.append(values[axon, neuron][fed])
+        return _Weights.summed(synapses, weights)
+
+    def _lines(self, c: Crossbar, name: str) -> IntArray:
+        """Return the line that each axon of a population carries, (axons,); -1 where none is the user's."""
+        lowered, network = self.lowered, self.lowered.network
+        line = np.full(len(c.types), -1, np.int64)
+        several: dict[int, list[tuple[int, int, int]]] = {}
+        merged = np.zeros(len(c.types), np.bool_)
+        merged[lowered.declared_merges.get(c.axons, np.zeros(0, np.int64))] = True
+        for q in network.projections:
+            part = lowered.parts.get(q.source)
+            if q.target != c.axons or q.source.endswith(".hold") or (part is not None and part.role == "channel"):
+                continue
+            logical = self.number[q.source if part is None else part.logical]
+            sources, targets, delay = _messages(q)
+            origin = sources if part is None else self._origins(part)[sources]
+            ticks = np.asarray(delay, np.int64) - (lowered.lag[name] - lowered.lag[q.source])
+            single = ~merged[targets]
+            line[targets[single]] = self._code(logical, origin[single], ticks[single])
+            for axon, place, tick in zip(targets[~single], origin[~single], ticks[~single], strict=True):
+                several.setdefault(int(axon), []).append((logical, int(place), int(tick)))
+        for axon, found in several.items():
+            same = len({(source, tick) for source, _, tick in found}) == 1
+            self.claim(same, f"the sources of an axon of '{name}' are one window")
+            places = np.unique([place for _, place, _ in found])
+            self.claim(len(places) == 1 or int(places[-1]) < WINDOWS, f"an axon of '{name}' takes one maximum")
+            source, _, tick = found[0]
+            line[axon] = self._code(source, np.array([self._window(source, places)]), np.array([tick]))[0]
+        return line
 
     @staticmethod
-    def _equal(
-        expected: dict[tuple[int, int, int, int], int], found: dict[tuple[int, int, int, int], int], neurons: IntArray,
-        copies: IntArray,
-    ) -> bool:  # fmt: skip
+    def _copied(expected: _Weights, found: _Weights, neurons: IntArray, size: int) -> bool:
         """Return whether every copy of every neuron has its weights, and nothing else."""
-        if len(found) != sum(int(copies[key[3]]) for key in expected):
+        copies = np.bincount(neurons, minlength=size)
+        if len(found.synapse) != int(copies[_neuron(expected.synapse)].sum()):
             return False
-        return all(expected.get((*key[:3], int(neurons[key[3]]))) == weight for key, weight in found.items())
+        physical = _neuron(found.synapse)
+        logical = found.synapse - physical + neurons[physical]
+        at = np.searchsorted(expected.synapse, logical)
+        inside = bool((at < len(expected.synapse)).all())
+        return inside and np.array_equal(expected.synapse[at], logical) and np.array_equal(expected.weight[at], found.weight)
 
     def _same_neurons(self, name: str, physical: str) -> None:
         """Check that neurons are copies of the quantized ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from neurocomp.energy.counts import PER_CORE, Counts
@@ -33,6 +33,10 @@ class Report:
     """What simulated the samples."""
     interrupted: bool = False
     """Whether these are only the samples that were finished before an interruption."""
+    lossy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Population that a lossy step of lowering reaches -> reason, and its distances from the quantized network."""
+    accuracy_quantized: float | None = None
+    """Of the quantized network on the same samples; that of the lowered one where nothing lossy ran."""
 
     @property
     def ticks(self) -> int:
@@ -57,7 +61,8 @@ class Report:
             "ticks": self.ticks,
             "chip_ticks": counts.ticks,
             "timestep_s": self.network.timestep,
-            "accuracy": {"fixed": self.accuracy},
+            "accuracy": {"fixed": self.accuracy, "quantized": self.accuracy_quantized},
+            "lossy": {name: dict(entry) for name, entry in self.lossy.items()},
             "counts": totals,
             "host_macs": self.host_macs * samples,
             "energy_j": total,

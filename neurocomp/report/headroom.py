@@ -25,7 +25,7 @@ def first_to_run_out(mapped: MappedNetwork, spec: HardwareSpec, utilization: Map
 
     If all populations become k times as wide, a neuron has up to k times as many sources, the network k times as many neurons
     and k**2 times as many synapses. A neuron is never split, so its sources must fit the input axons of one core; everything
-    else spreads over as many cores as the target has.
+    else spreads over as many cores as the target has. Where bits of crossbars hold the synapses it needs k**2 times the cores.
 
     Args:
         mapped: What was compiled.
@@ -33,7 +33,13 @@ def first_to_run_out(mapped: MappedNetwork, spec: HardwareSpec, utilization: Map
         utilization: Resource -> used and per_core.
     """
     cores = spec.limit("cores_per_chip") * spec.limit("chips")
+    if mapped.lowered.network.crossbars:
+        return Headroom("cores", math.sqrt(cores / len(mapped.cores)), f"all {cores:,} cores of the target would be full")
     found: list[Headroom] = []
+    if mapped.lowered.network.crossbars:
+        # Axons, copies and blocks all grow with the synapses; fan-in is cut where the options allow it.
+        used = len(mapped.cores)
+        return Headroom("cores", (cores / max(1, used)) ** 0.5, f"{used:,} of {cores:,} cores of the target are used")
     name, fan_in = _largest_fan_in(mapped.lowered.network)
     if fan_in:
         limit = spec.limit("input_axons")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -167,8 +168,12 @@ def choices(left_open: Sequence[Choice]) -> str:
 def _size(network: Network, integers: IntegerNetwork) -> str:
     """Return how large a network is: the inputs of its file, the neurons and synapses that the chip has of it."""
     inputs = sum(p.size for p in network.inputs)
-    neurons = sum(p.size for p in integers.populations.values() if not p.is_input)
-    synapses = sum(int(integers.synapse_counts(q).sum()) for q in integers.projections if q.group_of is None)
+    neurons = sum(p.size for p in integers.populations.values() if p.has_neurons)
+    listed = () if integers.crossbars else integers.projections
+    synapses = sum(int(integers.synapse_counts(q).sum()) for q in listed if q.group_of is None)
+    synapses += sum(int(np.unpackbits(c.bits).sum()) for c in integers.crossbars)
+    if integers.crossbars:
+        return ", ".join((counted(inputs, "input"), counted(neurons, "physical neuron"), f"{synapses:,} set bits of crossbars"))
     return ", ".join((counted(inputs, "input"), counted(neurons, "neuron"), counted(synapses, "synapse")))
 
 
@@ -224,10 +229,24 @@ def report(result: Report) -> Group:
             _populations(counts, _currents(result.mapped)),
             _projections(counts),
         ),
+        *(_section("Quantized against lowered", *_lossy(result)) if result.lossy else ()),
         *_section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
         *_section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
         *_section("How to read this", *_how_to_read()),
     )
+
+
+def _lossy(result: Report) -> Iterable[RenderableType]:
+    """Yield how far lossy steps of lowering moved the spikes, and what that did to the accuracy."""
+    rows = []
+    for name, entry in result.lossy.items():
+        error = entry["spike_count_error"]
+        counts = "of none" if error is None else percent(error)
+        rows.append((name, str(entry["reason"]), counts, f"{entry['van_rossum']:.3g}", percent(entry["same_ticks"])))
+    yield table(("population", "why it is lossy", "count error", "van Rossum", "same ticks"), rows, left=2)
+    if result.accuracy is not None and result.accuracy_quantized is not None:
+        points = 100 * (result.accuracy - result.accuracy_quantized)
+        yield Text(f"accuracy {result.accuracy_quantized:.2%} quantized, {result.accuracy:.2%} lowered ({points:+.2f} points)")
 
 
 def _section(title: str, *parts: RenderableType) -> Iterable[RenderableType]:

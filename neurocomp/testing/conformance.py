@@ -86,8 +86,7 @@ class BackendConformance:
         for case in (*self.native, *self.real, *self.injected, *self.witnessed):
             artifact, stimulus = self.compiled(case)
             lowered = artifact.lowered
-            assert artifact.quantized is not None
-            for network, lag in ((artifact.quantized.network, None), (lowered.network, lowered.lag)):
+            for network, lag in ((artifact.integers.network, None), (lowered.network, lowered.lag)):
                 wanted, found = (simulator.run(network, stimulus, lag=lag) for simulator in (reference, fast))
                 difference = trace_difference(found, wanted)
                 assert difference is None, f"{case}, {'quantized' if lag is None else 'lowered'}: {difference}"

@@ -275,7 +275,7 @@ def test_unknown_target(cli: Cli) -> None:
         2,
         """\
 error[NC0501 unknown-target]: there is no target 'lohi'
-hint:  did you mean 'loihi'? known: loihi, loihi2, reference; or name a file, ./my_chip.yaml
+hint:  did you mean 'loihi'? known: loihi, loihi2, reference, truenorth; or name a file, ./my_chip.yaml
 """,
     )
 

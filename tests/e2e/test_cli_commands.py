@@ -476,7 +476,7 @@ def test_the_exported_places(cli: Cli) -> None:
 
 def test_targets(cli: Cli) -> None:
     found = {entry["name"]: entry for entry in cli("targets", "--json").document["targets"]}
-    assert list(found) == ["loihi", "loihi2", "reference"]
+    assert list(found) == ["loihi", "loihi2", "reference", "truenorth"]
     expected = {
         "name": "loihi",
         "title": "Intel Loihi (2018), 14 nm",
@@ -490,6 +490,8 @@ def test_targets(cli: Cli) -> None:
     }
     assert {key: found["loihi"][key] for key in expected} == expected
     assert found["loihi"]["engines"]["chip"] == {"available": True, "reason": None}
+    truenorth = found["truenorth"]
+    assert (truenorth["synapse_memory_bytes_per_core"], truenorth["engines"]["fast"]["available"]) == (8192, False)
     assert (found["loihi2"]["extensions"], found["loihi2"]["costs"], found["loihi2"]["default_costs"]) == ([], [], "")
     lines = [" ".join(line.split()) for line in cli("targets").out.splitlines()]
     assert lines[:2] == ["loihi", "chip Intel Loihi (2018), 14 nm"]

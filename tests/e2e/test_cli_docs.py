@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["cli.md", "integers.md"])
+@pytest.mark.parametrize("page", ["cli.md", "integers.md", "ranc.md"])
 def test_commands(cli: Cli, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from neurocomp_loihi.lava import LavaWitness
 
     # Lava takes half a minute to build; what it says is tested elsewhere.
     monkeypatch.setattr(LavaWitness, "unavailable", lambda self, lowered=None: "this test goes without it")
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "ranc" / "symmetric", "grid")
     lines = [shlex.split(line) for block in blocks(page, "sh") for line in block.splitlines()]
     assert all(line[0] == "neurocomp" for line in lines)
     for line in lines:

@@ -162,7 +162,7 @@ def test_the_float_network_is_close(compiled: Compiled, network: Network) -> Non
     real = compiled.run("float", stimulus, probe="all", state=True).arrays
     fixed = compiled.run("reference", stimulus, probe="all", state=True).arrays
     assert list(real) == list(fixed)
-    scale = compiled.artifact.quantized.scales["a"].scale * 64
+    scale = compiled.artifact.integers.scales["a"].scale * 64
     quiet = (real["spikes/a"] == 0) & (fixed["spikes/a"] == 0)
     assert quiet.any()
     assert np.abs(real["v/a"] - fixed["v/a"] / scale)[quiet].max() < 0.02

@@ -90,7 +90,7 @@ def test_the_potential_gets_what_the_host_computed(folder: Path) -> None:
     windows = np.lib.stride_tricks.sliding_window_view(image[:, 0], (2, 2), axis=(1, 2))
     sums = np.einsum("nyxij,oij->noyx", windows, weights["conv"][:, 0]) * 0.5 + weights["bias"][:, None, None]
     run = one.run("chip", probe="all", state=True)
-    scale = one.artifact.quantized.scales["conv"].scale * 64
+    scale = one.artifact.integers.scales["conv"].scale * 64
     quiet = run.arrays["spikes/conv"][:, 0] == 0
     expected = np.rint(sums * scale)
     found = run.arrays["v/conv"][:, 0]
@@ -202,5 +202,5 @@ def test_the_exported_host_layer_is_enough_to_make_its_integers(folder: Path) ->
             e += 1
         magnitude = min((abs(r) + ((1 << e) >> 1)) >> e, top) << e
         expected.append(magnitude if r >= 0 else -magnitude)
-    made = one.artifact.quantized.currents[name].integers({"image": x.reshape(len(x), -1)})
+    made = one.artifact.integers.currents[name].integers({"image": x.reshape(len(x), -1)})
     assert made.ravel().tolist() == expected

@@ -146,8 +146,8 @@ def test_numbers_wider_than_64_bits(tmp_path: Path) -> None:
 def test_vanishing_weights_are_a_warning(tmp_path: Path) -> None:
     """Weights far below every scale become 0, and it is said."""
     made = neurocomp.compile(network(tmp_path, weights="[[1.0e-320, 1.0e-320], [1.0e-320, 1.0e-320]]"))
-    assert made.artifact.quantized.network.projections[0].mantissa.any() == np.False_
-    assert any("round" in warning for warning in made.artifact.quantized.warnings)
+    assert made.artifact.integers.network.projections[0].mantissa.any() == np.False_
+    assert any("round" in warning for warning in made.artifact.integers.warnings)
 
 
 def test_a_chip_without_bias_refuses_one(tmp_path: Path) -> None:
@@ -182,10 +182,10 @@ def test_the_report_counts_the_ticks_that_ran(tmp_path: Path) -> None:
 def test_long_samples_compile_at_once(tmp_path: Path) -> None:
     """Proofs and calibration do not walk through a billion ticks; a leak is proved, an integrator is not."""
     made = neurocomp.compile(network(tmp_path, ticks=1_000_000_000, model="lif", more=", tau_mem: 20 ms"))
-    kinds = {v.register: v.kind for v in made.artifact.quantized.verdicts}
+    kinds = {v.register: v.kind for v in made.artifact.integers.verdicts}
     assert kinds == dict.fromkeys(("accumulator", "u", "v"), "proved always")
     made = neurocomp.compile(network(tmp_path, ticks=1_000_000_000))
-    assert {v.register: v.kind for v in made.artifact.quantized.verdicts}["v"] == "observed"
+    assert {v.register: v.kind for v in made.artifact.integers.verdicts}["v"] == "observed"
 
 
 def test_data_without_an_encoder(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_data_without_an_encoder(tmp_path: Path) -> None:
 def test_proofs_say_for_how_long(tmp_path: Path) -> None:
     """An integrator with small weights is proved for its samples, not for ever."""
     made = neurocomp.compile(network(tmp_path))
-    kinds = {v.register: v.kind for v in made.artifact.quantized.verdicts}
+    kinds = {v.register: v.kind for v in made.artifact.integers.verdicts}
     assert kinds["v"] == "proved for T ticks"
-    text = terminal.verdicts(made.artifact.quantized.verdicts)
+    text = terminal.verdicts(made.artifact.integers.verdicts)
     assert text == "all 3 registers are proved never to clip or wrap in samples of up to 6 ticks"

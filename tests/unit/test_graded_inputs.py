@@ -58,7 +58,7 @@ def test_values_multiply_weights_in_every_engine(folder: Path, target: str) -> N
     assert report.spikes_compared > 100
     assert one.artifact.lowered.extensions == (("graded",) if target == "loihi" else ())
     v = {engine: one.run(engine, probe="all", state=True).arrays["v/a"][:, 0] for engine in ("float", "chip")}
-    scale = one.artifact.quantized.scales["a"].scale * 64
+    scale = one.artifact.integers.scales["a"].scale * 64
     quiet = np.abs(v["float"]) < 0.9  # the first tick, before any reset: the value times the weights, rounded as those are
     assert quiet.sum() > 50
     assert np.abs(v["chip"] / scale - v["float"])[quiet].max() < 0.05

@@ -407,7 +407,7 @@ def test_every_field_of_the_number_format_is_read() -> None:
     assert other == {}
     default = NumberFormat("x")
     same = {f.name for f in fields(form) if getattr(form, f.name) == getattr(default, f.name)}
-    assert same == {"decay_bits", "checked"}
+    assert same == {"decay_bits", "plain_weights", "checked"}
 
 
 @pytest.mark.parametrize(

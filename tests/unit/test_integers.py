@@ -29,7 +29,7 @@ def test_usual_populations_and_projections(tiny: Artifact) -> None:
 
 
 def test_every_axis(tiny: Artifact) -> None:
-    network = tiny.quantized.network
+    network = tiny.integers.network
     hidden = network.populations["hidden"]
     ternary = replace(
         hidden, dynamics="ternary", parameters={**hidden.parameters, "vth_low": frozen(np.int64(-7))}, reset="subtract",
@@ -40,7 +40,7 @@ def test_every_axis(tiny: Artifact) -> None:
     changed = replace(network, populations={**network.populations, "hidden": ternary, "digits": digits, "drive": drive})
     changed.verify("test")
 
-    arrays = to_integers.from_quantized(replace(tiny.quantized, network=changed))
+    arrays = to_integers.from_quantized(replace(tiny.integers, network=changed))
 
     by_name = {p["name"]: p for p in json.loads(str(arrays["meta"]))["populations"]}
     axes = {
@@ -58,7 +58,7 @@ def test_every_axis(tiny: Artifact) -> None:
 
 
 def test_a_convolution_behind_a_maximum_is_listed_from_what_the_maximum_makes(tiny: Artifact) -> None:
-    network = tiny.quantized.network
+    network = tiny.integers.network
     pool = Pattern("maxpool1d", {}, {"kernel": (2,), "stride": (2,), "padding": (1,)})
     conv = Pattern(
         "conv1d", {}, {"kernel": (2,), "stride": (1,), "padding": (0,), "dilation": (1,), "groups": (1,)}
@@ -70,7 +70,7 @@ def test_a_convolution_behind_a_maximum_is_listed_from_what_the_maximum_makes(ti
     changed = replace(network, populations={"pixels": source, "digits": target}, projections=(q,))
     changed.verify("test")
 
-    arrays = to_integers.from_quantized(replace(tiny.quantized, network=changed))
+    arrays = to_integers.from_quantized(replace(tiny.integers, network=changed))
 
     (entry,) = json.loads(str(arrays["meta"]))["projections"]
     assert entry["pool"] == {"pattern": "maxpool1d", "kernel": [2], "stride": [2], "padding": [1], "shape": [1, 2]}

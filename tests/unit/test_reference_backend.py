@@ -117,7 +117,7 @@ def assert_same_run(a: IntegerNetwork, b: IntegerNetwork, spikes: dict[str, Arra
 
 def test_lowering_is_the_identity(compiled: api.Compiled) -> None:
     made = compiled.artifact
-    assert made.lowered.network is made.quantized.network
+    assert made.lowered.network is made.integers.network
     assert set(made.lowered.lag.values()) == {0}
     assert {q.pool.kind for q in made.lowered.network.projections if q.pool} == {"maxpool2d"}
     assert min(int(q.delay.min()) for q in made.lowered.network.projections) == 0

@@ -91,7 +91,7 @@ def test_native_integers_and_unusual_semantics(tiny: Artifact) -> None:
 
 
 def test_quantized(tiny: Artifact) -> None:
-    assert text.quantized_text(tiny.quantized) == (
+    assert text.quantized_text(tiny.integers) == (
         """\
 quantized tiny: 8 ticks of 0.001 s, integers of loihi
 scale of hidden: integer = real * 100.0

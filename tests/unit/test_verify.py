@@ -16,6 +16,7 @@ from neurocomp.artifact import Artifact
 from neurocomp.backend import Options, Stimulus
 from neurocomp.errors import InternalError
 from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.distance import spike_distance
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.network import NativeWeights, Network, Neuron, Population, Projection
 from neurocomp.ir.quantized import IntegerPopulation
@@ -226,10 +227,10 @@ def test_a_register_that_the_reference_leaves_out_is_no_agreement(artifact: Arti
 
 def test_a_wrong_lowering_shows(artifact: Artifact) -> None:
     """Lowered, chip and witness agree, but the lowered network is not the quantized one."""
-    q, r = artifact.quantized.network.projections
+    q, r = artifact.integers.network.projections
     other = replace(q, mantissa=(q.mantissa * 0).astype(q.mantissa.dtype))
     wrong = replace(
-        artifact, quantized=replace(artifact.quantized, network=replace(artifact.quantized.network, projections=(other, r)))
+        artifact, quantized=replace(artifact.integers, network=replace(artifact.integers.network, projections=(other, r)))
     )
     report = compared(wrong, FakeWitness())
     assert not report.bit_exact
@@ -277,19 +278,19 @@ def test_a_start_by_the_processor_is_exact() -> None:
 
 def test_distances_of_a_lossy_step(artifact: Artifact) -> None:
     """Planted: a is called lossy and its quantized threshold is another one; a and b behind it are reported, not compared."""
-    network = artifact.quantized.network
+    network = artifact.integers.network
     a = network.populations["a"]
     other = replace(a, parameters={**a.parameters, "vth": np.asarray(55)})
     mapping = {**artifact.lowered.map, "a": Representative("a", 1, True, "planted")}
     planted = replace(
         artifact,
-        quantized=replace(artifact.quantized, network=replace(network, populations={**network.populations, "a": other})),
+        quantized=replace(artifact.integers, network=replace(network, populations={**network.populations, "a": other})),
         lowered=replace(artifact.lowered, map=mapping),
     )
     report = compared(planted)
     assert report.bit_exact
     reference = ReferenceSimulator()
-    logical = reference.run(planted.quantized.network, STIMULUS)
+    logical = reference.run(planted.integers.network, STIMULUS)
     lowered = reference.run(artifact.lowered.network, STIMULUS, lag=artifact.lowered.lag).in_user_time()
     assert set(report.lossy) == {"a", "b"}
     for name, entry in report.lossy.items():
@@ -299,6 +300,7 @@ def test_distances_of_a_lossy_step(artifact: Artifact) -> None:
             "spike_count_difference": int(np.abs(left.sum(axis=1) - right.sum(axis=1)).sum()),
             "spikes_moved_or_lost": int((left != right).sum()),
             "spikes": int((left != 0).sum()),
+            **spike_distance(left, right),
         }
     assert report.lossy["a"]["spike_count_difference"] > 0
 
@@ -312,7 +314,7 @@ def test_spikes_are_counted_whatever_their_sign(artifact: Artifact) -> None:
         def run(self, network: Any, *arguments: Any, **options: Any) -> Trace:
             trace = super().run(network, *arguments, **options)
             found = trace.spikes["a"].copy()
-            if network is artifact.quantized.network:
+            if network is artifact.integers.network:
                 found[:] = 0
             places = np.flatnonzero(found)
             found.reshape(-1)[places[::2]] = -1
@@ -341,7 +343,7 @@ class Silent(ReferenceSimulator):
 def with_current(artifact: Artifact, witness: FakeWitness, reference: ReferenceSimulator) -> VerifyReport:
     """Verify the artifact with a current beside its populations, which no population adds to its bias."""
     populations = {"i": IntegerPopulation("i", (3,), "current", {}), **artifact.lowered.network.populations}
-    quantized, low = artifact.quantized, artifact.lowered
+    quantized, low = artifact.integers, artifact.lowered
     low = replace(
         low,
         network=replace(low.network, populations=populations),
@@ -391,10 +393,10 @@ def test_extensions_are_reported(artifact: Artifact) -> None:
 
 def test_models_are_named_by_the_users_populations(artifact: Artifact) -> None:
     """A population of the chip that represents none of the user's keeps its name, so that no model of ours stays unsaid."""
-    network = artifact.quantized.network
+    network = artifact.integers.network
     mapping = {"x": artifact.lowered.map["x"], "mine": Representative("b", 2, True, "planted")}
     logical = {"x": network.populations["x"], "mine": replace(network.populations["b"], name="mine")}
-    quantized = replace(artifact.quantized, network=replace(network, populations=logical, projections=()))
+    quantized = replace(artifact.integers, network=replace(network, populations=logical, projections=()))
     planted = replace(artifact, quantized=quantized, lowered=replace(artifact.lowered, map=mapping))
     assert compared(planted, FakeWitness()).witness_models == {"fake": {"mine": "own", "a": "stock"}}
 
@@ -453,4 +455,7 @@ def test_a_stimulus_that_outlasts_the_proof_of_a_readout() -> None:
         "spike_count_difference": 1,
         "spikes_moved_or_lost": 1,
         "spikes": 0,
+        "spike_count_error": None,
+        "van_rossum": pytest.approx(1.0, abs=1e-12),
+        "same_ticks": 0.995,
     }
