@@ -31,6 +31,8 @@ RECIPES = (
 """What a network is made for. ``relays``, ``weights`` and ``partial sums`` also draw the options that say so."""
 LEVELS: Mapping[str, tuple[int, int]] = {"trinary": (-1, 1), "int4": (-7, 7), "int8": (-127, 127), "nonneg": (0, 7)}
 """Kinds of weights -> the smallest and the largest multiple of a neuron's step."""
+FLAT = ("dense", "sparse", "dense", "sparse", "one_to_one", "block")
+"""Patterns without regard to places."""
 MOST_DELAY = 15
 MOST_CORES_WORTH = 40
 """Synapses times axons of a dense projection, in hundreds: beyond it cheaper weights are drawn."""
@@ -94,6 +96,7 @@ class _Builder:
         self.books: dict[str, Array] = {}
         """Population -> the weights that its neurons may have, (n, values), where they have a codebook."""
         self.steps: dict[str, Array] = {}
+        self.levels = "trinary"
 
     def options(self) -> dict[str, Any]:
         """Return the options to compile with."""
@@ -129,6 +132,10 @@ class _Builder:
             self.plans.append(_Plan(f"in{i}", shape))
         if self.recipe == "partial sums":
             self.plans[0].shape = (choices.integer(150, 420),)
+        elif self.recipe == "shared":
+            # Two cores where everybody has axons of his own, one where they are shared.
+            self.levels, axons = choices.one_of((("trinary", 2), ("int4", 4), ("nonneg", 3)))
+            self.plans[0].shape = (choices.integer(140, 250) // axons,)
         n_inputs = len(self.plans)
         count = {"skips": 3, "shared": 2, "biases": 2, "stochastic": 2}.get(self.recipe, 1)
         count = choices.integer(count, 3 if self.recipe != "partial sums" else 2)
@@ -167,11 +174,14 @@ class _Builder:
         if self.recipe in ("biases", "weights"):
             native = choices.chance(15)
         partial = self.recipe == "partial sums" and number == 0
+        wide = self.recipe in ("shared", "partial sums")
         plan = _Plan(name, (choices.integer(3, 24),), "native" if native else "real")
         plan.model = "truenorth" if native else choices.one_of(("if", "if", "linear_lif", "binary"))
         plan.levels = choices.one_of(("int4", "trinary", "trinary", "int4", "nonneg", "codebook", "int8", "few"))
         if partial:
             plan.levels = choices.one_of(("trinary", "int4", "nonneg"))
+        elif self.recipe == "shared":
+            plan.levels = self.levels
         before: tuple[Stage, ...] = ()
         shape = self.plans[source].shape
         pattern = Pattern("dense")
@@ -181,7 +191,7 @@ class _Builder:
         if len(shape) > 1 and spatial and choices.chance(75):
             pattern, plan.shape = self._convolution(shape)
         elif not partial:
-            pattern, plan.shape = self._flat(plan.shape, math.prod(shape))
+            pattern, plan.shape = self._flat(plan.shape, math.prod(shape), ("sparse", "dense") if wide else FLAT)
         if native and not partial:
             plan.stochastic = choices.chance(60 if self.recipe == "stochastic" else 15)
         if plan.stochastic:
@@ -212,10 +222,12 @@ class _Builder:
         assert made is not None
         return pattern, made
 
-    def _flat(self, shape: tuple[int, ...], n_source: int) -> tuple[Pattern, tuple[int, ...]]:
+    def _flat(
+        self, shape: tuple[int, ...], n_source: int, kinds: Sequence[str] = FLAT
+    ) -> tuple[Pattern, tuple[int, ...]]:
         """Draw a pattern from so many sources without regard to places, and the shape of the target."""
         choices, rng, n_target = self.choices, self.rng, math.prod(shape)
-        kind = choices.one_of(("dense", "sparse", "dense", "sparse", "one_to_one", "block"))
+        kind = choices.one_of(kinds)
         if kind == "one_to_one":
             return Pattern(kind), (n_source,)
         if kind == "block":
@@ -225,6 +237,7 @@ class _Builder:
             return Pattern(kind, {"indices": frozen(indices)}), (blocks * choices.integer(1, 6),)
         if kind == "sparse":
             synapses = choices.integer(1, max(1, min(n_source * n_target // 2, 250)))
+            synapses = max(synapses, 3 * n_source) if n_source > 30 else synapses
             sources, targets = rng.integers(0, n_source, synapses), rng.integers(0, n_target, synapses)
             return Pattern(kind, {"sources": frozen(sources), "targets": frozen(targets)}), shape
         return Pattern("dense"), shape
@@ -261,7 +274,7 @@ class _Builder:
         if target.levels == "int8" and math.prod(wanted) > 100 * MOST_CORES_WORTH // 14:
             target.levels = "int4"
         rows = self._rows(pattern, wanted, target)
-        weights = self._weights(target, rows)
+        weights = self._weights(target, rows, pattern.arrays.get("sources"))
         name = f"{source.name}->{target.name}#{len(self.projections)}"
         native = NativeWeights() if target.kind == "native" else None
         values = frozen(weights.astype(np.int16) if target.kind == "native" else weights)
@@ -279,7 +292,7 @@ class _Builder:
             return np.broadcast_to(np.arange(target.size).reshape(shape[0], -1, 1), shape)
         return np.broadcast_to(np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)), shape)
 
-    def _weights(self, target: _Plan, rows: IntArray) -> Array:
+    def _weights(self, target: _Plan, rows: IntArray, sources: IntArray | None) -> Array:
         """Draw weights: per neuron multiples of a step, or values of a codebook."""
         rng, real = self.rng, target.kind == "real"
         density = self.choices.one_of((1.0, 0.7, 0.4))
@@ -293,6 +306,10 @@ class _Builder:
             self.books[target.name] = np.resize(book, (target.size, size))
         step = self.steps[target.name][rows % target.size]
         kept = rng.random(rows.shape) < density
+        if sources is not None and target.stochastic:
+            # Two synapses of one source would draw one random number.
+            first = np.unique(sources * target.size + rows, return_index=True)[1]
+            kept &= np.isin(np.arange(len(rows)), first)
         if target.levels in LEVELS:
             low, high = LEVELS[target.levels]
             values: Array = rng.integers(low, high, rows.shape, endpoint=True) * step
@@ -308,7 +325,7 @@ class _Builder:
         """Draw delays of at least ``least``: none, one, or one per synapse."""
         choices = self.choices
         high = min(MOST_DELAY - 3, least + choices.one_of((2, 1, 4, 12)))
-        kind = choices.one_of(("least", "one", "least", "each"))
+        kind = choices.one_of(("least", "least" if self.recipe == "shared" else "one", "least", "each"))
         if kind == "least" or high <= least:
             return frozen(np.array(least, np.int64))
         if kind == "one" or not shape:
