@@ -882,7 +882,7 @@ class Compiled:
         The arguments are the stimulus, the populations, whether their state is recorded, and the number of the first sample.
         """
         made, lowered = self.artifact, self.artifact.lowered
-        backend = registry.backend(made.spec.backend)
+        chip = registry.backend(made.spec.backend).chip_simulator() if engine == "chip" else None
         if engine in INTEGER_ENGINES:
             # Where there are fewer batches than threads, each batch has some for its samples.
             simulator = registry.simulator(engine) if engine != "fast" else _fast(max(1, batches.jobs // len(batches.spans)))
@@ -901,8 +901,7 @@ class Compiled:
                 trace = simulator.run(
                     lowered.network, stimulus, lag=lowered.lag, record=known, state=state, first_sample=first
                 )  # fmt: skip
-            elif engine == "chip":
-                chip = backend.chip_simulator()
+            elif chip is not None:
                 trace = chip.run(made.program, stimulus, record=known, state=state, first_sample=first)
             else:
                 trace = self.witnesses()[engine].run(lowered, stimulus, record=known, state=state)
@@ -1035,6 +1034,7 @@ class Compiled:
             )  # fmt: skip
             batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
             fast: Any = _fast(max(1, batches.jobs // len(batches.spans))) if chosen == "fast" else None
+            chip = registry.backend(made.spec.backend).chip_simulator() if chosen == "chip" else None
             compared = [name for name in loss if made.quantized is not None]
             kept = list(dict.fromkeys([*([decoded] if decoded is not None else []), *compared]))
 
@@ -1044,8 +1044,7 @@ class Compiled:
                 if fast is not None:
                     recorded = list(dict.fromkeys(lowered.map[name].population for name in kept))
                     trace, tally = fast.count(lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded)
-                elif chosen == "chip":
-                    chip = registry.backend(made.spec.backend).chip_simulator()
+                elif chip is not None:
                     trace = chip.run(made.program, stimulus, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
                 else:

@@ -22,6 +22,16 @@ def is_stochastic(p: IntegerPopulation) -> bool:
     return p.dynamics == "truenorth" and any(bool(p.values(name).any()) for name in RANDOM)
 
 
+POSITION_BITS, DELAY_BITS, WHICH_BITS = 28, 10, 10
+EARLIEST = -512
+"""Hold lines come before the user's time."""
+
+
+def code_of(sender: IntArray, position: IntArray, delay: IntArray) -> IntArray:
+    """Return a line as one number, which orders lines by sender, position and delay."""
+    return np.asarray(((sender << POSITION_BITS | position) << DELAY_BITS) | (delay - EARLIEST))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sender:
     """Where lines start: a population, or what a maximum over its windows makes of it."""
@@ -80,8 +90,8 @@ def lines_of(network: IntegerNetwork, name: str) -> Lines:
         which = np.full(len(source), number if apart else 0)
         parts.append((np.full(len(source), sender), source, delay, which, neuron, weight))
     sender_of, position, delay, which, neuron, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
-    keys = np.stack([sender_of, position, delay, which], axis=1)
-    unique, line = np.unique(keys, axis=0, return_inverse=True)
+    codes = code_of(sender_of, position, delay) << WHICH_BITS | which
+    unique, first, line = np.unique(codes, return_index=True, return_inverse=True)
     line = line.reshape(-1)
     pairs, inverse = np.unique(line * max(1, target.size) + neuron, return_inverse=True)
     total = np.zeros(len(pairs), np.int64)
@@ -89,7 +99,7 @@ def lines_of(network: IntegerNetwork, name: str) -> Lines:
     kept = total != 0
     line, neuron = np.divmod(pairs[kept], max(1, target.size))
     return Lines(
-        tuple(senders), unique[:, 0], unique[:, 1], unique[:, 2], (unique[:, 3] << 24 | unique[:, 1]) & 0xFFFFFFFF,
+        tuple(senders), sender_of[first], position[first], delay[first], (which[first] << 24 | position[first]) & 0xFFFFFFFF,
         line, neuron, total[kept],
     )  # fmt: skip
 
@@ -105,16 +115,17 @@ def merged(parts: Sequence[tuple[Lines, int, int]]) -> Lines:
     count = 0
     for lines, late, first in parts:
         number = np.array([_number(senders, s) for s in lines.senders], np.int64)
-        keys.append(np.stack([number[lines.sender], lines.position, lines.delay + late], axis=1))
+        keys.append(np.stack([number[lines.sender], lines.position, lines.delay + late]))
         line.append(lines.line + count)
         neuron.append(lines.neuron + first)
         weight.append(lines.weight)
         slot.append(lines.slot)
         count += lines.count
-    unique, first_of, inverse = np.unique(np.concatenate(keys), axis=0, return_index=True, return_inverse=True)
+    sender_of, position, delay = np.concatenate(keys, axis=1)
+    _, first_of, inverse = np.unique(code_of(sender_of, position, delay), return_index=True, return_inverse=True)
     joined = inverse.reshape(-1)[np.concatenate(line)]
     return Lines(
-        tuple(senders), unique[:, 0], unique[:, 1], unique[:, 2], np.concatenate(slot)[first_of], joined,
+        tuple(senders), sender_of[first_of], position[first_of], delay[first_of], np.concatenate(slot)[first_of], joined,
         np.concatenate(neuron), np.concatenate(weight),
     )  # fmt: skip
 

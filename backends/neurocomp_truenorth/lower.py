@@ -127,12 +127,15 @@ class _Builder:
         axons = [inputs.axons_of(block) for block in placed.blocks]
         every = np.concatenate([np.zeros(0, np.int64), *axons])
         line, slot = every // inputs.slots, every % inputs.slots
+        types, slots = inputs.types[slot], inputs.lines.slot[line]
+        if not len(every):
+            # Neurons that hear nothing have an axon that nobody drives: a bank is never empty.
+            axons[0], types, slots = np.full(1, -1), np.zeros(1, np.int64), np.zeros(1, np.int64)
         axon_start = frozen(np.cumsum([0, *map(len, axons)]), np.int64)
-        self.populations[bank] = IntegerPopulation(
-            bank, (len(line),), "axons", {}, origin=self.network.populations[name].origin
-        )
+        origin = self.network.populations[name].origin
+        self.populations[bank] = IntegerPopulation(bank, (len(types),), "axons", {}, origin=origin)
         for member in plan.members[name]:
-            self._crossbar(member, bank, placed, axons, axon_start, inputs.types[slot], inputs.lines.slot[line])
+            self._crossbar(member, bank, placed, axons, axon_start, types, slots)
         several = np.diff(inputs.line_start) > 1
         if several.any():
             self.merges[bank] = frozen(np.flatnonzero(several[line]))
@@ -237,8 +240,8 @@ class _Builder:
             size = len(placed.copies)
             names = "' and '".join(plan.members[name])
             notes.append(
-                f"crossbars: '{names}', {size} neurons, {inputs.lines.count} inputs x up to {inputs.slots} axons: "
-                f"{len(placed.blocks)} blocks, {used} axons, {int(placed.copies.sum())} neurons on them"
+                f"crossbars: '{names}', {size} neurons, {inputs.lines.count} inputs x up to {inputs.slots}: {len(placed.blocks)} "
+                f"block{'s' if len(placed.blocks) > 1 else ''}, {used} axons, {int(placed.copies.sum())} neurons on them"
             )
         return tuple(notes)
 

@@ -18,8 +18,6 @@ class TrueNorthOptions(Options):
     """The levels of weights; ``auto``: the cheapest that represents a population's weights exactly, or else ``int4``."""
     partial_sums: bool = False
     """Whether fan-in beyond a core's axons is cut into rate-coded partial sums, which is lossy."""
-    partial_percentile: int = 95
-    """Of the partial sums of a tick on the calibration data: where the threshold of their channels lies."""
     approximate_leak: bool = False
     """Whether exponential leaks become the linear leak that changes the least, which is lossy."""
     fan_out: Literal["auto", "duplicate", "split"] = "auto"

@@ -14,7 +14,7 @@ from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation,
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import find_codebook
-from neurocomp_truenorth.lines import Lines, lines_of, same_pattern, synapses_of
+from neurocomp_truenorth.lines import Lines, code_of, lines_of, same_pattern, synapses_of
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -79,10 +79,8 @@ def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: 
         Pattern("sparse", {"sources": frozen(np.arange(len(channels))), "targets": frozen(owner)}),
         frozen(signed, np.int16), 0, "mixed", 8, 0, frozen(np.int64(0)), origin=target.origin,
     )  # fmt: skip
-    by_key = {int(key): at for at, key in enumerate(channels)}
-    place = _line_places(lines)
     projections = tuple(
-        _into_channels(network, q, partial.name, lines, place, part_of, target.size, by_key) if q.target == name else q
+        _into_channels(network, q, partial.name, lines, part_of, target.size, channels) if q.target == name else q
         for q in network.projections
     )
     populations: dict[str, IntegerPopulation] = {}
@@ -103,29 +101,22 @@ def _channel_parameters(threshold: IntArray, start: IntArray, form: NumberFormat
     return {key: frozen(value, np.int64) for key, value in values.items()}
 
 
-def _line_places(lines: Lines) -> dict[tuple[str, int, int, int], int]:
-    """Return (sender's population, whether it is pooled, position, delay) -> line."""
-    return {
-        (lines.senders[s].population, s, int(position), int(delay)): at
-        for at, (s, position, delay) in enumerate(zip(lines.sender.tolist(), lines.position, lines.delay, strict=True))
-    }
-
-
 def _into_channels(
-    network: IntegerNetwork, q: IntegerProjection, partial: str, lines: Lines, place: dict[tuple[str, int, int, int], int],
-    part_of: IntArray, neurons: int, by_key: dict[int, int],
+    network: IntegerNetwork, q: IntegerProjection, partial: str, lines: Lines, part_of: IntArray, neurons: int,
+    channels: IntArray,
 ) -> IntegerProjection:  # fmt: skip
     """Return the synapses of one projection as they reach the channels; its place among the projections stays."""
     source, neuron, weight, delay = synapses_of(network, q)
     sender = next(
         s for s, known in enumerate(lines.senders) if known.population == q.source and same_pattern(known.pool, q.pool)
     )
-    line = np.array([place[q.source, sender, int(i), int(d)] for i, d in zip(source, delay, strict=True)], np.int64)
-    keys = (part_of[line] * neurons + neuron) * 2 + (weight < 0) if len(line) else line
+    known = code_of(lines.sender, lines.position, lines.delay)
+    line = np.searchsorted(known, code_of(np.full(len(source), sender), source, delay))
+    keys = (part_of[line] * neurons + neuron) * 2 + (weight < 0)
+    at = np.minimum(np.searchsorted(channels, keys), len(channels) - 1)
     # Synapses that cancel in the sum of a line have no channel.
-    channel = np.array([by_key.get(int(key), -1) for key in keys], np.int64)
-    kept = channel >= 0
-    arrays = {"sources": frozen(source[kept]), "targets": frozen(channel[kept])}
+    kept = channels[at] == keys if len(channels) else np.zeros(len(keys), np.bool_)
+    arrays = {"sources": frozen(source[kept]), "targets": frozen(at[kept])}
     return replace(
         q, target=partial, pattern=Pattern("sparse", arrays), mantissa=frozen(np.abs(weight[kept]), np.int16),
         delay=frozen(delay[kept]),

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.errors import CapacityError, Diagnostic
+from neurocomp.errors import CapacityError, Diagnostic, UnsupportedError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import Part
 from neurocomp.ir.network import frozen
@@ -246,6 +246,7 @@ class Planner:
         for name, start in found.items():
             if start.inexact is not None:
                 state.lose(state.parts[name].logical, start.inexact)
+        self._check_copies(state, placed)
         for name, part in state.parts.items():
             most = int(_copies(state, placed, name).max(initial=1))
             if most > 1 and part.role == "neuron":
@@ -295,7 +296,10 @@ class Planner:
         each = axons_per_line(lines, before.populations[name].size, self.form.weight_max_type)
         fan_in = int(np.bincount(lines.neuron, minlength=1).max())
         least, of_all = (-(-count * each // self.max_axons) for count in (fan_in, lines.count))
-        tried = sorted({least, least + 1, 2 * least, 3 * least, of_all, of_all + 1} - {0})
+        if not each:
+            raise no_codebook(name, before.populations[name], self.spec)
+        spread = {least, least + 1, 2 * least, 3 * least} if len(before.populations[name].shape) > 1 else {least}
+        tried = sorted({*spread, of_all, of_all + 1} - {0})
         costs = {parts: self._cost_of(state, name, parts) for parts in tried if 2 * parts <= self.max_axons}
         cheapest = min(costs.values(), default=np.inf)
         if not np.isfinite(cheapest):
@@ -304,12 +308,14 @@ class Planner:
         parts = next(parts for parts, cost in costs.items() if cost <= cheapest * LOSS_WORTH)
         made = partial_sums(before, name, self.form, self.trace, parts)
         channels = self._take(state, name, made)
-        how = "not calibrated" if made.count_error is None else f"spike counts off by {100 * made.count_error:.1f} %"
+        how = "not calibrated, as there are no data"
+        if made.count_error is not None:
+            how = f"spike counts off by {100 * made.count_error:.1f} % on the calibration data"
         state.lose(name, f"its input is cut into {parts} rate-coded partial sums")
         size = made.network.populations[channels].size
         state.notes.append(
-            f"partial sums: '{name}' has {lines.count} inputs; {parts} parts of {size} channels, as {why}; +1 tick, lossy "
-            f"({how} on the calibration data)"
+            f"partial sums: '{name}' has {lines.count} inputs; {_counted(parts, 'part')} of {size} channels, as {why}; +1 tick, lossy "
+            f"({how})"
         )
 
     def _take(self, state: _State, name: str, made: PartialSums) -> str:
@@ -343,7 +349,7 @@ class Planner:
     def _fan_out(self, base: _State) -> tuple[_State, dict[str, Placed]]:
         """Place all populations, with relays where neurons that reach several axons cannot, or should not, be copied."""
         state = base.branch()
-        placed = self._place(state, capped=False)
+        placed = self._place(state)
         for name in [n for n, part in base.parts.items() if part.role == "neuron"]:
             most = int(placed[name].copies.max(initial=1))
             random = is_stochastic(state.network.populations[name])
@@ -354,16 +360,17 @@ class Planner:
             _, cycle = lags(trial.network)
             if cycle is not None:
                 if random:
-                    raise _no_time(cycle, f"the neurons of '{name}' are stochastic, so that relays must carry their spikes")
+                    why = f"the neurons of '{name}' are stochastic, so that relays must carry their spikes"
+                    raise _no_time(cycle, why, state.network.populations[name])
                 continue
-            there = self._place(trial, capped=False)
+            there = self._place(trial)
             if not random and self.options.fan_out == "auto" and _cores(there) >= _cores(placed):
                 continue
-            saved = _cores(placed) - _cores(there)
-            why = "its neurons are stochastic and cannot be copied" if random else f"{saved} cores fewer than copies of neurons"
+            difference = _cores(there) - _cores(placed)
+            more = f"{abs(difference)} cores {'fewer' if difference <= 0 else 'more'} than copies of neurons"
+            why = "its neurons are stochastic and cannot be copied" if random else more
             trial.notes.append(f"relays: '{name}' reaches up to {most} axons through splitter cores, +1 tick ({why})")
             state, placed = trial, there
-        self._place(state)
         return state, placed
 
     def _share(self, state: _State, placed: dict[str, Placed]) -> tuple[_State, dict[str, Placed]]:
@@ -455,10 +462,10 @@ class Planner:
             state.inputs[name] = found
         return state.inputs[name]
 
-    def _place(self, state: _State, *, capped: bool = True) -> dict[str, Placed]:
+    def _place(self, state: _State) -> dict[str, Placed]:
         """Return the blocks of all populations: from the last ones back, as copies follow from what they reach.
 
-        ``capped``: more copies of a neuron than a core has neurons are an error; else they are let be, as relays may help.
+        Neurons with more copies than a core has neurons are let be: `_check_copies` refuses them in the end.
         """
         network, hosts = state.network, state.hosts
         names = list(dict.fromkeys(hosts.values()))
@@ -485,7 +492,7 @@ class Planner:
             members = sorted(condensed.nodes[node]["members"], key=names.index)
             for _ in range(ROUNDS):
                 for name in members:
-                    placed[name] = self._blocks(state, name, copies(name), capped=capped)
+                    placed[name] = self._blocks(state, name, copies(name))
                     fed[name] = placed[name].inputs.feeds(placed[name].blocks, sizes)
                 if all(np.array_equal(copies(name), placed[name].copies) for name in members):
                     break
@@ -493,18 +500,25 @@ class Planner:
                 raise self._too_many_copies(network, members[0], "copies in its cycle never suffice")
         return {name: placed[name] for name in names}
 
-    def _blocks(self, state: _State, name: str, copies: IntArray, *, capped: bool = True) -> Placed:
+    def _blocks(self, state: _State, name: str, copies: IntArray) -> Placed:
         inputs = self._inputs(state, name)
-        if capped and int(copies.max(initial=0)) > self.max_neurons:
-            neuron = int(copies.argmax())
-            raise self._too_many_copies(state.network, name, f"{name}[{neuron}] would reach {int(copies[neuron])} axons")
         blocks = tile(inputs.needs, copies, state.layout(name), self.max_axons, self.max_neurons)
         return Placed(inputs, copies, tuple(blocks))
+
+    def _check_copies(self, state: _State, placed: Mapping[str, Placed]) -> None:
+        """Refuse neurons that reach more axons than a core has neurons for their copies."""
+        for name in state.parts:
+            copies = _copies(state, placed, name)
+            if int(copies.max(initial=0)) > self.max_neurons:
+                neuron = int(copies.argmax())
+                raise self._too_many_copies(state.network, name, f"{name}[{neuron}] reaches {int(copies[neuron])} axons")
 
     def _too_many_copies(self, network: IntegerNetwork, name: str, why: str) -> CapacityError:
         p = network.populations[name]
         message = f"population '{name}' has a fan-out that copies cannot serve: {why}; a core has {self.max_neurons} neurons"
-        hint = "use fewer distinct delays or targets, or '--fan-out split'"
+        hint = "--partial-sums cuts the layer behind it, which then takes far fewer axons (lossy)"
+        if self.options.partial_sums:
+            hint = "use fewer distinct delays, coarser weights (--weights trinary), or a smaller layer behind it"
         return CapacityError(Diagnostic("NC0412", message, p.origin, limit=self.spec.limit_text("neurons"), hint=hint))
 
     # time
@@ -514,7 +528,7 @@ class Planner:
         network = state.network
         lag, cycle = lags(network)
         if cycle is not None:
-            raise _no_time(cycle, "every hop from core to core takes a tick")
+            raise _no_time(cycle, "every hop from core to core takes a tick", network.populations[cycle[0]])
         may_hold = {
             name: len(p.inputs.codebook.multiplicity) < AXON_TYPES
             and not state.guests.get(name)
@@ -526,7 +540,9 @@ class Planner:
         populations, projections = dict(network.populations), list(network.projections)
         for name, start in found.items():
             if start.corrected:
-                state.notes.append(f"start: '{name}' starts {lag[name]} ticks early from a corrected potential, exact")
+                state.notes.append(
+                    f"start: '{name}' starts {_counted(lag[name], 'tick')} early from a corrected potential, exact"
+                )
             if start.hold is None:
                 continue
             source = hold_name(name)
@@ -538,7 +554,7 @@ class Planner:
             q = IntegerProjection(f"{source}->{name}", source, name, Pattern("dense"), weights, 0, "mixed", 8, 0, early)
             projections.append(q)
             state.notes.append(
-                f"start: '{name}' is held by an axon of the host for its first {lag[name]} ticks, +1 axon per core, exact"
+                f"start: '{name}' is held by an axon of the host for its first {_counted(lag[name], 'tick')}, +1 axon per core, exact"
             )
         state.network = replace(network, populations=populations, projections=tuple(projections))
         for name, start in found.items():
@@ -561,6 +577,10 @@ def _copies(state: _State, placed: Mapping[str, Placed], name: str) -> IntArray:
     raise KeyError(name)
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _cores(placed: Mapping[str, Placed]) -> int:
     return sum(len(p.blocks) for p in placed.values())
 
@@ -573,7 +593,6 @@ def no_codebook(name: str, p: IntegerPopulation, spec: HardwareSpec) -> Capacity
     return CapacityError(Diagnostic("NC0413", message, p.origin, limit=spec.limit_text("axon_types"), hint=hint))
 
 
-def _no_time(cycle: Sequence[str], why: str) -> CapacityError:
+def _no_time(cycle: Sequence[str], why: str, p: IntegerPopulation) -> UnsupportedError:
     message = f"the cycle {' -> '.join(cycle)} has fewer delay ticks than its hops take: {why}"
-    hint = "raise the delays along it by that much, or use '--fan-out duplicate'"
-    return CapacityError(Diagnostic("NC0315", message, hint=hint))
+    return UnsupportedError(Diagnostic("NC0315", message, p.origin, hint="raise the delays along it"))

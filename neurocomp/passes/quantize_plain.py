@@ -41,6 +41,8 @@ CLIP_OCTAVES = 3
 STEPS_PER_OCTAVE = 8
 ROUNDS = 12
 """Of fitting a codebook."""
+FEW = 4096
+"""Weights on which a format is tried before all are looked at."""
 BIAS_LINES = 8
 """Lines of the host per population that carry a bias which no leak can."""
 
@@ -184,6 +186,12 @@ class _Rows:
             number.append(np.broadcast_to(aligned, w.shape).astype(np.int64))
         return _Rows(int(group_of.max()) + 1, group_of, weights, number)
 
+    def some(self) -> _Rows:
+        """Return a few of the weights, which tell at once where most are on no levels."""
+        weights, number = self.flat()
+        chosen = slice(None, None, max(1, len(weights) // FEW))
+        return _Rows(self.groups, self.group_of, [weights[chosen]], [number[chosen]])
+
     def flat(self) -> tuple[FloatArray, IntArray]:
         """Return all weights and their groups."""
         none = np.zeros(0)
@@ -271,7 +279,7 @@ def _format_of(rows: _Rows, weights: str) -> WeightFormat:
         return WEIGHT_FORMATS[weights]
     for name in ("trinary", "int4", "int5", "int6"):
         found = WEIGHT_FORMATS[name]
-        if _on_levels(rows, _steps(rows, found.top)[0], found.top):
+        if all(_on_levels(part, _steps(part, found.top)[0], found.top) for part in (rows.some(), rows)):
             return found
     return WEIGHT_FORMATS[DEFAULT_FORMAT]
 
@@ -347,8 +355,8 @@ class _Builder:
         )  # fmt: skip
 
     def _largest_slot(self) -> int:
-        """Return the largest share of a weight that one axon carries, in steps."""
-        return 1 << (self.format.top.bit_length() - 1)
+        """Return the largest share of a weight that one axon carries, in steps: the sign bit of two's complement."""
+        return 1 << self.format.top.bit_length() if self.format.top > 1 else 1
 
     def _factors(self, step: FloatArray, threshold: FloatArray, bias: FloatArray, largest: FloatArray) -> FloatArray:
         """Return by how much each group's weights are multiplied: 1 where exact, else a power of 2 for fine thresholds."""
