@@ -39,6 +39,8 @@ FINE_THRESHOLD = 256
 """Thresholds from here on are rounded by less than 0.2 %; weights are multiplied by up to so much until theirs is as large."""
 CLIP_OCTAVES = 3
 STEPS_PER_OCTAVE = 8
+PARTIAL_BOOK = 31
+"""The largest value of codebooks whose neurons have more inputs than a core has axons."""
 ROUNDS = 12
 """Of fitting a codebook."""
 FEW = 4096
@@ -74,8 +76,9 @@ DEFAULT_FORMAT = "int4"
 
 
 def quantize_plain(
-    network: Network, form: NumberFormat, simulator: IntegerSimulator, calibration: Stimulus | None, weights: str = "auto"
-) -> Quantization:
+    network: Network, form: NumberFormat, simulator: IntegerSimulator, calibration: Stimulus | None, weights: str = "auto",
+    max_axons: int = 256,
+) -> Quantization:  # fmt: skip
     """Quantize a network for a chip of crossbars.
 
     Each neuron (each channel of a convolution) has a step of its own, of the smallest squared error; its weights are whole
@@ -89,6 +92,8 @@ def quantize_plain(
         calibration: Encoded spikes per input, (samples, ticks, n).
         weights: A name of `WEIGHT_FORMATS`, or ``auto``: the cheapest that represents a population's weights exactly, or else
             `DEFAULT_FORMAT`.
+        max_axons: Of a core: codebooks of neurons with more are coarser, as thresholds of partial sums are no larger than the
+            weight of an axon type.
 
     Raises:
         UnsupportedError: No scale represents a population (NC0312).
@@ -114,7 +119,7 @@ def quantize_plain(
             projections |= {q.name: _projection(q, np.asarray(q.weights, np.int64)) for q in incoming}
             continue
         try:
-            part = _Part.of(network, p, incoming, form, weights, keys)
+            part = _Part.of(network, p, incoming, form, weights, keys, max_axons)
         except UnsupportedError as error:
             problems += error.diagnostics
             continue
@@ -266,11 +271,12 @@ class _Part:
 
     @staticmethod
     def of(
-        network: Network, p: Population, incoming: Sequence[Projection], form: NumberFormat, weights: str, keys: IntArray
-    ) -> _Part:
+        network: Network, p: Population, incoming: Sequence[Projection], form: NumberFormat, weights: str, keys: IntArray,
+        max_axons: int,
+    ) -> _Part:  # fmt: skip
         """Quantize a population of real numbers."""
         rows = _Rows.of(p, incoming)
-        builder = _Builder(network, p, incoming, form, rows, _format_of(rows, weights))
+        builder = _Builder(network, p, incoming, form, rows, _format_of(rows, weights), max_axons)
         return builder.part(keys)
 
 
@@ -294,6 +300,7 @@ class _Builder:
     form: NumberFormat
     rows: _Rows
     format: WeightFormat
+    max_axons: int
 
     @property
     def model(self) -> str:
@@ -323,7 +330,9 @@ class _Builder:
             step, _ = _steps(rows, self.format.top)
             largest = np.full(rows.groups, self._largest_slot(), np.float64)
         else:
-            step = np.where(np.abs(books).max(axis=1) > 0, np.abs(books).max(axis=1), 1.0) / form.weight_max_type
+            fan_in = np.bincount(rows.flat()[1], minlength=1).max(initial=0) * self.format.codebook
+            most = form.weight_max_type if fan_in <= self.max_axons else PARTIAL_BOOK
+            step = np.where(np.abs(books).max(axis=1) > 0, np.abs(books).max(axis=1), 1.0) / most
             largest = np.ones(rows.groups)
         factor = self._factors(step, threshold, bias, largest) if books is None else np.ones(rows.groups)
         scale = (factor / step)[rows.group_of]
