@@ -222,9 +222,7 @@ class _Builder:
         assert made is not None
         return pattern, made
 
-    def _flat(
-        self, shape: tuple[int, ...], n_source: int, kinds: Sequence[str] = FLAT
-    ) -> tuple[Pattern, tuple[int, ...]]:
+    def _flat(self, shape: tuple[int, ...], n_source: int, kinds: Sequence[str] = FLAT) -> tuple[Pattern, tuple[int, ...]]:
         """Draw a pattern from so many sources without regard to places, and the shape of the target."""
         choices, rng, n_target = self.choices, self.rng, math.prod(shape)
         kind = choices.one_of(kinds)

@@ -83,9 +83,7 @@ def techniques(made: Compiled) -> set[str]:
         "several blocks": any(c.blocks > 1 for c in network.crossbars),
         "shared cores": sum(c.blocks for c in network.crossbars) > len(made.artifact.mapped.cores),
         "four types": any(len(np.unique(c.types)) == 4 for c in network.crossbars),
-        "repeated types": any(
-            int(np.bincount(c.types[c.of(0)[0]], minlength=1).max(initial=0)) > 1 for c in network.crossbars
-        ),
+        "repeated types": any(int(np.bincount(c.types[c.of(0)[0]], minlength=1).max(initial=0)) > 1 for c in network.crossbars),
         "holds": any(name.endswith(".hold") for name in network.populations),
         "bias lines": any(name.endswith(".bias") for name in network.populations),
         "corrected starts": any("corrected potential" in note for note in made.artifact.notes),
@@ -501,9 +499,7 @@ class TestFaults:
             if broken is None:
                 continue
             with pytest.raises(InternalError):
-                verify_crossbars(
-                    broken, made.artifact.quantized.network, max_axons=axons, max_neurons=neurons, max_delay=delay
-                )
+                verify_crossbars(broken, made.artifact.quantized.network, max_axons=axons, max_neurons=neurons, max_delay=delay)
                 pytest.fail(f"{seed}: {corruption.__name__} is not found")
             refused += 1
         assert refused >= 10, corruption.__name__
