@@ -128,7 +128,7 @@ def _keep_what_is_not_ours(path: Path) -> None:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
     except (OSError, zipfile.BadZipFile):
         return
-    ours = ("spikes/", "u/", "v/", "population/", "projection/", "cores/", "lag/")
+    ours = ("spikes/", "u/", "v/", "population/", "projection/", "cores/", "lag/", "crossbar/", "logical/", "merge/")
     others = [name for name in names if name != "meta" and not name.startswith(ours)]
     if others:
         message = f"'{path}' holds {', '.join(others[:5])}, which are not results of neurocomp; it is not replaced"

@@ -86,7 +86,8 @@ def check_network(
     split = split_currents(legal)
     if spec.has_crossbars:
         levels = backend.weight_format(options)
-        quantization = quantize_plain(split.network, spec.number_format, simulator, calibration, levels)
+        axons = spec.limit("input_axons")
+        quantization = quantize_plain(split.network, spec.number_format, simulator, calibration, levels, axons)
     else:
         profiles, formats = spec.limit("threshold_profiles"), spec.limit("synapse_formats")
         quantization = quantize(

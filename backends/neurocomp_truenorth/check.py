@@ -212,8 +212,8 @@ def check_quantized(
 
 
 def _check_inputs(network: IntegerNetwork, name: str, spec: HardwareSpec, options: TrueNorthOptions) -> list[Violation]:
-    p, largest = network.populations[name], network.number_format.weight_max_type
-    inputs = inputs_of(network, [(name, 0)], largest)
+    p = network.populations[name]
+    inputs = inputs_of(network, [(name, 0)], spec)
     types = spec.limit_text("axon_types")
     if inputs is None:
         stochastic = bool(p.values("b").any())
@@ -224,11 +224,12 @@ def _check_inputs(network: IntegerNetwork, name: str, spec: HardwareSpec, option
         return [Violation("NC0413", name, message, "", 4, types, hint, origin=p.origin)]
     sizes, limit = inputs.needs.sizes, spec.limit("input_axons")
     over = np.flatnonzero(sizes > limit)
-    if not len(over) or options.partial_sums:
+    stochastic = bool(p.values("b").any())
+    if not len(over) or (options.partial_sums and not stochastic):
         return []
     neuron, lines = int(over[0]), inputs.lines
     fan_in = np.bincount(lines.neuron, minlength=p.size)
-    each = axons_per_line(lines, p.size, largest)
+    each = axons_per_line(lines, p, spec)
     parts = -(-lines.count * each // limit)
     cores = parts * -(-2 * p.size // spec.limit("neurons")) + -(-p.size // max(1, limit // (2 * parts))) - -(-p.size // 256)
     subject = f"{name}[{neuron}]"
@@ -236,7 +237,7 @@ def _check_inputs(network: IntegerNetwork, name: str, spec: HardwareSpec, option
         f"neuron '{subject}' has {int(fan_in[neuron])} inputs that take {int(sizes[neuron])} axons; "
         f"{spec.name} has {limit} per core"
     )
-    if p.values("b").any():
+    if stochastic:
         hint = "put a layer in between: stochastic synapses have no partial sums"
     elif cores >= 0 and 2 * parts <= limit:
         hint = f"--partial-sums splits '{name}' (+{cores} cores, +1 tick, lossy), or use a layer of blocks that fit a core"

@@ -83,7 +83,9 @@ class Codebook:
         return sum(self.multiplicity)
 
 
-def find_codebook(neuron: IntArray, weight: IntArray, neurons: int, largest: int, *, one_hot: bool = False) -> Codebook | None:
+def find_codebook(
+    neuron: IntArray, weight: IntArray, neurons: int, largest: int, *, one_hot: bool = False, types: int = AXON_TYPES
+) -> Codebook | None:
     """Return the codebook with the fewest axons per input that represents all weights exactly; None: there is none.
 
     Args:
@@ -92,6 +94,7 @@ def find_codebook(neuron: IntArray, weight: IntArray, neurons: int, largest: int
         neurons: Number of targets.
         largest: Magnitude of the largest weight of a type.
         one_hot: Every weight must be that of a single axon (stochastic synapses do not add up).
+        types: Axon types that a core has.
     """
     unit, low, high = np.zeros(neurons, np.int64), np.zeros(neurons, np.int64), np.zeros(neurons, np.int64)
     np.gcd.at(unit, neuron, np.abs(weight))
@@ -104,6 +107,8 @@ def find_codebook(neuron: IntArray, weight: IntArray, neurons: int, largest: int
     for multiplicity, family in _families():
         if one_hot and max(multiplicity) > 1:
             break
+        if len(multiplicity) > types:
+            continue
         s, digits = np.zeros((neurons, AXON_TYPES), np.int64), np.zeros((len(weight), AXON_TYPES), np.int64)
         missing = np.zeros(neurons, np.bool_)
         missing[neuron] = True
@@ -129,6 +134,25 @@ def find_codebook(neuron: IntArray, weight: IntArray, neurons: int, largest: int
         if not missing.any():
             return Codebook(multiplicity, s, digits)
     return None
+
+
+def known_codebook(neuron: IntArray, weight: IntArray, books: IntArray, largest: int) -> Codebook | None:
+    """Return the codebook of values (n_neurons, m) that weights were made of; None: they are too large, or no such sums."""
+    size = books.shape[1]
+    if size > AXON_TYPES or np.abs(books).max(initial=0) > largest:
+        return None
+    masks = np.array(list(product((0, 1), repeat=size)), np.int64)
+    sums = books @ masks.T
+    digits = np.zeros((len(weight), AXON_TYPES), np.int64)
+    for start in range(0, len(weight), 1 << 16):
+        part = slice(start, start + (1 << 16))
+        same = sums[neuron[part]] == weight[part, None]
+        if not same.any(axis=1).all():
+            return None
+        digits[part, :size] = masks[same.argmax(axis=1)]
+    s = np.zeros((len(books), AXON_TYPES), np.int64)
+    s[:, :size] = books
+    return Codebook((1,) * size, s, digits)
 
 
 def _families() -> Iterator[tuple[tuple[int, ...], Sequence[Slices]]]:

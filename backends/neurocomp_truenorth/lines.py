@@ -91,7 +91,7 @@ def lines_of(network: IntegerNetwork, name: str) -> Lines:
         parts.append((np.full(len(source), sender), source, delay, which, neuron, weight))
     sender_of, position, delay, which, neuron, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
     codes = code_of(sender_of, position, delay) << WHICH_BITS | which
-    unique, first, line = np.unique(codes, return_index=True, return_inverse=True)
+    _, first, line = np.unique(codes, return_index=True, return_inverse=True)
     line = line.reshape(-1)
     pairs, inverse = np.unique(line * max(1, target.size) + neuron, return_inverse=True)
     total = np.zeros(len(pairs), np.int64)

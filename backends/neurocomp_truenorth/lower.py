@@ -240,8 +240,9 @@ class _Builder:
             size = len(placed.copies)
             names = "' and '".join(plan.members[name])
             notes.append(
-                f"crossbars: '{names}', {size} neurons, {inputs.lines.count} inputs x up to {inputs.slots}: {len(placed.blocks)} "
-                f"block{'s' if len(placed.blocks) > 1 else ''}, {used} axons, {int(placed.copies.sum())} neurons on them"
+                f"crossbars: '{names}', {size} neurons, {inputs.lines.count} inputs x up to {inputs.slots}: "
+                f"{len(placed.blocks)} block{'s' if len(placed.blocks) > 1 else ''}, {used} axons, "
+                f"{int(placed.copies.sum())} neurons on them"
             )
         return tuple(notes)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.hardware import NumberFormat
+from neurocomp.hardware import HardwareSpec, NumberFormat
 from neurocomp.ir.lowered import Part
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation, IntegerProjection
@@ -40,11 +40,15 @@ class PartialSums:
     """Mean difference of spike counts on the calibration data, of the mean count; None: not calibrated."""
 
 
-def axons_per_line(lines: Lines, neurons: int, largest: int) -> int:
+def axons_per_line(lines: Lines, target: IntegerPopulation, spec: HardwareSpec) -> int:
     """Return how many axons a line takes where the sign lies in the channel; 0: no codebook has the weights."""
     channel = 2 * lines.neuron + (lines.weight < 0)
-    book = find_codebook(channel, np.abs(lines.weight), 2 * neurons, largest)
-    return 0 if book is None else book.axons
+    largest, types = spec.number_format.weight_max_type, spec.limit("axon_types")
+    found = find_codebook(channel, np.abs(lines.weight), 2 * target.size, largest, types=types)
+    known = [] if found is None else [found.axons]
+    if target.codebook is not None and target.codebook.shape[1] <= types:
+        known.append(target.codebook.shape[1])
+    return min(known, default=0)
 
 
 def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: Trace | None, parts: int) -> PartialSums:
@@ -71,6 +75,7 @@ def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: 
 
     partial = IntegerPopulation(
         f"{name}.partial", (len(channels),), "truenorth", _channel_parameters(unit[owner], start[owner], form), compare=">=",
+        codebook=None if target.codebook is None else frozen(np.where(negative == 1, -1, 1)[:, None] * target.codebook[owner]),
         origin=target.origin,
     )  # fmt: skip
     signed = np.where(negative == 1, -unit[owner], unit[owner])

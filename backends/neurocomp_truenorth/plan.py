@@ -16,7 +16,7 @@ from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import AXON_TYPES, TRUENORTH, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS, Pattern
-from neurocomp_truenorth.codebooks import Codebook, find_codebook
+from neurocomp_truenorth.codebooks import Codebook, find_codebook, known_codebook
 from neurocomp_truenorth.lags import Start, is_memoryless, lags, starts
 from neurocomp_truenorth.lines import Lines, is_stochastic, lines_of, merged, same_pattern
 from neurocomp_truenorth.options import TrueNorthOptions
@@ -77,16 +77,17 @@ class Inputs:
 
 
 def inputs_of(
-    network: IntegerNetwork, members: Sequence[tuple[str, int]], largest: int, hold: IntArray | None = None
+    network: IntegerNetwork, members: Sequence[tuple[str, int]], spec: HardwareSpec, hold: IntArray | None = None
 ) -> Inputs | None:
     """Return the inputs of populations that share axons; None: no codebook represents their weights.
 
     Args:
         network: Integer network.
         members: The populations, each with the ticks that it runs later than the first one.
-        largest: Magnitude of the largest weight of an axon type.
+        spec: How large the weights of an axon type may be, and how many types there are.
         hold: Of each neuron of a single one, what a hold axon adds: the line from ``NAME.hold``, which takes a type of its own.
     """
+    largest, types = spec.number_format.weight_max_type, spec.limit("axon_types")
     name, size = members[0][0], sum(network.populations[member].size for member, _ in members)
     lines, stochastic = lines_of(network, name), bool(network.populations[name].values("b").any())
     if len(members) > 1:
@@ -98,32 +99,36 @@ def inputs_of(
         sender = next(i for i, s in enumerate(lines.senders) if s.population == hold_name(name))
         holding = lines.sender[lines.line] == sender
     others = ~holding
-    book = find_codebook(lines.neuron[others], lines.weight[others], size, largest, one_hot=stochastic)
+    book = find_codebook(lines.neuron[others], lines.weight[others], size, largest, one_hot=stochastic, types=types)
+    books = network.populations[name].codebook
+    known = books is not None and books.shape[1] <= types and len(members) == 1 and not stochastic
+    if books is not None and known and (book is None or book.axons > books.shape[1]):
+        book = known_codebook(lines.neuron[others], lines.weight[others], books, largest) or book
     if book is None:
         return None
     digits = np.zeros((len(lines.line), AXON_TYPES), np.int64)
     digits[others] = book.digits
     multiplicity, s = list(book.multiplicity), book.s
     if holding.any():
-        if len(multiplicity) == AXON_TYPES:
+        if len(multiplicity) == types:
             return None
         digits[holding, len(multiplicity)] = 1
         s = s.copy()
         s[lines.neuron[holding], len(multiplicity)] = lines.weight[holding]
         multiplicity.append(1)
-    types = np.repeat(np.arange(len(multiplicity)), multiplicity)
+    type_of = np.repeat(np.arange(len(multiplicity)), multiplicity)
     first = np.concatenate([[0], np.cumsum(multiplicity)])
     bits = []
     for g, most in enumerate(multiplicity):
         for repeat in range(most):
             used = np.flatnonzero(digits[:, g] > repeat)
-            bits.append(np.stack([lines.neuron[used], lines.line[used] * len(types) + first[g] + repeat]))
+            bits.append(np.stack([lines.neuron[used], lines.line[used] * len(type_of) + first[g] + repeat]))
     neuron, axon = np.concatenate(bits, axis=1)
     sources = lines.sources(network)
     start = np.concatenate([[0], np.cumsum([len(found) for found in sources])]).astype(np.int64)
     flat = np.concatenate(sources) if sources else np.zeros(0, np.int64)
     whole = Codebook(tuple(multiplicity), s, digits)
-    return Inputs(lines, whole, types, neuron, axon, Needs.of(neuron, axon, size), start, flat)
+    return Inputs(lines, whole, type_of, neuron, axon, Needs.of(neuron, axon, size), start, flat)
 
 
 def hold_name(name: str) -> str:
@@ -293,7 +298,7 @@ class Planner:
         """Put partial sums in front of a population, in as many parts as take the fewest cores."""
         before = state.network
         lines = lines_of(before, name)
-        each = axons_per_line(lines, before.populations[name].size, self.form.weight_max_type)
+        each = axons_per_line(lines, before.populations[name], self.spec)
         fan_in = int(np.bincount(lines.neuron, minlength=1).max())
         least, of_all = (-(-count * each // self.max_axons) for count in (fan_in, lines.count))
         if not each:
@@ -314,8 +319,8 @@ class Planner:
         state.lose(name, f"its input is cut into {parts} rate-coded partial sums")
         size = made.network.populations[channels].size
         state.notes.append(
-            f"partial sums: '{name}' has {lines.count} inputs; {_counted(parts, 'part')} of {size} channels, as {why}; +1 tick, lossy "
-            f"({how})"
+            f"partial sums: '{name}' has {lines.count} inputs; {_counted(parts, 'part')} of {size} channels, as {why}; "
+            f"+1 tick, lossy ({how})"
         )
 
     def _take(self, state: _State, name: str, made: PartialSums) -> str:
@@ -456,7 +461,7 @@ class Planner:
         if name not in state.inputs:
             lag = lags(state.network)[0] if state.guests.get(name) else {}
             members = [(member, lag.get(member, 0) - lag.get(name, 0)) for member in state.members(name)]
-            found = inputs_of(state.network, members, self.form.weight_max_type)
+            found = inputs_of(state.network, members, self.spec)
             if found is None:
                 raise no_codebook(name, state.network.populations[name], self.spec)
             state.inputs[name] = found
@@ -530,7 +535,7 @@ class Planner:
         if cycle is not None:
             raise _no_time(cycle, "every hop from core to core takes a tick", network.populations[cycle[0]])
         may_hold = {
-            name: len(p.inputs.codebook.multiplicity) < AXON_TYPES
+            name: len(p.inputs.codebook.multiplicity) < self.spec.limit("axon_types")
             and not state.guests.get(name)
             and int(p.inputs.needs.sizes.max(initial=0)) < self.max_axons
             and not network.populations[name].values("b").any()
@@ -554,12 +559,13 @@ class Planner:
             q = IntegerProjection(f"{source}->{name}", source, name, Pattern("dense"), weights, 0, "mixed", 8, 0, early)
             projections.append(q)
             state.notes.append(
-                f"start: '{name}' is held by an axon of the host for its first {_counted(lag[name], 'tick')}, +1 axon per core, exact"
+                f"start: '{name}' is held by an axon of the host for its first {_counted(lag[name], 'tick')}, +1 axon per "
+                "core, exact"
             )
         state.network = replace(network, populations=populations, projections=tuple(projections))
         for name, start in found.items():
             if start.hold is not None:
-                made = inputs_of(state.network, [(name, 0)], self.form.weight_max_type, start.hold)
+                made = inputs_of(state.network, [(name, 0)], self.spec, start.hold)
                 if made is None:
                     raise no_codebook(name, network.populations[name], self.spec)
                 state.inputs[name] = made

@@ -99,7 +99,7 @@ CATALOGUE: dict[str, Entry] = {
         4,
         "The target compares the potential with the threshold in another way. '>=' is '>' with the next lower threshold "
         "where the potential moves in steps of thresholds: without leaks, and with biases and starts that are multiples.",
-        "Use '>', or let --compare gt take it in place of '>='; verify then measures what that changes.",
+        "Use the one that it has, or let it be taken for the other (--compare gt on Loihi, ge on TrueNorth); that is measured.",
     ),
     "NC0303": _e(
         "refractory", 4, "The target has no refractory periods, or none that long.", "Shorten it, or lengthen the timestep."
@@ -143,8 +143,9 @@ CATALOGUE: dict[str, Entry] = {
     "NC0316": _e(
         "max-pool",
         4,
-        "A maximum over spikes of a window is no weighted sum, and the target only adds weighted spikes up.",
-        "Use average or sum pooling, or '--target reference'.",
+        "A maximum over spikes of a window is no weighted sum, and the target only adds weighted spikes up; nor can it read "
+        "potentials where it sends spikes alone.",
+        "Use average or sum pooling, or '--target reference'; decode spikes.",
     ),
     "NC0317": _e(
         "chain",
@@ -162,7 +163,7 @@ CATALOGUE: dict[str, Entry] = {
         "current",
         4,
         "A direct current is written by the host once per sample, beside the bias: it cannot change within a sample, nor flow "
-        "into a synaptic current.",
+        "into a synaptic current. TrueNorth takes no currents and no values, spikes alone.",
         "Encode what changes as spikes, and give the population a model without synaptic current.",
     ),
     "NC0330": _e(

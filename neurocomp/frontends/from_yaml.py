@@ -452,7 +452,7 @@ class _NetworkReader(ChainReader):
 
     def _native_weights(self, place: Place, what: str, table: Mapping[str, Any], chain: Chain | None) -> NativeWeights | None:
         if "bias" in table:
-            hint = "integers of a chip have their bias in the neuron: bias_mant, bias_exp"
+            hint = "integers of a chip have their bias in the neuron: bias_mant, bias_exp; those of TrueNorth lambda"
             self.unknown_key((*place, "bias"), what, hint)
         exponent = self.integer((*place, "weight_exp"), table.get("weight_exp", 0), f"{what}: weight_exp", -64, 64)
         bits = self.integer((*place, "weight_bits"), table.get("weight_bits", 8), f"{what}: weight_bits", *WEIGHT_BITS)

@@ -59,8 +59,9 @@ def host_layers(quantized: QuantizedNetwork) -> dict[str, Array]:
 def from_mapped(mapped: MappedNetwork) -> dict[str, Array]:
     """Return the integers of the chip's own populations, with their lags and places."""
     lowered = mapped.lowered
-    arrays = {**_network(lowered.network, "lowered", lowered.lag, _logical(lowered)), **_lags(lowered.lag)}
-    for name, placement in mapped.placements.items():
+    parts = {name: {"logical": part.logical, "role": part.role} for name, part in lowered.parts.items()}
+    arrays = {**_network(lowered.network, "lowered", lowered.lag, _logical(lowered), parts), **_lags(lowered.lag)}
+    for name, placement in (*mapped.placements.items(), *mapped.axons.items()):
         arrays[f"population/{name}/core"] = placement.core.astype(np.int64)
         arrays[f"population/{name}/slot"] = placement.slot.astype(np.int64)
     for key, values in (
@@ -70,6 +71,15 @@ def from_mapped(mapped: MappedNetwork) -> dict[str, Array]:
         ("tile_y", [core.tile[1] for core in mapped.cores]),
     ):
         arrays[f"cores/{key}"] = np.array(values, np.int64)
+    for name, part in lowered.parts.items():
+        arrays[f"population/{name}/neuron"] = part.neurons.astype(np.int64)
+        if part.unit is not None:
+            arrays[f"population/{name}/unit"] = part.unit.astype(np.int64)
+    for name, r in lowered.map.items():
+        if r.neurons is not None:
+            arrays[f"logical/{name}/neurons"] = r.neurons.astype(np.int64)
+    for bank, axons in lowered.declared_merges.items():
+        arrays[f"merge/{bank}"] = axons.astype(np.int64)
     return arrays
 
 
@@ -83,9 +93,10 @@ def _lags(lag: Mapping[str, int]) -> dict[str, Array]:
 
 
 def _network(
-    network: IntegerNetwork, stage: str, lag: Mapping[str, int], logical: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Array]:
-    meta = {
+    network: IntegerNetwork, stage: str, lag: Mapping[str, int], logical: Mapping[str, Mapping[str, Any]],
+    parts: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Array]:  # fmt: skip
+    meta: dict[str, Any] = {
         "schema": SCHEMA,
         "name": network.name,
         "stage": stage,
@@ -97,8 +108,18 @@ def _network(
         "projections": [_projection_entry(q, network.shapes(q)[0]) for q in network.projections],
         "logical": {name: dict(entry) for name, entry in logical.items()},
     }
+    if network.crossbars:
+        meta["crossbars"] = [{"name": c.name, "axons": c.axons, "neurons": c.neurons} for c in network.crossbars]
+        meta["outputs"] = list(network.outputs)
+        meta["parts"] = {name: dict(entry) for name, entry in (parts or {}).items()}
     arrays: dict[str, Array] = {"meta": np.array(json.dumps(meta))}
+    for c in network.crossbars:
+        for key in ("axon_start", "neuron_start", "types", "s", "b", "slots"):
+            arrays[f"crossbar/{c.name}/{key}"] = np.asarray(getattr(c, key), np.int64)
+        arrays[f"crossbar/{c.name}/bits"] = c.bits
     for p in network.populations.values():
+        if p.dynamics == "pulse":
+            arrays |= {f"population/{p.name}/{key}": p.values(key).astype(np.int64) for key in p.parameters}
         if not p.is_input:
             for key in p.parameters:
                 arrays[f"population/{p.name}/{key}"] = p.values(key).astype(np.int64)

@@ -151,6 +151,8 @@ class _Synapses:
             if not p.has_neurons:
                 continue
             self.claim(name in lowered.map, f"'{name}' has a representative")
+            of_map = lowered.map[name]
+            self.claim(of_map.lag == lowered.lag[of_map.population], f"the representative of '{name}' has the lag of the map")
             expected = self._expected(name)
             physical = lowered.map[name].population
             part = lowered.parts[physical]
@@ -171,6 +173,33 @@ class _Synapses:
             whole = _Weights.summed(synapses, weights).equals(expected)
             self.claim(whole, f"the channels of '{name}' carry its weights")
             self._units(physical, part.neurons, own)
+        self._holds()
+        self._outputs()
+
+    def _holds(self) -> None:
+        """Check that hold sources are silent once the populations that they hold begin."""
+        lowered, network = self.lowered, self.lowered.network
+        for q in network.projections:
+            source = network.populations[q.source]
+            if source.dynamics == "pulse" and q.source not in self.quantized.populations:
+                ends = source.values("first") + source.values("count")
+                silent = bool((ends[:, None] + np.atleast_1d(q.delay) <= lowered.lag[q.target]).all())
+                self.claim(silent, f"'{q.source}' ends when what it holds begins")
+
+    def _outputs(self) -> None:
+        """Check that each line off the chip repeats one neuron of a population that is read."""
+        lowered, network = self.lowered, self.lowered.network
+        read = [name for name in self.quantized.outputs if self.quantized.populations[name].has_neurons]
+        self.claim(len(network.outputs) == len(read), "every population that is read has lines")
+        for name, lines in zip(read, network.outputs, strict=False):
+            found = np.full(self.quantized.populations[name].size, -1, np.int64)
+            for q in (q for q in network.projections if q.target == lines):
+                part = lowered.parts[q.source]
+                sources, targets, delay = _messages(q)
+                own = part.logical == name and part.role in ("neuron", "relay") and part.pool is None
+                self.claim(own and bool((delay == 1).all()), f"the lines '{lines}' repeat '{name}' a tick later")
+                found[targets] = part.neurons[sources]
+            self.claim(np.array_equal(found, np.arange(len(found))), f"each line of '{lines}' repeats its neuron")
 
     def _code(self, source: int, place: IntArray, delay: IntArray) -> IntArray:
         """Return the numbers of lines, which those of synapses begin with."""
@@ -297,25 +326,39 @@ class _Synapses:
         chosen = np.arange(copies.size) if first is None else first
         self.claim(np.array_equal(neurons[chosen], np.arange(logical.size)), f"the representatives of '{name}' are its neurons")
         for key in TRUENORTH:
-            if key not in ("V", "b"):
+            if key != "b" and (key != "V" or self.lowered.lag[physical] == 0):
                 same = np.array_equal(copies.values(key), logical.values(key)[neurons])
                 self.claim(same, f"'{key}' of '{name}' is that of the quantized neurons")
         c = next(c for c in self.lowered.network.crossbars if c.neurons == physical)
         stochastic = np.repeat(logical.values("b")[neurons, None], AXON_TYPES, axis=1) * (c.s != 0)
         self.claim(np.array_equal(c.b, stochastic), f"the synapses of '{name}' are stochastic where the quantized ones are")
+        if c.b.any():
+            line = self._lines(c, physical) >> (NEURON_BITS + DELAY_BITS)
+            number, place = c.slots >> 24, c.slots & 0xFFFFFF
+            own = [i for i, q in enumerate(self.quantized.projections) if q.target == name]
+            source = np.array([self.number[q.source] for q in self.quantized.projections], np.int64)
+            known = np.isin(number, own) & (line >= 0)
+            same = known & (source[np.where(known, number, 0)] == line >> PLACE_BITS)
+            at = line & ((1 << PLACE_BITS) - 1)
+            drawn = same & ((at >= WINDOWS) | (at == place))
+            self.claim(bool(drawn[line >= 0].all()), f"the axons of '{name}' draw what the quantized synapses draw")
 
     def _units(self, name: str, neurons: IntArray, channels: list[str]) -> None:
         """Check that a spike of a channel is worth its threshold at its neuron, and nothing elsewhere."""
         lowered, network = self.lowered, self.lowered.network
         c: Crossbar = next(c for c in network.crossbars if c.neurons == name)
         owner, unit = np.full(len(c.types), -1, np.int64), np.zeros(len(c.types), np.int64)
+        heard = {source: np.zeros(network.populations[source].size, np.int64) for source in channels}
         for q in network.projections:
             if q.target != c.axons or q.source not in channels:
                 continue
             part = lowered.parts[q.source]
             assert part.unit is not None
-            sources, targets, _ = _messages(q)
+            sources, targets, delay = _messages(q)
             owner[targets], unit[targets] = part.neurons[sources], part.unit[sources]
+            np.add.at(heard[q.source], sources, 1)
+            in_time = bool((delay == lowered.lag[name] - lowered.lag[q.source]).all())
+            self.claim(in_time, f"what '{q.source}' sends arrives in the tick that it belongs to")
             threshold = network.populations[q.source].values("alpha")
             self.claim(np.array_equal(np.abs(part.unit), threshold), f"a channel of '{name}' sends what it takes off")
         for block in range(c.blocks):
@@ -323,3 +366,4 @@ class _Synapses:
             channel = owner[axons] >= 0
             expected = np.where(owner[axons, None] == neurons[own], unit[axons, None], 0)[channel]
             self.claim(np.array_equal(c.weights(block)[channel], expected), f"a channel of '{name}' counts its threshold")
+        self.claim(all(bool((count == 1).all()) for count in heard.values()), f"every channel reaches '{name}' once")

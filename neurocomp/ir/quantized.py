@@ -100,6 +100,8 @@ class IntegerPopulation:
     """Compartments of the chip per neuron; 2: the second one holds what a reset by subtraction takes off."""
     has_current: bool = False
     """The user's model has a current, so that ``u`` is among its results."""
+    codebook: Array | None = None
+    """Where plain weights were made of them: (n, m) values per neuron, of which each weight is a sum, each at most once."""
     origin: Location | None = None
 
     @property

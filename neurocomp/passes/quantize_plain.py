@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -39,6 +39,8 @@ FINE_THRESHOLD = 256
 """Thresholds from here on are rounded by less than 0.2 %; weights are multiplied by up to so much until theirs is as large."""
 CLIP_OCTAVES = 3
 STEPS_PER_OCTAVE = 8
+PARTIAL_BOOK = 31
+"""The largest value of codebooks whose neurons have more inputs than a core has axons."""
 ROUNDS = 12
 """Of fitting a codebook."""
 FEW = 4096
@@ -74,8 +76,9 @@ DEFAULT_FORMAT = "int4"
 
 
 def quantize_plain(
-    network: Network, form: NumberFormat, simulator: IntegerSimulator, calibration: Stimulus | None, weights: str = "auto"
-) -> Quantization:
+    network: Network, form: NumberFormat, simulator: IntegerSimulator, calibration: Stimulus | None, weights: str = "auto",
+    max_axons: int = 256,
+) -> Quantization:  # fmt: skip
     """Quantize a network for a chip of crossbars.
 
     Each neuron (each channel of a convolution) has a step of its own, of the smallest squared error; its weights are whole
@@ -89,6 +92,8 @@ def quantize_plain(
         calibration: Encoded spikes per input, (samples, ticks, n).
         weights: A name of `WEIGHT_FORMATS`, or ``auto``: the cheapest that represents a population's weights exactly, or else
             `DEFAULT_FORMAT`.
+        max_axons: Of a core: codebooks of neurons with more are coarser, as thresholds of partial sums are no larger than the
+            weight of an axon type.
 
     Raises:
         UnsupportedError: No scale represents a population (NC0312).
@@ -114,7 +119,7 @@ def quantize_plain(
             projections |= {q.name: _projection(q, np.asarray(q.weights, np.int64)) for q in incoming}
             continue
         try:
-            part = _Part.of(network, p, incoming, form, weights, keys)
+            part = _Part.of(network, p, incoming, form, weights, keys, max_axons)
         except UnsupportedError as error:
             problems += error.diagnostics
             continue
@@ -137,9 +142,9 @@ def quantize_plain(
     if trace is not None:
         warnings += activity_warnings(network, trace)
     for verdict in found:
-        if not verdict.proved and verdict.bound > verdict.limit:
+        if not verdict.proved and verdict.bound >= verdict.limit:
             warnings.append(
-                f"'{verdict.population}': v may reach {verdict.bound} of {verdict.limit}, where it saturates; "
+                f"'{verdict.population}': v reaches {verdict.bound}, where the register holds it, on the calibration data; "
                 "the chip does the same, the network in real numbers does not"
             )
     return Quantization(QuantizedNetwork(integer, scales, found, tuple(warnings)).verify(), trace)
@@ -266,11 +271,12 @@ class _Part:
 
     @staticmethod
     def of(
-        network: Network, p: Population, incoming: Sequence[Projection], form: NumberFormat, weights: str, keys: IntArray
-    ) -> _Part:
+        network: Network, p: Population, incoming: Sequence[Projection], form: NumberFormat, weights: str, keys: IntArray,
+        max_axons: int,
+    ) -> _Part:  # fmt: skip
         """Quantize a population of real numbers."""
         rows = _Rows.of(p, incoming)
-        builder = _Builder(network, p, incoming, form, rows, _format_of(rows, weights))
+        builder = _Builder(network, p, incoming, form, rows, _format_of(rows, weights), max_axons)
         return builder.part(keys)
 
 
@@ -294,6 +300,7 @@ class _Builder:
     form: NumberFormat
     rows: _Rows
     format: WeightFormat
+    max_axons: int
 
     @property
     def model(self) -> str:
@@ -323,7 +330,9 @@ class _Builder:
             step, _ = _steps(rows, self.format.top)
             largest = np.full(rows.groups, self._largest_slot(), np.float64)
         else:
-            step = np.where(np.abs(books).max(axis=1) > 0, np.abs(books).max(axis=1), 1.0) / form.weight_max_type
+            fan_in = np.bincount(rows.flat()[1], minlength=1).max(initial=0) * self.format.codebook
+            most = form.weight_max_type if fan_in <= self.max_axons else PARTIAL_BOOK
+            step = np.where(np.abs(books).max(axis=1) > 0, np.abs(books).max(axis=1), 1.0) / most
             largest = np.ones(rows.groups)
         factor = self._factors(step, threshold, bias, largest) if books is None else np.ones(rows.groups)
         scale = (factor / step)[rows.group_of]
@@ -340,6 +349,9 @@ class _Builder:
         warnings: list[str] = []
         parameters = self.parameters(scale, threshold, bias, warnings)
         population = _population(p, {**parameters, "key": frozen(keys, np.int64)})
+        if books is not None:
+            whole = np.rint(books / step[:, None]).astype(np.int64)
+            population = replace(population, codebook=frozen(whole[rows.group_of]))
         text = f"{self.format.name}, {_span(step / factor)} per unit"
         listing = [("weights", _span(rows.flat()[0]), f"{text}, rms error {np.sqrt(rms / size):.3g}")]
         listing.append(("v_threshold", _span(threshold), f"alpha {_span(parameters['alpha'])}"))
@@ -356,7 +368,22 @@ class _Builder:
 
     def _largest_slot(self) -> int:
         """Return the largest share of a weight that one axon carries, in steps: the sign bit of two's complement."""
-        return 1 << self.format.top.bit_length() if self.format.top > 1 else 1
+        most = self.format.top * self._synapses_of_a_pair()
+        return 1 << most.bit_length() if most > 1 else 1
+
+    def _synapses_of_a_pair(self) -> int:
+        """Return how many synapses may join one source to one neuron, whose weights add up on the chip's axons."""
+        together: dict[str, int] = {}
+        for q in self.incoming:
+            count = 1
+            if q.pattern.kind == "sparse" and len(q.pattern.arrays["sources"]):
+                pairs = q.pattern.arrays["sources"] * self.p.size + q.pattern.arrays["targets"]
+                count = int(np.unique(pairs, return_counts=True)[1].max())
+            elif q.pattern.kind == "block":
+                rows = np.sort(q.pattern.arrays["indices"], axis=1)
+                count = 1 + int((np.diff(rows, axis=1) == 0).sum(axis=1).max(initial=0))
+            together[q.source] = together.get(q.source, 0) + count
+        return max(together.values(), default=1)
 
     def _factors(self, step: FloatArray, threshold: FloatArray, bias: FloatArray, largest: FloatArray) -> FloatArray:
         """Return by how much each group's weights are multiplied: 1 where exact, else a power of 2 for fine thresholds."""
@@ -479,7 +506,8 @@ def _span(values: Array) -> str:
 
 def _verdict(network: IntegerNetwork, p: IntegerPopulation, observed: Trace | None) -> Verdict:
     """Return what is known about the potential: its largest size between integration and reset."""
-    limit = (1 << (network.number_format.v_bits - 1)) - 1
+    form = network.number_format
+    limit = (1 << (form.v_bits - 1)) - 1
     positive, negative = input_bounds(network, p.name)
     of, ticks = p.values, max(1, network.ticks)
     mask = (1 << of("TM")) - 1
@@ -497,19 +525,29 @@ def _verdict(network: IntegerNetwork, p: IntegerPopulation, observed: Trace | No
         timed = np.where(grows, np.minimum(left + add * ticks, limit + 1), left + add)
         return np.minimum(long, limit + 1), timed
 
-    high = reach(of("alpha"), of("gamma"), of("R"), of("V"), positive + up)
+    def judged(always: IntArray, timed: IntArray, most: int, seen: int) -> Verdict:
+        if int(always.max(initial=0)) <= most:
+            return Verdict(p.name, "v", "proved always", int(always.max(initial=0)), most)
+        if int(timed.max(initial=0)) <= most:
+            return Verdict(p.name, "v", "proved for T ticks", int(timed.max(initial=0)), most, ticks)
+        samples = 0 if observed is None else next(iter(observed.spikes.values())).shape[0]
+        return Verdict(p.name, "v", "observed", seen, most, samples=samples)
+
+    v = np.zeros(1, np.int64) if observed is None else observed.v[p.name].astype(np.int64)
+    above = judged(*reach(of("alpha"), of("gamma"), of("R"), of("V"), positive + up), limit, int(v.max(initial=0)))
+    add = negative + down
     held = of("kappa") == 1
-    low = reach(of("beta"), np.where(held, 0, of("gamma")), np.where(held, 0, of("R")), -of("V"), negative + down)
-    always, timed = (int(np.maximum(a, b).max(initial=0)) for a, b in zip(high, low, strict=True))
-    if always <= limit:
-        return Verdict(p.name, "v", "proved always", always, limit)
-    if timed <= limit:
-        return Verdict(p.name, "v", "proved for T ticks", timed, limit, ticks)
-    samples, seen = 0, 0
-    if observed is not None:
-        samples = next(iter(observed.spikes.values())).shape[0]
-        seen = int(np.abs(observed.v[p.name].astype(np.int64)).max(initial=0))
-    return Verdict(p.name, "v", "observed", seen, limit, samples=samples)
+    always, timed = reach(of("beta"), np.where(held, 0, of("gamma")), np.where(held, 0, of("R")), -of("V"), add)
+    if held.any() and (of("beta")[held] == form.threshold_max).all():
+        # The largest beta is no floor that anyone asked for: below it the chip holds what real numbers would not.
+        start = np.maximum(-of("V"), 0)
+        always = np.where(held, np.where(add > 0, limit + 1, start), always)
+        timed = np.where(held, np.minimum(start + add * ticks, limit + 1), timed)
+        below = judged(always, timed, form.threshold_max, int(-v.min(initial=0)))
+    else:
+        below = judged(always, timed, limit, int(-v.min(initial=0)))
+    rank = {"proved always": 0, "proved for T ticks": 1, "observed": 2}
+    return max((above, below), key=lambda verdict: (rank[verdict.kind], verdict.bound / verdict.limit))
 
 
 def _self_firing(p: IntegerPopulation) -> list[str]:
