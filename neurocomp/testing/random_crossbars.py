@@ -173,15 +173,23 @@ class _Builder:
         native = self.recipe in ("native", "stochastic") or choices.chance(25)
         if self.recipe in ("biases", "weights"):
             native = choices.chance(15)
+        if self.recipe == "biases":
+            # What is behind another population has a lag, in which its leak acts.
+            source = len(self.plans) - 1
         partial = self.recipe == "partial sums" and number == 0
         wide = self.recipe in ("shared", "partial sums")
         plan = _Plan(name, (choices.integer(3, 24),), "native" if native else "real")
         plan.model = "truenorth" if native else choices.one_of(("if", "if", "linear_lif", "binary"))
+        if plan.model == "linear_lif" and self.recipe == "biases":
+            plan.model = "if"
         plan.levels = choices.one_of(("int4", "trinary", "trinary", "int4", "nonneg", "codebook", "int8", "few"))
         if partial:
             plan.levels = choices.one_of(("trinary", "int4", "nonneg"))
         elif self.recipe == "shared":
             plan.levels = self.levels
+        elif self.recipe == "biases":
+            # An axon type is left for a hold axon.
+            plan.levels = choices.one_of(("trinary", "nonneg", "trinary", "int4"))
         before: tuple[Stage, ...] = ()
         shape = self.plans[source].shape
         pattern = Pattern("dense")
@@ -323,7 +331,7 @@ class _Builder:
         """Draw delays of at least ``least``: none, one, or one per synapse."""
         choices = self.choices
         high = min(MOST_DELAY - 3, least + choices.one_of((2, 1, 4, 12)))
-        kind = choices.one_of(("least", "least" if self.recipe == "shared" else "one", "least", "each"))
+        kind = choices.one_of(("least", "least" if self.recipe in ("shared", "biases") else "one", "least", "each"))
         if kind == "least" or high <= least:
             return frozen(np.array(least, np.int64))
         if kind == "one" or not shape:
@@ -364,7 +372,8 @@ class _Builder:
             parameters["leak"] = frozen(choices.integer(1, 3) * step if whole else self.rng.uniform(0.2, 2.0) * step)
         reset = choices.one_of(("zero", "subtract", "zero", "none"))
         compare = ">=" if reset == "subtract" or choices.chance(50) else ">"
-        floor = -float(step.mean()) * choices.integer(0, 6) if choices.chance(30) else None
+        lowest, percent = (1, 75) if self.recipe == "biases" else (6, 30)
+        floor = -float(step.mean()) * choices.integer(0, lowest) if choices.chance(percent) else None
         return Neuron(plan.model, parameters, Semantics(compare=compare, reset=reset, v_floor=floor))  # type: ignore[arg-type]
 
     def _native(self, plan: _Plan) -> Neuron:
