@@ -35,7 +35,7 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec, options: TrueNorthOpt
     The caller has checked the network: `neurocomp_truenorth.check.check_quantized` finds nothing.
 
     Raises:
-        CapacityError: Fan-out, axon types or timing do not work out (NC0311, NC0412).
+        CapacityError: Fan-out, axon types or timing do not work out (NC0412 to NC0414).
     """
     plan = Planner(quantized.network, spec, options, calibration).plan()
     network = crossbars(plan)

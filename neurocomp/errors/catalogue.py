@@ -245,6 +245,12 @@ CATALOGUE: dict[str, Entry] = {
         "A core has a few types of input axons, and each neuron one weight per type; sums of them do not make up the weights.",
         "Use fewer levels of weights; --weights names those that there are.",
     ),
+    "NC0414": _e(
+        "fan-out",
+        5,
+        "A neuron sends to one axon; it reaches more by copies of itself or relays, and not even a core full of them suffices.",
+        "Use fewer distinct delays, coarser weights, or partial sums in the layer behind it.",
+    ),
     # 05: specs
     "NC0501": _e("unknown-target", 2, "There is no hardware spec of that name or at that path.", "See 'neurocomp targets'."),
     "NC0502": _e("invalid-spec", 3, "A hardware spec holds a value that cannot be.", "Correct it at the place shown."),
