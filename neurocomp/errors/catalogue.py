@@ -166,6 +166,7 @@ CATALOGUE: dict[str, Entry] = {
         "into a synaptic current. TrueNorth takes no currents and no values, spikes alone.",
         "Encode what changes as spikes, and give the population a model without synaptic current.",
     ),
+    "NC0322": _e("reserved-name", 4, "A population has the name of a part that lowering makes for another one.", "Rename it."),
     "NC0330": _e(
         "constant-input",
         4,

@@ -286,7 +286,8 @@ class _Synapses:
         merged[lowered.declared_merges.get(c.axons, np.zeros(0, np.int64))] = True
         for q in network.projections:
             part = lowered.parts.get(q.source)
-            if q.target != c.axons or q.source.endswith(".hold") or (part is not None and part.role == "channel"):
+            hold = part is None and q.source not in self.number
+            if q.target != c.axons or hold or (part is not None and part.role == "channel"):
                 continue
             logical = self.number[q.source if part is None else part.logical]
             sources, targets, delay = _messages(q)
