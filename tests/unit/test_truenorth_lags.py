@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from neurocomp.hardware import NumberFormat
+from neurocomp import registry
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.models.patterns import Pattern
@@ -16,7 +16,7 @@ from neurocomp_reference.steps import Clock, State, TrueNorthNeuron
 from neurocomp_truenorth.lags import Start, delays_between, is_memoryless, lags, quiet_tick, starts
 
 IntArray = NDArray[np.int64]
-FORM = NumberFormat("truenorth", weight_bits=8, threshold_bits=18, bias_bits=8, v_bits=20)
+FORM = registry.find_spec("truenorth").number_format
 
 
 def neurons(name: str, n: int = 1, **given: Any) -> IntegerPopulation:
@@ -185,6 +185,13 @@ class TestStarts:
         assert exact > 20
         assert held > 3
         assert corrected > 1
+
+    def test_a_stochastic_threshold_that_is_met_is_not_exact(self) -> None:
+        """What a draw of 0 would lead back to V, other draws do not; below alpha and above -beta no draw matters."""
+        assert self.start(neurons("p", lambda_=-3, V=-5, beta=3, gamma=1, TM=3), 1).inexact is not None
+        assert self.start(neurons("p", lambda_=1, alpha=1, beta=0, kappa=1, TM=3), 1, may_hold=False).inexact is not None
+        assert self.start(neurons("p", lambda_=1, alpha=10, TM=3), 2).inexact is None
+        assert self.start(neurons("p", lambda_=-1, beta=0, kappa=1, TM=3), 2).inexact is None
 
     def test_quiet_ticks_are_those_of_the_reference(self) -> None:
         """Without input and with draws of 0."""

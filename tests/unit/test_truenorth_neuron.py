@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from neurocomp.hardware import NumberFormat
+from neurocomp import registry
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import TRUENORTH, IntegerPopulation
 from neurocomp.models.neurons import NEURON_MODELS, Semantics
 from neurocomp_reference.steps import Clock, State, TrueNorthNeuron, draw, philox, stochastic_step
 
 IntArray = NDArray[np.int64]
-FORM = NumberFormat("truenorth", weight_bits=8, threshold_bits=18, bias_bits=8, v_bits=20)
+FORM = registry.find_spec("truenorth").number_format
 LIMIT = (1 << 19) - 1
 
 
