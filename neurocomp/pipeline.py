@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
-from neurocomp.encoding import ENCODERS, clipping_warning, encode
+from neurocomp.encoding import DECODERS, ENCODERS, clipping_warning, decode, encode
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.errors.catalogue import CATALOGUE
 from neurocomp.hardware import EXTENSIONS, HardwareSpec
@@ -30,6 +30,9 @@ from neurocomp.passes.ticks_per_step import stretched, ticks_per_step
 
 CALIBRATION_SAMPLES = 64
 """At most so many calibration samples are simulated; they are spread over those that are declared."""
+
+ACCURACY_SAMPLES = 50
+"""Labelled samples on which it is measured what lossy lowering does to the accuracy."""
 
 CALIBRATION_TICKS = 4096
 """Longer samples are simulated for so many ticks."""
@@ -111,6 +114,8 @@ def check_network(
         return Checked(quantization, lowered, None, ())
     program = backend.emit(mapped, spec).verify()
     notes = (*folded, *changed, *split.notes, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
+    if spec.has_crossbars:
+        notes = (*notes, *_accuracies(network, quantized, lowered, simulator))
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
     return Checked(quantization, lowered, artifact, ())
 
@@ -136,6 +141,28 @@ def _artifact(
         options={"target": spec.name, **asdict(options)}, notes=tuple(notes), samples=samples, samples_digest=None,
         version=version("neurocomp"),
     )  # fmt: skip
+
+
+def _accuracies(
+    network: Network, quantized: QuantizedNetwork, lowered: LoweredNetwork, simulator: IntegerSimulator
+) -> list[str]:
+    """Return what lossy lowering did to the accuracy on declared samples, as one line; nothing where none ran."""
+    samples, ticks = network.data.samples, min(network.ticks, CALIBRATION_TICKS)
+    if not lowered.reached_by_loss(ticks) or samples is None or samples.labels is None or len(network.decoders) != 1:
+        return []
+    name, decoder = next(iter(network.decoders.items()))
+    count = min(samples.count, ACCURACY_SAMPLES)
+    if DECODERS[decoder.scheme].reads_potential or not all(p.name in network.encoders for p in network.inputs):
+        return []
+    taken = Samples({key: values[:count] for key, values in samples.inputs.items()})
+    stimulus = encode_samples(network, taken)
+    before = simulator.run(quantized.network, stimulus, record=[name], state=False)
+    after = simulator.run(lowered.network, stimulus, lag=lowered.lag, record=[lowered.map[name].population], state=False)
+    right = [
+        float((decode(decoder, spikes=trace.spikes[name]) == samples.labels[:count]).mean())
+        for trace in (before, lowered.in_user_time(after))
+    ]
+    return [f"lowering: accuracy {right[0]:.1%} quantized, {right[1]:.1%} lowered, on {count} declared samples"]
 
 
 def options_of(backend: Backend, spec: HardwareSpec, given: Mapping[str, Any]) -> Options:

@@ -36,6 +36,8 @@ _AXES = {
     "reset": ("NC0301", "resets to a value"),
     "reset_when": ("NC0304", "resets in the next tick"),
 }
+OWN_SUFFIXES = ("axons", "out", "relay", "partial", "hold", "bias")
+"""What lowering adds to the name of a population for parts that it makes."""
 LEAKY = ("lif", "cuba_lif")
 """Models whose leak `--approximate-leak` replaces."""
 _OPTIONS = TrueNorthOptions()
@@ -62,6 +64,12 @@ def check_network(network: Network, spec: HardwareSpec, options: TrueNorthOption
             violations += _check_neurons(p, network, spec, options)
     for q in network.projections:
         violations += _check_projection(q, network, spec)
+    for name, p in network.populations.items():
+        base, _, suffix = name.rpartition(".")
+        if base in network.populations and suffix.rstrip("0123456789") in OWN_SUFFIXES:
+            message = f"population '{name}' has the name of what lowering makes for '{base}'"
+            hint = f"rename it: lowering adds .{', .'.join(OWN_SUFFIXES)} to the names of populations"
+            violations.append(Violation("NC0322", name, message, suffix, "reserved", hint=hint, origin=p.origin))
     for name, encoder in network.encoders.items():
         scheme = ENCODERS[encoder.scheme]
         if scheme.analog or scheme.graded:

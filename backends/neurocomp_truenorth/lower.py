@@ -24,7 +24,7 @@ from neurocomp.ir.quantized import (
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import Pattern
 from neurocomp_truenorth.options import TrueNorthOptions
-from neurocomp_truenorth.plan import Placed, Plan, Planner
+from neurocomp_truenorth.plan import Placed, Plan, Planner, hold_name
 
 IntArray = NDArray[np.int64]
 
@@ -35,7 +35,7 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec, options: TrueNorthOpt
     The caller has checked the network: `neurocomp_truenorth.check.check_quantized` finds nothing.
 
     Raises:
-        CapacityError: Fan-out, axon types or timing do not work out (NC0311, NC0412).
+        CapacityError: Fan-out, axon types or timing do not work out (NC0412 to NC0414).
     """
     plan = Planner(quantized.network, spec, options, calibration).plan()
     network = crossbars(plan)
@@ -69,6 +69,7 @@ class _Builder:
         self.merges: dict[str, IntArray] = {}
         self.first: dict[str, IntArray] = {}
         """Population -> the physical neuron of each neuron's first copy."""
+        self.holds = {hold_name(name) for name, start in plan.starts.items() if start.hold is not None}
         self.used: dict[str, IntArray] = {}
         """Population -> how many copies of each neuron have a target."""
 
@@ -217,7 +218,7 @@ class _Builder:
         result: dict[str, Representative] = {}
         for p in self.network.populations.values():
             part = plan.parts.get(p.name)
-            if part is None and not p.name.endswith(".hold"):
+            if part is None and p.name not in self.holds:
                 result[p.name] = Representative(p.name, 0)
             elif part is not None and part.role == "neuron":
                 reason = plan.lossy.get(p.name)

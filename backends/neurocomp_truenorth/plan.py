@@ -522,9 +522,10 @@ class Planner:
         p = network.populations[name]
         message = f"population '{name}' has a fan-out that copies cannot serve: {why}; a core has {self.max_neurons} neurons"
         hint = "--partial-sums cuts the layer behind it, which then takes far fewer axons (lossy)"
-        if self.options.partial_sums:
+        recurrent = any(q.source == q.target == name and int(q.delay.min(initial=0)) < 2 for q in network.projections)
+        if self.options.partial_sums or recurrent:
             hint = "use fewer distinct delays, coarser weights (--weights trinary), or a smaller layer behind it"
-        return CapacityError(Diagnostic("NC0412", message, p.origin, limit=self.spec.limit_text("neurons"), hint=hint))
+        return CapacityError(Diagnostic("NC0414", message, p.origin, limit=self.spec.limit_text("neurons"), hint=hint))
 
     # time
 

@@ -25,6 +25,7 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
         ("neurocomp compile net.yaml --target loihi", "writes net.ncz here and prints what it needs"),
         ("neurocomp compile net.yaml -t loihi -o out/net.ncz --json", ""),
         ("neurocomp compile net.yaml -t loihi --emit quantized", "shows what each number became"),
+        ("neurocomp compile net.yaml -t truenorth --partial-sums", "cuts fan-in that no core has; lossy, measured"),
         ("neurocomp compile net.yaml -t loihi --ticks-per-step 2", "gives a cycle of two hops and a delay of 1 its time"),
         ("neurocomp compile net.yaml -t loihi --allow-extension graded", "simulates spikes with values, which Loihi 1 lacks"),
     ),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--engine",
     "-e",
     type=click.Choice(["reference", "fast", "chip"]),
-    help="What executes the chip's integers; default: fast, reference where that is quicker.",
+    help="What executes the chip's integers; default: fast, chip where there are crossbars, reference where that is quicker.",
 )
 @samples
 @data

@@ -44,7 +44,8 @@ ENGINES = ("float", "reference", "fast", "chip", "lava")
     "-e",
     metavar="E",
     shell_complete=completed_by(*ENGINES),
-    help=f"One of {', '.join(ENGINES)}; default: float for a network; fast for an artifact, reference where that is quicker.",
+    help=f"One of {', '.join(ENGINES)}; default: float for a network; for an artifact fast, chip where it has crossbars, "
+    "reference where that is quicker.",
 )
 @stimulus
 @click.option("--raw", is_flag=True, help="X.npz holds data (samples, *shape), which go through the encoders first.")

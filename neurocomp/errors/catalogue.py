@@ -166,6 +166,7 @@ CATALOGUE: dict[str, Entry] = {
         "into a synaptic current. TrueNorth takes no currents and no values, spikes alone.",
         "Encode what changes as spikes, and give the population a model without synaptic current.",
     ),
+    "NC0322": _e("reserved-name", 4, "A population has the name of a part that lowering makes for another one.", "Rename it."),
     "NC0330": _e(
         "constant-input",
         4,
@@ -244,6 +245,12 @@ CATALOGUE: dict[str, Entry] = {
         5,
         "A core has a few types of input axons, and each neuron one weight per type; sums of them do not make up the weights.",
         "Use fewer levels of weights; --weights names those that there are.",
+    ),
+    "NC0414": _e(
+        "fan-out",
+        5,
+        "A neuron sends to one axon; it reaches more by copies of itself or relays, and not even a core full of them suffices.",
+        "Use fewer distinct delays, coarser weights, or partial sums in the layer behind it.",
     ),
     # 05: specs
     "NC0501": _e("unknown-target", 2, "There is no hardware spec of that name or at that path.", "See 'neurocomp targets'."),

@@ -411,7 +411,8 @@ class _NetworkReader(ChainReader):
         chain = self.chain(place, what, table, source, target, whole=native)
         bias = self._bias((*place, "bias"), what, table["bias"], target) if "bias" in table and not native else None
         delay = self._delay((*place, "delay"), what, table.get("delay", 0), table.get("transpose") is True)
-        integers = self._native_weights(place, what, table, chain) if native else None
+        form = target.neuron.number_format if target is not None and target.neuron is not None else None
+        integers = self._native_weights(place, what, table, chain, form) if native else None
         for key in others:
             if key in table:
                 self.unknown_key((*place, key), what, f"it belongs to integers of a chip; '{ends[1]}' has no 'format'")
@@ -450,9 +451,12 @@ class _NetworkReader(ChainReader):
         ticks = self.ticks(place, value, f"{what}: delay", self.timestep, MAX_COUNT)
         return None if ticks is None else frozen(ticks, np.int64)
 
-    def _native_weights(self, place: Place, what: str, table: Mapping[str, Any], chain: Chain | None) -> NativeWeights | None:
+    def _native_weights(
+        self, place: Place, what: str, table: Mapping[str, Any], chain: Chain | None, form: str | None
+    ) -> NativeWeights | None:
         if "bias" in table:
-            hint = "integers of a chip have their bias in the neuron: bias_mant, bias_exp; those of TrueNorth lambda"
+            own = "lambda" if form == "truenorth" else "bias_mant, bias_exp"
+            hint = f"integers of a chip have their bias in the neuron: {own}"
             self.unknown_key((*place, "bias"), what, hint)
         exponent = self.integer((*place, "weight_exp"), table.get("weight_exp", 0), f"{what}: weight_exp", -64, 64)
         bits = self.integer((*place, "weight_bits"), table.get("weight_bits", 8), f"{what}: weight_bits", *WEIGHT_BITS)

@@ -286,7 +286,8 @@ class _Synapses:
         merged[lowered.declared_merges.get(c.axons, np.zeros(0, np.int64))] = True
         for q in network.projections:
             part = lowered.parts.get(q.source)
-            if q.target != c.axons or q.source.endswith(".hold") or (part is not None and part.role == "channel"):
+            hold = part is None and q.source not in self.number
+            if q.target != c.axons or hold or (part is not None and part.role == "channel"):
                 continue
             logical = self.number[q.source if part is None else part.logical]
             sources, targets, delay = _messages(q)
@@ -333,15 +334,21 @@ class _Synapses:
         stochastic = np.repeat(logical.values("b")[neurons, None], AXON_TYPES, axis=1) * (c.s != 0)
         self.claim(np.array_equal(c.b, stochastic), f"the synapses of '{name}' are stochastic where the quantized ones are")
         if c.b.any():
-            line = self._lines(c, physical) >> (NEURON_BITS + DELAY_BITS)
-            number, place = c.slots >> 24, c.slots & 0xFFFFFF
-            own = [i for i, q in enumerate(self.quantized.projections) if q.target == name]
-            source = np.array([self.number[q.source] for q in self.quantized.projections], np.int64)
-            known = np.isin(number, own) & (line >= 0)
-            same = known & (source[np.where(known, number, 0)] == line >> PLACE_BITS)
-            at = line & ((1 << PLACE_BITS) - 1)
-            drawn = same & ((at >= WINDOWS) | (at == place))
-            self.claim(bool(drawn[line >= 0].all()), f"the axons of '{name}' draw what the quantized synapses draw")
+            self._draws(name, c, self._lines(c, physical) >> (NEURON_BITS + DELAY_BITS))
+
+    def _draws(self, name: str, c: Crossbar, line: IntArray) -> None:
+        """Check that the slots of the axons name the quantized synapses; ``line`` is the source and place of each, or < 0."""
+        number, position, fed = c.slots >> 24, c.slots & 0xFFFFFF, line >= 0
+        known = np.zeros(len(line), np.bool_)
+        for i, q in enumerate(self.quantized.projections):
+            here = fed & (number == i)
+            if q.target != name or not here.any():
+                continue
+            source, places = self.number[q.source], self._places(q, self.number[q.source])
+            inside = here & (position < len(places))
+            expected = source << PLACE_BITS | places[np.where(inside, position, 0)]
+            known |= inside & (line == expected)
+        self.claim(bool(known[fed].all()), f"the axons of '{name}' draw what the quantized synapses draw")
 
     def _units(self, name: str, neurons: IntArray, channels: list[str]) -> None:
         """Check that a spike of a channel is worth its threshold at its neuron, and nothing elsewhere."""
