@@ -97,7 +97,7 @@ def techniques(made: Compiled) -> set[str]:
 
 LEAST: Mapping[str, int] = {
     "neurons": 280, "copies": 100, "relays": 40, "relays of stochastic neurons": 20, "partial sums": 15, "lags": 150,
-    "maxima": 40, "shared axons": 4, "several blocks": 15, "shared cores": 150, "four types": 60, "repeated types": 25,
+    "maxima": 40, "shared axons": 4, "several blocks": 15, "shared cores": 150, "four types": 60, "repeated types": 10,
     "holds": 5, "corrected starts": 15, "bias lines": 4, "stochastic synapses": 20, "several outputs": 80, "recurrence": 30,
 }  # fmt: skip
 """In so many of the default cases that lower each technique runs."""
@@ -350,7 +350,7 @@ def plain_run(network: IntegerNetwork, stimulus: Mapping[str, Array], first_samp
     """Return spikes and v (samples, ticks, n) of each population with neurons."""
     neurons = plain_neurons(network)
     samples, ticks, _ = next(iter(stimulus.values())).shape
-    order, rest = list[str](), [name for name in neurons]
+    order, rest = list[str](), list(neurons)
     while rest:
         ready = next(
             name for name in rest
@@ -499,7 +499,8 @@ class TestFaults:
             try:
                 report = made.verify(ENGINES, inputs=case.stimulus, inject=(kind, seed))
             except NetworkError as error:
-                assert [d.code for d in error.diagnostics] == ["NC0702"]
+                if [d.code for d in error.diagnostics] != ["NC0702"]:
+                    raise
                 idle += 1
                 continue
             assert report.injection
@@ -513,16 +514,21 @@ class TestFaults:
         corruption = CORRUPTIONS[number]
         rng, spec = np.random.default_rng(number), registry.find_spec("truenorth")
         axons, neurons, delay = (spec.limit(name) for name in ("input_axons", "neurons", "delay"))
-        refused = 0
+        refused, missed = 0, list[int]()
         for seed, _, made in lowered_cases(range(number, DEFAULT, 5)):
             assert made.artifact.quantized is not None
             broken = corruption(made.artifact.lowered, rng)
             if broken is None:
                 continue
-            with pytest.raises(InternalError):
-                verify_crossbars(broken, made.artifact.quantized.network, max_axons=axons, max_neurons=neurons, max_delay=delay)
-                pytest.fail(f"{seed}: {corruption.__name__} is not found")
-            refused += 1
+            try:
+                verify_crossbars(
+                    broken, made.artifact.quantized.network, max_axons=axons, max_neurons=neurons, max_delay=delay
+                )
+            except InternalError:
+                refused += 1
+            else:
+                missed.append(seed)
+        assert not missed, f"{corruption.__name__} is not found in {missed}"
         assert refused >= 10, corruption.__name__
 
 
