@@ -180,7 +180,7 @@ def _book(weights: IntArray, size: int, largest: int, one_hot: bool) -> tuple[In
         c
         for found in pools
         if math.comb(len(found) + size - 1, size) <= MOST_COMBINATIONS
-        for c in combinations(found.tolist(), size)
+        for c in combinations_with_replacement(found.tolist(), size)
     )
     for chosen in tried:
         book = np.array(chosen, np.int64)
