@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.errors import broken_invariant
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp_truenorth.lines import is_stochastic
 
@@ -50,14 +51,13 @@ def lags(network: IntegerNetwork) -> tuple[dict[str, int], list[str] | None]:
                 changed = target
         if changed is None:
             return lag, None
-    weights = {(u, v): -data["late"] for u, v, data in graph.edges(data=True)}
-    for part in nx.strongly_connected_components(graph):
-        inner = graph.subgraph(part)
-        for cycle in nx.simple_cycles(inner):
-            edges = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
-            if sum(weights[edge] for edge in edges) < 0:
-                return lag, [*cycle, cycle[0]]
-    return lag, [changed or ""]
+    for _, _, data in graph.edges(data=True):
+        data["weight"] = -data["late"]
+    for component in sorted(nx.strongly_connected_components(graph), key=min):
+        part = nx.DiGraph(graph.subgraph(component))
+        if part.number_of_edges() and nx.negative_edge_cycle(part):
+            return lag, list(nx.find_negative_cycle(part, min(component)))
+    raise broken_invariant("lower", "lags that grow without end go round a cycle")
 
 
 # Starts

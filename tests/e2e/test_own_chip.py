@@ -42,10 +42,12 @@ def test_three_lines_make_another_chip(cli: Cli, folder: Path) -> None:
 
 
 def test_the_page_names_every_field() -> None:
-    from neurocomp.hardware import AXES, COSTS, EXTENSIONS, FORMAT_FIELDS, LIMITS, TABLES_HOLD
+    from neurocomp.hardware import AXES, COSTS, CROSSBARS_HOLD, EXTENSIONS, FORMAT_FIELDS, LIMITS, TABLES_HOLD
 
     for name in (*AXES, *COSTS, *EXTENSIONS, *FORMAT_FIELDS, *LIMITS):
         assert f"`{name}`" in PAGE, name
-    for name, most in TABLES_HOLD.items():
-        (row,) = (line for line in PAGE.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
-        assert str(most) in row.split("|")[2], name
+    # Chips that store rows have their table first, those of crossbars theirs behind it.
+    for table, bounds in ((0, TABLES_HOLD), (-1, CROSSBARS_HOLD)):
+        for name, most in bounds.items():
+            rows = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
+            assert str(most) in rows[table].split("|")[2].replace(",", ""), name

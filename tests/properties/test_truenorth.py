@@ -521,9 +521,7 @@ class TestFaults:
             if broken is None:
                 continue
             try:
-                verify_crossbars(
-                    broken, made.artifact.quantized.network, max_axons=axons, max_neurons=neurons, max_delay=delay
-                )
+                verify_crossbars(broken, made.artifact.quantized.network, max_axons=axons, max_neurons=neurons, max_delay=delay)
             except InternalError:
                 refused += 1
             else:

@@ -57,7 +57,16 @@ def test_symmetric(gamma: int, kappa: int, after: int) -> None:
 
 @pytest.mark.parametrize(
     ("epsilon", "leak", "v", "after"),
-    [(0, 3, 5, 8), (0, -3, -5, -8), (1, -3, 5, 2), (1, -3, -5, -2), (1, -3, 2, -1), (1, -3, 0, 0), (1, 3, 0, 0), (1, 3, -1, -4)],
+    [
+        (0, 3, 5, 8),
+        (0, -3, -5, -8),
+        (1, -3, 5, 2),
+        (1, -3, -5, -2),
+        (1, -3, 2, -1),
+        (1, -3, 0, 0),
+        (1, 3, 0, 0),
+        (1, 3, -1, -4),
+    ],
 )
 def test_leaks(epsilon: int, leak: int, v: int, after: int) -> None:
     """Away from or toward 0; at 0 a reversed leak does nothing; what overshoots stays so."""
