@@ -17,7 +17,8 @@ from neurocomp_truenorth.lines import lines_of, synapses_of
 from neurocomp_truenorth.partial_sums import PERCENTILES, PartialSums, axons_per_line, partial_sums
 
 Array = NDArray[Any]
-FORM = registry.find_spec("truenorth").number_format
+SPEC = registry.find_spec("truenorth")
+FORM = SPEC.number_format
 TICKS = 20
 
 
@@ -145,6 +146,26 @@ def test_what_thresholds_carry() -> None:
     assert (left >= 0).all()
 
 
+def test_a_weaker_synapse_of_the_other_sign() -> None:
+    """It lowers what its line carries, where no channel has its sign."""
+    before = network(0)
+    rng = np.random.default_rng(0)
+
+    def projection(name: str, pattern: Pattern, weights: Any) -> IntegerProjection:
+        return IntegerProjection(
+            name, "i", "p", pattern, frozen(weights, np.int16), 0, "mixed", 8, 0, frozen(np.int64(0))
+        )  # fmt: skip
+
+    dense = rng.integers(3, 8, (5, 60))
+    pair = Pattern("sparse", {"sources": frozen(np.array([7])), "targets": frozen(np.array([1]))})
+    projections = (projection("a", Pattern("dense"), dense), projection("b", pair, [-2]))
+    both = IntegerNetwork("n", 1e-3, TICKS, FORM, before.populations, projections, outputs=("p",))
+    made = partial_sums(both, "p", FORM, None, 2)
+    assert made.part.unit is not None
+    found = synapses(made.network, "p.partial", made.part.neurons, np.sign(made.part.unit))
+    assert found == synapses(both, "p", np.arange(5), np.ones(5, np.int64))
+
+
 def test_a_silent_neuron_and_percentiles() -> None:
     """Neurons that hear nothing keep a threshold of 1; percentiles are ascending."""
     assert list(PERCENTILES) == sorted(PERCENTILES)
@@ -157,11 +178,11 @@ def test_a_silent_neuron_and_percentiles() -> None:
 
 def test_axons_per_line() -> None:
     """The sign lies in the channel: weights of 4 bits take three axons, trinary ones one."""
-    assert axons_per_line(lines_of(network(0), "p"), 5, 255) in (3, 4)
+    before = network(0)
+    assert axons_per_line(lines_of(before, "p"), before.populations["p"], SPEC) in (3, 4)
     rng = np.random.default_rng(0)
-    p = network(0)
     trinary = IntegerProjection(
         "t", "i", "p", Pattern("dense"), frozen(rng.integers(-1, 2, (5, 60)), np.int16), 0, "mixed", 8, 0, frozen(np.int64(0))
     )
-    only = IntegerNetwork("n", 1e-3, TICKS, FORM, p.populations, (trinary,), outputs=("p",))
-    assert axons_per_line(lines_of(only, "p"), 5, 255) == 1
+    only = IntegerNetwork("n", 1e-3, TICKS, FORM, before.populations, (trinary,), outputs=("p",))
+    assert axons_per_line(lines_of(only, "p"), before.populations["p"], SPEC) == 1
