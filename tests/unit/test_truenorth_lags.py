@@ -86,8 +86,8 @@ class TestLags:
             net = network(*edges)
             lag, cycle = lags(net)
             assert cycle is None
-            for (source, target), (low, _) in delays_between(net).items():
-                assert low + lag[target] - lag[source] >= (source != "i")
+            for (sender, receiver), (low, _) in delays_between(net).items():
+                assert low + lag[receiver] - lag[sender] >= (sender != "i")
             for name in names[1:]:
                 tight = [low + lag[name] - lag[s] == 1 for (s, t), (low, _) in delays_between(net).items() if t == name]
                 assert lag[name] == 0 or any(tight)
@@ -207,6 +207,7 @@ class TestStarts:
             State(np.zeros((1, n), np.int64), v[None], np.zeros((1, n), np.int64)), np.zeros((1, n), np.int64), None,
             Clock(np.zeros(1, np.int64), 0),
         )  # fmt: skip
-        now, spikes = quiet_tick(p, v)
+        now, spikes, certain = quiet_tick(p, v)
+        assert certain.all()
         assert np.array_equal(now, out.state.v[0])
         assert np.array_equal(spikes, out.spikes[0] != 0)

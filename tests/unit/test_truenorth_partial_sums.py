@@ -26,7 +26,12 @@ def network(seed: int, n_source: int = 60, n: int = 5, **given: Any) -> IntegerN
     """Two projections from one input, one with delays per synapse and a pair that cancels, and one through a maximum."""
     rng = np.random.default_rng(seed)
     values = {key: np.zeros(n, np.int64) for key in TRUENORTH}
-    values |= {"alpha": rng.integers(20, 60, n), "beta": np.full(n, (1 << 18) - 1), "kappa": np.ones(n), "gamma": np.ones(n)}
+    values |= {
+        "alpha": rng.integers(20, 60, n),
+        "beta": np.full(n, (1 << 18) - 1),
+        "kappa": np.ones(n, np.int64),
+        "gamma": np.ones(n, np.int64),
+    }
     values |= {key.rstrip("_"): np.resize(np.asarray(value, np.int64), n) for key, value in given.items()}
     p = IntegerPopulation("p", (n,), "truenorth", {key: frozen(value, np.int64) for key, value in values.items()})
     dense = rng.integers(-7, 8, (n, n_source))

@@ -153,6 +153,7 @@ class TestFanOut:
 
     def test_relays_in_a_loop_need_its_delay(self) -> None:
         """A stochastic population that hears itself: two ticks are enough, one is not (NC0315)."""
+
         def net(delay: int) -> Net:
             return Net(i=5).add("a", 6, native(6, TM=3)).join("i", "a").join("a", "a", np.ones((6, 6)), delay)
 
@@ -175,7 +176,7 @@ class TestFanOut:
         for k in range(14):
             net.add(f"b{k}", 16, plain(16, 9.0))
             net.join("a", f"b{k}", rng.integers(-7, 8, (16, 4)), rng.integers(0, 14, (16, 4)))
-        assert net.refused(fan_out="duplicate") == {"NC0412"}
+        assert net.refused(fan_out="duplicate") == {"NC0414"}
 
 
 class TestFanIn:
