@@ -16,7 +16,6 @@ from neurocomp.ir.quantized import (
     AXON_TYPES,
     ROW_BYTES,
     Crossbar,
-    IntegerNetwork,
     IntegerPopulation,
     IntegerProjection,
     QuantizedNetwork,
@@ -251,6 +250,3 @@ class _Builder:
 def _of_member(placed: Placed, begin: int, size: int) -> list[IntArray]:
     """Return the neurons of one population in each block, by their own numbers."""
     return [block[(block >= begin) & (block < begin + size)] - begin for block in placed.blocks]
-
-
-__all__ = ["IntegerNetwork", "crossbars", "lower"]
