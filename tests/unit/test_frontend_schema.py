@@ -100,12 +100,13 @@ def test_the_example_of_the_issue() -> None:
 
 def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     example_arrays(tmp_path)
-    whole, population, convolutions = examples()
+    whole, population, cells, convolutions = examples()
 
     assert valid(parse(whole, "net.yaml").value)
     assert loads(whole, tmp_path).name == "two-layers"
-    hidden = parse(population, "net.yaml").value
-    assert valid({"neurocomp": 1, "name": "n", "timestep": "1 ms", "ticks": 1, "populations": hidden})
+    for example in (population, cells):
+        named = parse(example, "net.yaml").value
+        assert valid({"neurocomp": 1, "name": "n", "timestep": "1 ms", "ticks": 1, "populations": named})
     text = HEAD_OF_CONVOLUTIONS + convolutions
     assert valid(parse(text, "net.yaml").value)
     assert [len(q.before) + 1 for q in loads(text, tmp_path).projections] == [1, 2, 2, 3, 1]
