@@ -22,8 +22,8 @@ def is_stochastic(p: IntegerPopulation) -> bool:
     return p.dynamics == "truenorth" and any(bool(p.values(name).any()) for name in RANDOM)
 
 
-POSITION_BITS, DELAY_BITS, WHICH_BITS = 28, 10, 10
-EARLIEST = -512
+POSITION_BITS, DELAY_BITS, WHICH_BITS = 28, 14, 10
+EARLIEST = -8192
 """Hold lines come before the user's time."""
 
 
