@@ -130,13 +130,18 @@ class BackendConformance:
             trace = self.reference.run(lowered.network, stimulus, lag=lowered.lag)
             counts = count(trace, mapped, artifact.spec)
             counters = self.backend.chip_simulator().run(artifact.program, stimulus).counters
+            for event in PER_CORE:
+                # What a chip never does it has no counter for.
+                wanted = counters.get(event, np.zeros_like(counts.per_core[event])) if event in counts.per_core else None
+                assert wanted is None or np.array_equal(counts.per_core[event], wanted), f"{case}: {event}"
+            assert sum(entry["sops"] for entry in counts.per_projection.values()) == counts.totals()["sops"]
+            if lowered.network.crossbars:
+                continue
             wiring = wiring_of(mapped, artifact.spec)
             _, tally = FastSimulator().count(lowered.network, stimulus, wiring, lag=lowered.lag, record=(), state=False)
             counted = counts_of(tally, mapped, trace.ticks)
             for event in PER_CORE:
-                assert np.array_equal(counts.per_core[event], counters[event]), f"{case}: {event}"
                 assert np.array_equal(counts.per_core[event], counted.per_core[event]), f"{case}: {event}, while it ran"
-            assert sum(entry["sops"] for entry in counts.per_projection.values()) == counts.totals()["sops"]
             assert counts.per_projection == counted.per_projection, str(case)
             assert counts.totals() == counted.totals(), str(case)
 
@@ -148,7 +153,7 @@ class BackendConformance:
             together = self.reference.run(artifact.lowered.network, stimulus, lag=artifact.lowered.lag)
             for sample in range(next(iter(stimulus.values())).shape[0]):
                 one = {name: values[sample : sample + 1] for name, values in stimulus.items()}
-                alone = chip.run(artifact.program, one)
+                alone = chip.run(artifact.program, one, first_sample=sample)
                 for register in ("spikes", "u", "v"):
                     for name, values in getattr(alone, register).items():
                         assert np.array_equal(values[0], getattr(together, register)[name][sample]), f"{case}: {name}"

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp import api
 from neurocomp.backend import Stimulus
+from neurocomp.errors import CapacityError, UnsupportedError
 from neurocomp.ir.network import Decoder, NativeWeights, Network, Neuron, Population, Projection, Stage, frozen
 from neurocomp.models.neurons import Semantics
 from neurocomp.models.patterns import PATTERNS, Pattern
@@ -63,6 +65,18 @@ def random_crossbar_network(seed: int) -> tuple[Network, Stimulus]:
     builder = _Builder(SeededChoices(seed), recipe)
     network = builder.network()
     return network, builder.stimulus(network)
+
+
+def random_lowerable_network(seed: int) -> tuple[Network, Stimulus]:
+    """Return the first network that lowers to ``truenorth`` of those of a seed, and its stimulus."""
+    for attempt in range(100):
+        network, stimulus = random_crossbar_network(seed + 1_000_000 * attempt)
+        try:
+            if not api.check(network, FORMAT):
+                return network, stimulus
+        except (CapacityError, UnsupportedError):
+            continue
+    raise AssertionError(f"no network of seed {seed} lowers")
 
 
 @dataclasses.dataclass(slots=True)
@@ -409,9 +423,4 @@ class _Builder:
         return Neuron("truenorth", parameters, Semantics(compare=">="), FORMAT)
 
 
-def spikes_of(stimulus: Stimulus) -> int:
-    """Return how many spikes a stimulus has."""
-    return int(sum(int((values != 0).sum()) for values in stimulus.values()))
-
-
-__all__: Sequence[str] = ("RECIPES", "CrossbarCase", "random_crossbar_case", "random_crossbar_network", "spikes_of")
+__all__ = ["RECIPES", "CrossbarCase", "random_crossbar_case", "random_crossbar_network", "random_lowerable_network"]
