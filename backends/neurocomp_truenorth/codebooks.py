@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,7 +177,10 @@ def _book(weights: IntArray, size: int, largest: int, one_hot: bool) -> tuple[In
     groups = (values, np.unique(np.concatenate([values, differences])))
     pools = [found[(np.abs(found) <= largest) & (found != 0)] for found in groups]
     tried = (
-        c for found in pools if math.comb(len(found), size) <= MOST_COMBINATIONS for c in combinations(found.tolist(), size)
+        c
+        for found in pools
+        if math.comb(len(found) + size - 1, size) <= MOST_COMBINATIONS
+        for c in combinations_with_replacement(found.tolist(), size)
     )
     for chosen in tried:
         book = np.array(chosen, np.int64)

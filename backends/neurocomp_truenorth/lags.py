@@ -163,8 +163,8 @@ def _fine(p: IntegerPopulation, v: IntArray, lag: int) -> BoolArray:
     """Return which neurons, started at v, are silent until their time and begin it as they should, (n,)."""
     now, silent = v.copy(), np.ones(p.size, np.bool_)
     for _ in range(lag):
-        now, spikes = quiet_tick(p, now)
-        silent &= ~spikes
+        now, spikes, certain = quiet_tick(p, now)
+        silent &= ~spikes & certain
     return np.asarray(silent & (now == p.values("V")))
 
 
@@ -177,10 +177,13 @@ def _judged(p: IntegerPopulation, v: IntArray, lag: int, added: IntArray | None)
         return Start(v, inexact="its leak is stochastic and acts before its time")
     if np.abs(v).max(initial=0) >= half:
         return Start(v, inexact="its leak moves it before its time, and no start makes up for that")
-    now, noisy = v.copy(), np.zeros(p.size, np.bool_)
+    now, noisy, certain = v.copy(), np.zeros(p.size, np.bool_), np.ones(p.size, np.bool_)
     for _ in range(lag):
-        now, spikes = quiet_tick(p, now if added is None else now + added)
+        now, spikes, known = quiet_tick(p, now if added is None else now + added)
         noisy |= spikes
+        certain &= known
+    if not certain.all():
+        return Start(v, noisy=True, inexact="its leak takes it to a stochastic threshold before its time")
     wrong = now != p.values("V")
     reason = None
     if wrong.any():
@@ -188,13 +191,18 @@ def _judged(p: IntegerPopulation, v: IntArray, lag: int, added: IntArray | None)
     return Start(v, noisy=bool(noisy.any()), inexact=reason)
 
 
-def quiet_tick(p: IntegerPopulation, v: IntArray) -> tuple[IntArray, BoolArray]:
-    """Return potential and spikes after a tick that begins with v and whose random numbers are all 0."""
+def quiet_tick(p: IntegerPopulation, v: IntArray) -> tuple[IntArray, BoolArray, BoolArray]:
+    """Return potential and spikes after a tick that begins with v, and for which neurons no random threshold changes that.
+
+    Where one does, they are those of a draw of 0.
+    """
     of = p.values
     v = v + np.where(of("epsilon") == 1, np.sign(v), 1) * of("lambda")
     spikes = v >= of("alpha")
+    beyond = np.where(of("symmetric") == 1, v <= -of("beta"), v < -of("beta"))
+    certain = (of("TM") == 0) | (~spikes & (~beyond | (of("kappa") == 1)))
     below = ~spikes & ((v < -of("beta")) | ((v == -of("beta")) & (of("symmetric") == 1)))
     up = np.where(of("gamma") == 0, of("R"), np.where(of("gamma") == 1, v - of("alpha"), v))
     down = np.where(of("gamma") == 0, -of("R"), np.where(of("gamma") == 1, v + of("beta"), v))
     down = np.where(of("kappa") == 1, -of("beta"), down)
-    return np.where(spikes, up, np.where(below, down, v)), spikes
+    return np.where(spikes, up, np.where(below, down, v)), spikes, np.asarray(certain)

@@ -125,7 +125,7 @@ class _Builder:
         """Write the axons of a population and its guests, and a crossbar for each."""
         inputs, plan = placed.inputs, self.plan
         bank = f"{name}.axons"
-        axons = [inputs.axons_of(block) for block in placed.blocks]
+        axons = list(placed.axons)
         every = np.concatenate([np.zeros(0, np.int64), *axons])
         line, slot = every // inputs.slots, every % inputs.slots
         types, slots = inputs.types[slot], inputs.lines.slot[line]
@@ -237,7 +237,7 @@ class _Builder:
             notes.append(f"maxima: {len(merged)} axons of '{bank.removesuffix('.axons')}' take the OR of their sources, free")
         for name, placed in plan.placed.items():
             inputs = placed.inputs
-            used = sum(len(inputs.axons_of(block)) for block in placed.blocks)
+            used = sum(map(len, placed.axons))
             size = len(placed.copies)
             names = "' and '".join(plan.members[name])
             notes.append(

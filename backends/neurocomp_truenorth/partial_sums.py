@@ -14,7 +14,7 @@ from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation,
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import find_codebook
-from neurocomp_truenorth.lines import Lines, code_of, lines_of, same_pattern, synapses_of
+from neurocomp_truenorth.lines import Lines, lines_of, same_pattern
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -84,9 +84,9 @@ def partial_sums(network: IntegerNetwork, name: str, form: NumberFormat, trace: 
         Pattern("sparse", {"sources": frozen(np.arange(len(channels))), "targets": frozen(owner)}),
         frozen(signed, np.int16), 0, "mixed", 8, 0, frozen(np.int64(0)), origin=target.origin,
     )  # fmt: skip
+    served: set[int] = set()
     projections = tuple(
-        _into_channels(network, q, partial.name, lines, part_of, target.size, channels) if q.target == name else q
-        for q in network.projections
+        _into_channels(q, partial.name, lines, channel, served) if q.target == name else q for q in network.projections
     )
     populations: dict[str, IntegerPopulation] = {}
     for p in network.populations.values():
@@ -106,26 +106,21 @@ def _channel_parameters(threshold: IntArray, start: IntArray, form: NumberFormat
     return {key: frozen(value, np.int64) for key, value in values.items()}
 
 
-def _into_channels(
-    network: IntegerNetwork, q: IntegerProjection, partial: str, lines: Lines, part_of: IntArray, neurons: int,
-    channels: IntArray,
-) -> IntegerProjection:  # fmt: skip
-    """Return the synapses of one projection as they reach the channels; its place among the projections stays."""
-    source, neuron, weight, delay = synapses_of(network, q)
+def _into_channels(q: IntegerProjection, partial: str, lines: Lines, channel: IntArray, served: set[int]) -> IntegerProjection:
+    """Return what reaches the channels in place of a projection, so that the numbers of the others stay.
+
+    The first projection of a sender carries all of its lines, in which synapses of one source and neuron are added up already;
+    further ones carry nothing.
+    """
     sender = next(
         s for s, known in enumerate(lines.senders) if known.population == q.source and same_pattern(known.pool, q.pool)
     )
-    known = code_of(lines.sender, lines.position, lines.delay)
-    line = np.searchsorted(known, code_of(np.full(len(source), sender), source, delay))
-    keys = (part_of[line] * neurons + neuron) * 2 + (weight < 0)
-    at = np.minimum(np.searchsorted(channels, keys), len(channels) - 1)
-    # Synapses that cancel in the sum of a line have no channel.
-    kept = channels[at] == keys if len(channels) else np.zeros(len(keys), np.bool_)
-    arrays = {"sources": frozen(source[kept]), "targets": frozen(at[kept])}
-    return replace(
-        q, target=partial, pattern=Pattern("sparse", arrays), mantissa=frozen(np.abs(weight[kept]), np.int16),
-        delay=frozen(delay[kept]),
-    )  # fmt: skip
+    own = np.flatnonzero(lines.sender[lines.line] == sender) if sender not in served else np.zeros(0, np.int64)
+    served.add(sender)
+    line = lines.line[own]
+    arrays = {"sources": frozen(lines.position[line]), "targets": frozen(channel[own])}
+    weight, delay = frozen(np.abs(lines.weight[own]), np.int16), frozen(lines.delay[line])
+    return replace(q, target=partial, pattern=Pattern("sparse", arrays), mantissa=weight, delay=delay)
 
 
 # Thresholds

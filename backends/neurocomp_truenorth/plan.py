@@ -57,11 +57,11 @@ class Inputs:
         """Number of slots."""
         return len(self.types)
 
-    def feeds(self, blocks: Sequence[IntArray], sizes: Mapping[str, int]) -> dict[str, IntArray]:
-        """Return source population -> how many axons of the blocks each of its neurons drives."""
+    def feeds(self, axons: Sequence[IntArray], sizes: Mapping[str, int]) -> dict[str, IntArray]:
+        """Return source population -> how many axons of the blocks, given by their axons, each of its neurons drives."""
         found = {sender.population: np.zeros(sizes[sender.population], np.int64) for sender in self.lines.senders}
-        for block in blocks:
-            line = self.axons_of(block) // self.slots
+        for own_axons in axons:
+            line = own_axons // self.slots
             for number, sender in enumerate(self.lines.senders):
                 own = line[self.lines.sender[line] == number]
                 first, stop = self.line_start[own], self.line_start[own + 1]
@@ -144,6 +144,8 @@ class Placed:
     copies: IntArray
     """How many physical neurons each neuron takes, (n,)."""
     blocks: tuple[IntArray, ...]
+    axons: tuple[IntArray, ...]
+    """The axons of each block, ascending."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,7 +292,7 @@ class Planner:
             trial = base.branch()
             self._cut(trial, name, "that halves the cores of the network at least")
             other, there = self._fan_out(trial)
-            if 2 * _cores(there) <= _cores(placed):
+            if 2 * self._packed(there) <= self._packed(placed):
                 base, state, placed = trial, other, there
         return state, placed
 
@@ -343,8 +345,8 @@ class Planner:
             placed = self._blocks(trial, population, np.ones(sizes[population], np.int64))
             senders = placed.inputs.lines.senders
             copied = np.array([s.population in trial.parts and s.population != channels for s in senders], np.bool_)
-            for block in placed.blocks if copied.any() else ():
-                sender = placed.inputs.lines.sender[placed.inputs.axons_of(block) // placed.inputs.slots]
+            for axons in placed.axons if copied.any() else ():
+                sender = placed.inputs.lines.sender[axons // placed.inputs.slots]
                 total += int(copied[sender].sum()) / self.max_neurons
             total += len(placed.blocks)
         return total
@@ -369,9 +371,9 @@ class Planner:
                     raise _no_time(cycle, why, state.network.populations[name])
                 continue
             there = self._place(trial)
-            if not random and self.options.fan_out == "auto" and _cores(there) >= _cores(placed):
+            difference = self._packed(there) - self._packed(placed)
+            if not random and self.options.fan_out == "auto" and difference >= 0:
                 continue
-            difference = _cores(there) - _cores(placed)
             more = f"{abs(difference)} cores {'fewer' if difference <= 0 else 'more'} than copies of neurons"
             why = "its neurons are stochastic and cannot be copied" if random else more
             trial.notes.append(f"relays: '{name}' reaches up to {most} axons through splitter cores, +1 tick ({why})")
@@ -410,16 +412,20 @@ class Planner:
 
     def _packed(self, placed: Mapping[str, Placed]) -> int:
         """Return how many cores blocks take where small ones share them."""
-        room: list[tuple[int, int]] = []
-        for p in placed.values():
-            for block in p.blocks:
-                axons, neurons = len(p.inputs.axons_of(block)), int(p.copies[block].sum())
-                at = next((i for i, (a, n) in enumerate(room) if a >= axons and n >= neurons), None)
-                if at is None:
-                    room.append((self.max_axons - axons, self.max_neurons - neurons))
-                else:
-                    room[at] = room[at][0] - axons, room[at][1] - neurons
-        return len(room)
+        sizes = [
+            (len(axons), int(p.copies[block].sum()))
+            for p in placed.values()
+            for block, axons in zip(p.blocks, p.axons, strict=True)
+        ]
+        room = np.zeros((len(sizes), 2), np.int64)
+        used = 0
+        for size in np.array(sizes, np.int64).reshape(-1, 2):
+            fits = (room[:used] >= size).all(axis=1)
+            core = int(fits.argmax()) if fits.any() else used
+            if core == used:
+                room[core], used = (self.max_axons, self.max_neurons), used + 1
+            room[core] -= size
+        return used
 
     def _add_relays(self, state: _State, name: str, random: bool) -> None:
         """Let relays send what a population sends, or what maxima over it make; stochastic neurons have one target alone."""
@@ -498,7 +504,7 @@ class Planner:
             for _ in range(ROUNDS):
                 for name in members:
                     placed[name] = self._blocks(state, name, copies(name))
-                    fed[name] = placed[name].inputs.feeds(placed[name].blocks, sizes)
+                    fed[name] = placed[name].inputs.feeds(placed[name].axons, sizes)
                 if all(np.array_equal(copies(name), placed[name].copies) for name in members):
                     break
             else:
@@ -508,7 +514,7 @@ class Planner:
     def _blocks(self, state: _State, name: str, copies: IntArray) -> Placed:
         inputs = self._inputs(state, name)
         blocks = tile(inputs.needs, copies, state.layout(name), self.max_axons, self.max_neurons)
-        return Placed(inputs, copies, tuple(blocks))
+        return Placed(inputs, copies, tuple(blocks), tuple(inputs.axons_of(block) for block in blocks))
 
     def _check_copies(self, state: _State, placed: Mapping[str, Placed]) -> None:
         """Refuse neurons that reach more axons than a core has neurons for their copies."""

@@ -8,11 +8,11 @@ class TestTrueNorth(BackendConformance):
     """Random networks that lower to crossbars with the default options."""
 
     target = "truenorth"
-    unsupported = {
+    unsupported = {  # noqa: RUF012
         "test_reference_equals_fast": "the compiled simulator has no crossbars; the chip simulation is compiled itself",
     }
     native = tuple((random_lowerable_network, seed) for seed in range(84))
     real = tuple((random_lowerable_network, seed) for seed in range(1000, 1042))
-    injected = tuple((random_lowerable_network, seed) for seed in range(2000, 2060))
+    injected = tuple((random_lowerable_network, seed) for seed in range(2000, 2080))
     witnessed = ()
-    least_injected = 20
+    least_injected = 40

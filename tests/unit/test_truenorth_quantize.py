@@ -27,9 +27,7 @@ FORM = registry.find_spec("truenorth").number_format
 N = 8
 
 
-def network(
-    weights: Array, threshold: Any = 1.0, model: str = "if", bias: Any = None, **given: Any
-) -> Network:
+def network(weights: Array, threshold: Any = 1.0, model: str = "if", bias: Any = None, **given: Any) -> Network:
     """One population behind an input; ``given`` are more parameters or semantic axes."""
     axes = {key: given.pop(key) for key in list(given) if key in ("reset", "compare", "v_floor", "refractory")}
     parameters = {"v_threshold": threshold, **({} if model == "binary" else {"v_init": 0.0}), **given}
@@ -202,7 +200,8 @@ def test_what_no_scale_represents() -> None:
     """A threshold beyond 18 bits, a leak beyond 8, a bias of many weights: NC0312, and which neuron."""
     for net in (
         network(np.full((2, 3), 1e-3), 1e4), network(np.full((2, 3), 0.01), 5.0, "linear_lif", leak=4.0),
-        network(np.full((2, 3), 0.01), 50.0, bias=4.0), network(np.full((2, 3), 0.001), 5.0, "linear_lif", bias=3.0, leak=0.001),
+        network(np.full((2, 3), 0.01), 50.0, bias=4.0),
+        network(np.full((2, 3), 0.001), 5.0, "linear_lif", bias=3.0, leak=0.001),
     ):  # fmt: skip
         with pytest.raises(UnsupportedError) as caught:
             quantized(net)
