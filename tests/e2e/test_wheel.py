@@ -31,7 +31,7 @@ def test_wheel(tmp_path: Path) -> None:
     run(*UV, "build", "--quiet", "--wheel", "--out-dir", "dist", str(ROOT))
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     top = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert top == {"neurocomp", "neurocomp_reference", "neurocomp_loihi", "neurocomp_hwspecs"}
+    assert top == {"neurocomp", "neurocomp_reference", "neurocomp_loihi", "neurocomp_truenorth", "neurocomp_hwspecs"}
 
     run(*UV, "venv", "--quiet", "--python", sys.executable, "clean")
     run(*UV, "pip", "install", "--quiet", "--python", "clean/bin/python", str(wheel))
@@ -47,3 +47,7 @@ def test_wheel(tmp_path: Path) -> None:
     assert report["engines"] == ["reference", "fast", "chip"]
     assert "neurocomp[lava]" in report["skipped"]["lava"]
     assert "neurocomp[lava]" in run(neurocomp, "run", "net.ncz", "--engine", "lava", expected=4)
+    lossy = ("--approximate-leak", "--partial-sums")
+    run(neurocomp, "compile", "example/net.yaml", "--target", "truenorth", *lossy, "-o", "tn.ncz", "--quiet")
+    report = json.loads(run(neurocomp, "verify", "tn.ncz", "--samples", "2", "--json", "--engines", "reference,chip"))
+    assert report["bit_exact"]
