@@ -34,12 +34,8 @@ def first_to_run_out(mapped: MappedNetwork, spec: HardwareSpec, utilization: Map
     """
     cores = spec.limit("cores_per_chip") * spec.limit("chips")
     if mapped.lowered.network.crossbars:
-        return Headroom("cores", math.sqrt(cores / len(mapped.cores)), f"all {cores:,} cores of the target would be full")
+        return Headroom("cores", math.sqrt(cores / max(1, len(mapped.cores))), f"all {cores:,} cores of the target would be full")
     found: list[Headroom] = []
-    if mapped.lowered.network.crossbars:
-        # Axons, copies and blocks all grow with the synapses; fan-in is cut where the options allow it.
-        used = len(mapped.cores)
-        return Headroom("cores", (cores / max(1, used)) ** 0.5, f"{used:,} of {cores:,} cores of the target are used")
     name, fan_in = _largest_fan_in(mapped.lowered.network)
     if fan_in:
         limit = spec.limit("input_axons")
