@@ -35,7 +35,10 @@ def map_network(
     network = lowered.network
     sizes = _sizes(network)
     if cores is None:
-        home, first_axon, first_neuron = _first_fit(sizes, spec)
+        room = spec.limit("input_axons"), spec.limit("neurons")
+        if (sizes > room).any():
+            raise broken_invariant("lower", f"a block has at most {room[0]} axons and {room[1]} neurons")
+        home, first_axon, first_neuron = first_fit(sizes, room)
         numbers = np.arange(int(home.max(initial=-1)) + 1)
     else:
         numbers, home = np.unique(np.asarray(cores, np.int64), return_inverse=True)
@@ -77,11 +80,13 @@ def _banks(network: IntegerNetwork) -> list[list[Crossbar]]:
     return list(found.values())
 
 
-def _first_fit(sizes: IntArray, spec: HardwareSpec) -> tuple[IntArray, IntArray, IntArray]:
-    """Return for each block (axons, neurons) its core, its first axon and its first neuron there."""
-    room = np.array([spec.limit("input_axons"), spec.limit("neurons")], np.int64)
-    if (sizes > room).any():
-        raise broken_invariant("lower", f"a block has at most {room[0]} axons and {room[1]} neurons")
+def first_fit(sizes: IntArray, room: tuple[int, int]) -> tuple[IntArray, IntArray, IntArray]:
+    """Return for each block its core, its first axon and its first neuron there; one that is too large has a core alone.
+
+    Args:
+        sizes: Axons and neurons of each block, (blocks, 2).
+        room: Axons and neurons of a core.
+    """
     free = np.zeros((len(sizes), 2), np.int64)
     place = np.zeros((len(sizes), 3), np.int64)
     used = 0
@@ -90,7 +95,7 @@ def _first_fit(sizes: IntArray, spec: HardwareSpec) -> tuple[IntArray, IntArray,
         core = int(fits.argmax()) if fits.any() else used
         if core == used:
             free[core], used = room, used + 1
-        place[block] = core, *(room - free[core])
+        place[block] = core, *(np.array(room) - free[core])
         free[core] -= size
     return place[:, 0], place[:, 1], place[:, 2]
 

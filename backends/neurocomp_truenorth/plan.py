@@ -19,6 +19,7 @@ from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import Codebook, find_codebook, known_codebook
 from neurocomp_truenorth.lags import Start, is_memoryless, lags, starts
 from neurocomp_truenorth.lines import Lines, is_stochastic, lines_of, merged, same_pattern
+from neurocomp_truenorth.mapping import first_fit
 from neurocomp_truenorth.options import TrueNorthOptions
 from neurocomp_truenorth.partial_sums import PartialSums, axons_per_line, partial_sums
 from neurocomp_truenorth.tiles import Layout, Needs, tile
@@ -417,15 +418,8 @@ class Planner:
             for p in placed.values()
             for block, axons in zip(p.blocks, p.axons, strict=True)
         ]
-        room = np.zeros((len(sizes), 2), np.int64)
-        used = 0
-        for size in np.array(sizes, np.int64).reshape(-1, 2):
-            fits = (room[:used] >= size).all(axis=1)
-            core = int(fits.argmax()) if fits.any() else used
-            if core == used:
-                room[core], used = (self.max_axons, self.max_neurons), used + 1
-            room[core] -= size
-        return used
+        home, _, _ = first_fit(np.array(sizes, np.int64).reshape(-1, 2), (self.max_axons, self.max_neurons))
+        return int(home.max(initial=-1)) + 1
 
     def _add_relays(self, state: _State, name: str, random: bool) -> None:
         """Let relays send what a population sends, or what maxima over it make; stochastic neurons have one target alone."""
