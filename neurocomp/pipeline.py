@@ -90,7 +90,7 @@ def check_network(
     if spec.has_crossbars:
         levels = backend.weight_format(options)
         axons = spec.limit("input_axons")
-        quantization = quantize_plain(split.network, spec.number_format, simulator, calibration, levels, axons)
+        quantization = quantize_plain(split.network, spec.number_format, simulator, calibration, levels, max_axons=axons)
     else:
         profiles, formats = spec.limit("threshold_profiles"), spec.limit("synapse_formats")
         quantization = quantize(

@@ -199,11 +199,12 @@ def _check_projection(q: Projection, network: Network, spec: HardwareSpec) -> li
     if q.native is not None and (q.native.weight_exp or q.native.sign_mode not in (None, "mixed", "excitatory", "inhibitory")):
         message = f"projection '{q.name}' has weights with the exponent {q.native.weight_exp}; those of {spec.name} have none"
         violations.append(Violation("NC0310", q.name, message, q.native.weight_exp, 0, hint="write them out", origin=q.origin))
-    if q.native is not None and q.weights.size and int(np.abs(np.asarray(q.weights, np.int64)).max()) > (1 << 15) - 1:
-        message = f"projection '{q.name}' has weights beyond 16 bits"
-        violations.append(
-            Violation("NC0310", q.name, message, "", "", hint="weights of a neuron are sums of +-255", origin=q.origin)
-        )
+    most = spec.number_format.weight_max
+    largest = int(np.abs(np.asarray(q.weights, np.int64)).max(initial=0)) if q.native is not None else 0
+    if largest > most:
+        message = f"projection '{q.name}' has a weight of {largest} in size; sums of axons are represented up to {most}"
+        hint = f"an axon adds at most {spec.number_format.weight_max_type} to a neuron: use smaller weights"
+        violations.append(Violation("NC0310", q.name, message, largest, most, hint=hint, origin=q.origin))
     return violations
 
 
@@ -239,7 +240,8 @@ def _check_inputs(network: IntegerNetwork, name: str, spec: HardwareSpec, option
     fan_in = np.bincount(lines.neuron, minlength=p.size)
     each = axons_per_line(lines, p, spec)
     parts = -(-lines.count * each // limit)
-    cores = parts * -(-2 * p.size // spec.limit("neurons")) + -(-p.size // max(1, limit // (2 * parts))) - -(-p.size // 256)
+    room = spec.limit("neurons")
+    cores = parts * -(-2 * p.size // room) + -(-p.size // max(1, limit // (2 * parts))) - -(-p.size // room)
     subject = f"{name}[{neuron}]"
     message = (
         f"neuron '{subject}' has {int(fan_in[neuron])} inputs that take {int(sizes[neuron])} axons; "

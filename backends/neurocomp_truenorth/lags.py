@@ -91,7 +91,8 @@ def starts(network: IntegerNetwork, lag: Mapping[str, int], may_hold: Mapping[st
         lag: Of each population.
         may_hold: Populations whose cores have an axon type left for a hold axon.
     """
-    found = {p.name: _own_start(p, lag[p.name]) for p in network.populations.values() if p.has_neurons}
+    form = network.number_format
+    found = {p.name: _own_start(p, lag[p.name], form.v_max) for p in network.populations.values() if p.has_neurons}
     for _ in range(len(found) + 1):
         _spread(network, found)
         free = (name for name in found if found[name].hold is None and may_hold.get(name))
@@ -101,15 +102,15 @@ def starts(network: IntegerNetwork, lag: Mapping[str, int], may_hold: Mapping[st
         for name in wanted:
             p = network.populations[name]
             hold = np.where(p.values("alpha") == 0, -p.values("lambda") - 1, -p.values("lambda"))
-            held = _judged(p, p.values("V").copy(), lag[name], hold)
-            if held.inexact is None and not held.noisy and int(np.abs(hold).max(initial=0)) <= 255:
+            held = _judged(p, p.values("V").copy(), lag[name], form.v_max, hold)
+            if held.inexact is None and not held.noisy and int(np.abs(hold).max(initial=0)) <= form.weight_max_type:
                 held.hold = hold
                 found[name] = held
             else:
                 may_hold = {**may_hold, name: False}
         for name, start in found.items():
             if start.hold is None:
-                found[name] = _own_start(network.populations[name], lag[name])
+                found[name] = _own_start(network.populations[name], lag[name], form.v_max)
     return found
 
 
@@ -146,15 +147,15 @@ def is_memoryless(p: IntegerPopulation) -> bool:
     return p.dynamics == "truenorth" and zero
 
 
-def _own_start(p: IntegerPopulation, lag: int) -> Start:
+def _own_start(p: IntegerPopulation, lag: int, v_max: int) -> Start:
     """Return the start of a population that nothing reaches before its time."""
     initial = p.values("V")
-    plain = _judged(p, initial.copy(), lag, None)
+    plain = _judged(p, initial.copy(), lag, v_max)
     if plain.inexact is None and not plain.noisy:
         return plain
     against = initial - lag * np.where(p.values("epsilon") == 1, 0, p.values("lambda"))
     fine = _fine(p, initial, lag)
-    moved = _judged(p, np.where(~fine & _fine(p, against, lag), against, initial), lag, None)
+    moved = _judged(p, np.where(~fine & _fine(p, against, lag), against, initial), lag, v_max)
     moved.corrected = True
     return moved if moved.inexact is None and not moved.noisy else plain
 
@@ -168,14 +169,13 @@ def _fine(p: IntegerPopulation, v: IntArray, lag: int) -> BoolArray:
     return np.asarray(silent & (now == p.values("V")))
 
 
-def _judged(p: IntegerPopulation, v: IntArray, lag: int, added: IntArray | None) -> Start:
-    """Run a population ahead of its time and say how it arrives."""
+def _judged(p: IntegerPopulation, v: IntArray, lag: int, v_max: int, added: IntArray | None = None) -> Start:
+    """Run a population ahead of its time, from v (n,), and say how it arrives; ``added`` (n,) reaches it in every tick."""
     if lag == 0:
         return Start(v)
-    half = 1 << 19
     if is_stochastic(p) and bool((p.values("c_lambda") * np.abs(p.values("lambda"))).any()):
         return Start(v, inexact="its leak is stochastic and acts before its time")
-    if np.abs(v).max(initial=0) >= half:
+    if np.abs(v).max(initial=0) > v_max:
         return Start(v, inexact="its leak moves it before its time, and no start makes up for that")
     now, noisy, certain = v.copy(), np.zeros(p.size, np.bool_), np.ones(p.size, np.bool_)
     for _ in range(lag):

@@ -14,6 +14,7 @@ from neurocomp.ir.quantized import TRUENORTH, IntegerNetwork, IntegerPopulation,
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS, Pattern
 from neurocomp_truenorth.codebooks import find_codebook
+from neurocomp_truenorth.lags import quiet_tick
 from neurocomp_truenorth.lines import Lines, lines_of, same_pattern
 
 IntArray = NDArray[np.int64]
@@ -199,16 +200,12 @@ def _counts(
     held = np.tile(start[owner].astype(np.int32), (samples, 1))
     v = np.tile(target.values("V"), (samples, 1))
     counts = np.zeros((samples, target.size), np.int64)
-    of = target.values
     for tick in range(ticks):
         held += sums[:, tick]
         fired = held >= limit
         held -= fired * limit
         if len(owners):
             v[:, owners] += np.add.reduceat(fired * signed, first, axis=1)
-        v = v + np.where(of("epsilon") == 1, np.sign(v), 1) * of("lambda")
-        spikes = v >= of("alpha")
+        v, spikes, _ = quiet_tick(target, v)
         counts += spikes
-        after = np.where(of("gamma") == 0, of("R"), np.where(of("gamma") == 1, v - of("alpha"), v))
-        v = np.where(spikes, after, np.maximum(v, -of("beta")))
     return counts

@@ -77,7 +77,7 @@ DEFAULT_FORMAT = "int4"
 
 def quantize_plain(
     network: Network, form: NumberFormat, simulator: IntegerSimulator, calibration: Stimulus | None, weights: str = "auto",
-    max_axons: int = 256,
+    *, max_axons: int,
 ) -> Quantization:  # fmt: skip
     """Quantize a network for a chip of crossbars.
 
@@ -441,7 +441,7 @@ class _Builder:
         values["kappa"][:] = 1
         values["gamma"][:] = {"zero": 0, "subtract": 1, "none": 2}[semantics.reset]
         values["V"] = np.rint(self.real("v_init") * scale).astype(np.int64)
-        self._inside("start of v", values["V"], (1 << (form.v_bits - 1)) - 1, "v_bits")
+        self._inside("start of v", values["V"], form.v_max, "v_bits")
         if self.model == "linear_lif":
             values["epsilon"][:] = 1
             values["lambda"] = -np.maximum(np.rint(self.real("leak") * scale), 1).astype(np.int64)
@@ -507,7 +507,7 @@ def _span(values: Array) -> str:
 def _verdict(network: IntegerNetwork, p: IntegerPopulation, observed: Trace | None) -> Verdict:
     """Return what is known about the potential: its largest size between integration and reset."""
     form = network.number_format
-    limit = (1 << (form.v_bits - 1)) - 1
+    limit = form.v_max
     positive, negative = input_bounds(network, p.name)
     of, ticks = p.values, max(1, network.ticks)
     mask = (1 << of("TM")) - 1

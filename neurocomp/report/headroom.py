@@ -34,7 +34,9 @@ def first_to_run_out(mapped: MappedNetwork, spec: HardwareSpec, utilization: Map
     """
     cores = spec.limit("cores_per_chip") * spec.limit("chips")
     if mapped.lowered.network.crossbars:
-        return Headroom("cores", math.sqrt(cores / max(1, len(mapped.cores))), f"all {cores:,} cores of the target would be full")
+        return Headroom(
+            "cores", math.sqrt(cores / max(1, len(mapped.cores))), f"all {cores:,} cores of the target would be full"
+        )
     found: list[Headroom] = []
     name, fan_in = _largest_fan_in(mapped.lowered.network)
     if fan_in:

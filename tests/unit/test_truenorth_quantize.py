@@ -23,7 +23,8 @@ from neurocomp_reference import ReferenceSimulator
 from neurocomp_truenorth.legalize import approximate_leaks, inclusive
 
 Array = NDArray[Any]
-FORM = registry.find_spec("truenorth").number_format
+SPEC = registry.find_spec("truenorth")
+FORM = SPEC.number_format
 N = 8
 
 
@@ -42,7 +43,7 @@ def network(weights: Array, threshold: Any = 1.0, model: str = "if", bias: Any =
 
 
 def quantized(net: Network, weights: str = "auto", calibration: Any = None) -> Quantization:
-    return quantize_plain(net, FORM, ReferenceSimulator(), calibration, weights)
+    return quantize_plain(net, FORM, ReferenceSimulator(), calibration, weights, max_axons=SPEC.limit("input_axons"))
 
 
 def population(net: Network, weights: str = "auto") -> tuple[IntegerPopulation, Array]:
