@@ -474,7 +474,8 @@ class Verdict:
 class Scale:
     """What became of one population: ``integer = real * scale`` for thresholds, ``* scale << state_shift`` for states.
 
-    Where rows list ``neuron scales``, weights, threshold, bias and state of a neuron are larger by its own power of two.
+    Where rows list ``neuron scales``, weights, threshold, bias and state of a neuron are larger by its own power of two; on
+    crossbars each neuron has a scale of its own, of which this is the median.
     """
 
     population: str

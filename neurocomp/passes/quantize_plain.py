@@ -357,6 +357,8 @@ class _Builder:
         listing.append(("v_threshold", _span(threshold), f"alpha {_span(parameters['alpha'])}"))
         if bias.any():
             listing.append(("bias", _span(bias), f"lambda {_span(parameters['lambda'])}"))
+        if scale.min() != scale.max():
+            listing.append(("neuron scales", _span(scale), "one for each neuron; their median stands for the population"))
         source = projection = None
         if self.model == "linear_lif":
             listing.append(("leak", _span(self.real("leak")), f"lambda {_span(parameters['lambda'])}, toward 0"))
