@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels.compartment import Compartments, Reset, update
-from neurocomp.errors import Diagnostic, NetworkError, did_you_mean
 from neurocomp.fixedpoint import shifted
 from neurocomp.ir.program import Program
 from neurocomp.ir.trace import Event, Trace
@@ -83,8 +82,8 @@ class ChipSimulation:
             ArtifactError: The bytes are no program (NC0602, NC0603).
         """
         fm.check_format(program)
-        samples, ticks = _samples_and_ticks(program, stimulus)
-        recorded = _recorded(program, record)
+        samples, ticks = program.extent(stimulus)
+        recorded = program.recorded(record)
         chip_ticks = ticks + program.largest_lag
         machine = _Machine.of(program)
         shape = (samples, chip_ticks)
@@ -568,51 +567,6 @@ class _Overflows:
         return tuple(Event(*key, self.counts[key], *self.first[key]) for key in keys if key in self.counts)
 
 
-# Stimulus and names
-
-
 def _size(program: Program, name: str) -> int:
     symbol = program.populations.get(name) or program.inputs.get(name) or program.currents[name]
     return int(np.prod(symbol.shape, dtype=np.int64))
-
-
-def _recorded(program: Program, record: Sequence[str] | None) -> tuple[str, ...]:
-    known = (*program.inputs, *program.currents, *program.populations)
-    for name in record or ():
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise NetworkError(Diagnostic("NC0201", f"there is no population '{name}' to record", hint=hint))
-    return tuple(name for name in known if record is None or name in record)
-
-
-def _samples_and_ticks(program: Program, stimulus: Mapping[str, Array]) -> tuple[int, int]:
-    """Check a stimulus and return its number of samples and of ticks."""
-    known = (*program.inputs, *program.currents)
-    missing = [name for name in known if name not in stimulus]
-    problems = [Diagnostic("NC0211", f"the stimulus has no array for the input '{name}'") for name in missing]
-    extents: set[tuple[int, int]] = set()
-    for name, values in stimulus.items():
-        if name not in known:
-            hint = did_you_mean(name, known)
-            problems.append(Diagnostic("NC0211", f"the stimulus names '{name}', which is no input", hint=hint))
-            continue
-        size = _size(program, name)
-        if values.ndim != 3 or values.shape[2] != size or values.shape[1] < 1:
-            expected = f"(samples, ticks >= 1, {size})"
-            what = f"has the shape {values.shape}; {expected} is needed"
-            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
-        elif values.dtype.kind not in "biu":
-            what = f"has the dtype {values.dtype}; integers are needed"
-            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
-        elif values.size and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31:
-            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' has values beyond 32 bits"))
-        elif name in program.currents and (values != values[:, :1]).any():
-            what = f"the current '{name}' changes within a sample; the host writes one value per sample and neuron"
-            problems.append(Diagnostic("NC0211", what, hint="give each sample the same value in all its ticks"))
-        else:
-            extents.add((values.shape[0], values.shape[1]))
-    if len(extents) > 1:
-        problems.append(Diagnostic("NC0211", f"inputs differ in (samples, ticks): {', '.join(map(str, sorted(extents)))}"))
-    if problems:
-        raise NetworkError(problems)
-    return extents.pop() if extents else (1, program.ticks)

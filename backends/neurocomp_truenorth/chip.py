@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import crossbar as xb
-from neurocomp.errors import Diagnostic, NetworkError, did_you_mean
 from neurocomp.ir.program import Program, PulseSymbol
 from neurocomp.ir.trace import Event, Trace
 from neurocomp_truenorth import formats as fm
@@ -88,8 +87,8 @@ class ChipSimulation:
             ArtifactError: The bytes are no program (NC0602, NC0603).
         """
         machine = self._decoded(program)
-        samples, ticks = _samples_and_ticks(program, stimulus)
-        recorded = _recorded(program, record)
+        samples, ticks = program.extent(stimulus)
+        recorded = program.recorded(record)
         chip_ticks = ticks + program.largest_lag
         shape = (samples, chip_ticks)
 
@@ -442,42 +441,3 @@ def _spans(samples: int, jobs: int) -> Iterator[tuple[int, int]]:
     size = max(1, -(-samples // max(jobs, 1)))
     for first in range(0, samples, size):
         yield first, min(samples, first + size)
-
-
-# Stimulus and names
-
-
-def _recorded(program: Program, record: Sequence[str] | None) -> tuple[str, ...]:
-    known = (*program.inputs, *program.pulses, *program.populations, *program.axons, *program.outputs)
-    for name in record or ():
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise NetworkError(Diagnostic("NC0201", f"there is no population '{name}' to record", hint=hint))
-    return tuple(name for name in known if record is None or name in record)
-
-
-def _samples_and_ticks(program: Program, stimulus: Mapping[str, Array]) -> tuple[int, int]:
-    """Check a stimulus and return its number of samples and of ticks."""
-    missing = [name for name in program.inputs if name not in stimulus]
-    problems = [Diagnostic("NC0211", f"the stimulus has no array for the input '{name}'") for name in missing]
-    extents: set[tuple[int, int]] = set()
-    for name, values in stimulus.items():
-        if name not in program.inputs:
-            hint = did_you_mean(name, tuple(program.inputs))
-            problems.append(Diagnostic("NC0211", f"the stimulus names '{name}', which is no input", hint=hint))
-            continue
-        size = int(np.prod(program.inputs[name].shape, dtype=np.int64))
-        if values.ndim != 3 or values.shape[2] != size or values.shape[1] < 1:
-            expected = f"(samples, ticks >= 1, {size})"
-            what = f"has the shape {values.shape}; {expected} is needed"
-            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
-        elif values.dtype.kind not in "biu":
-            what = f"has the dtype {values.dtype}; integers are needed"
-            problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
-        else:
-            extents.add((values.shape[0], values.shape[1]))
-    if len(extents) > 1:
-        problems.append(Diagnostic("NC0211", f"inputs differ in (samples, ticks): {', '.join(map(str, sorted(extents)))}"))
-    if problems:
-        raise NetworkError(problems)
-    return extents.pop() if extents else (1, program.ticks)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.errors import broken_invariant
+from neurocomp.errors import Diagnostic, NetworkError, broken_invariant, did_you_mean
 from neurocomp.models.patterns import size_of
 
 IntArray = NDArray[np.int64]
@@ -109,6 +109,57 @@ class Program:
     def largest_lag(self) -> int:
         """How many chip ticks run after the last input tick."""
         return max((symbol.lag for symbol in self.populations.values()), default=0)
+
+    def recorded(self, record: Sequence[str] | None) -> tuple[str, ...]:
+        """Return what a run records, in the program's order; ``record`` names some of it, None: all.
+
+        Raises:
+            NetworkError: There is no population, input, current, source of pulses, bank of axons or output of a name (NC0201).
+        """
+        known = (*self.inputs, *self.currents, *self.pulses, *self.populations, *self.axons, *self.outputs)
+        for name in record or ():
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise NetworkError(Diagnostic("NC0201", f"there is no population '{name}' to record", hint=hint))
+        return tuple(name for name in known if record is None or name in record)
+
+    def extent(self, stimulus: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        """Return the samples and ticks of a stimulus; of none, for a program without inputs, one sample of its ticks.
+
+        Raises:
+            NetworkError: It is not one array of 32-bit integers (samples, ticks, n) for each input and current, of the same
+                samples and ticks, those of a current with one value in all ticks (NC0211).
+        """
+        known: dict[str, InputSymbol | CurrentSymbol] = {**self.inputs, **self.currents}
+        missing = [name for name in known if name not in stimulus]
+        problems = [Diagnostic("NC0211", f"the stimulus has no array for the input '{name}'") for name in missing]
+        extents: set[tuple[int, int]] = set()
+        for name, values in stimulus.items():
+            if name not in known:
+                hint = did_you_mean(name, tuple(known))
+                problems.append(Diagnostic("NC0211", f"the stimulus names '{name}', which is no input", hint=hint))
+                continue
+            size = size_of(known[name].shape)
+            if values.ndim != 3 or values.shape[2] != size or values.shape[1] < 1:
+                expected = f"(samples, ticks >= 1, {size})"
+                what = f"has the shape {values.shape}; {expected} is needed"
+                problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
+            elif values.dtype.kind not in "biu":
+                what = f"has the dtype {values.dtype}; integers are needed"
+                problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' {what}"))
+            elif values.size and not -(2**31) <= int(values.min()) <= int(values.max()) < 2**31:
+                problems.append(Diagnostic("NC0211", f"the stimulus of '{name}' has values beyond 32 bits"))
+            elif name in self.currents and (values != values[:, :1]).any():
+                what = f"the current '{name}' changes within a sample; the host writes one value per sample and neuron"
+                problems.append(Diagnostic("NC0211", what, hint="give each sample the same value in all its ticks"))
+            else:
+                extents.add((values.shape[0], values.shape[1]))
+        if len(extents) > 1:
+            differing = ", ".join(map(str, sorted(extents)))
+            problems.append(Diagnostic("NC0211", f"inputs differ in (samples, ticks): {differing}"))
+        if problems:
+            raise NetworkError(problems)
+        return extents.pop() if extents else (1, self.ticks)
 
     def verify(self) -> Program:
         """Check that the symbols lead into the cores and the tables are bytes; backends check what the bytes mean."""
