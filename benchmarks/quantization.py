@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 import neurocomp
 from neurocomp.backend import Stimulus
-from neurocomp.encoding import decode
+from neurocomp.encoding import decode, encode_samples
 from neurocomp.ir.network import Data, Decoder, Encoder, Network, Neuron, Population, Projection, Samples, frozen
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import Pattern
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import FORMATS, PROFILES, Quantization, quantize
-from neurocomp.pipeline import calibration_stimulus, encode_samples
+from neurocomp.pipeline import calibration_stimulus
 from neurocomp.registry import find_spec, simulator
 from neurocomp.simulation import simulate
 

@@ -19,7 +19,7 @@ from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Stimulus, Violation, Witness
 from neurocomp.data import Reference, load_samples, load_stimulus
 from neurocomp.data.whole_file import whole_file
-from neurocomp.encoding import DECODERS, ENCODERS, decode, possible_answers
+from neurocomp.encoding import DECODERS, ENCODERS, decode, encode_samples, possible_answers
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
 from neurocomp.engine.metering import Tally
@@ -276,7 +276,7 @@ def _encode(network: Network, samples: Samples, first: int = 0) -> dict[str, Arr
         if p.name not in network.encoders:
             hint = f"declare 'encode: {{{p.name}: {{scheme: rate}}}}', or pass encoded spikes with --input"
             raise NetworkError(Diagnostic("NC0212", f"input '{p.name}' has data but no encoder", p.origin, hint=hint))
-    return pipeline.encode_samples(network, samples, first)
+    return encode_samples(network, samples, first)
 
 
 def _flat(network: Network, arrays: Mapping[str, Array]) -> dict[str, Array]:

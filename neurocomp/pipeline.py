@@ -8,11 +8,10 @@ from importlib.metadata import version
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
-from neurocomp.encoding import DECODERS, ENCODERS, clipping_warning, decode, encode
+from neurocomp.encoding import ENCODERS, clipping_warning, decode, encode_samples, scored_output
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.errors.catalogue import CATALOGUE
 from neurocomp.hardware import EXTENSIONS, HardwareSpec
@@ -147,13 +146,12 @@ def _accuracies(
     network: Network, quantized: QuantizedNetwork, lowered: LoweredNetwork, simulator: IntegerSimulator
 ) -> list[str]:
     """Return what lossy lowering did to the accuracy on declared samples, as one line; nothing where none ran."""
-    samples, ticks = network.data.samples, min(network.ticks, CALIBRATION_TICKS)
-    if not lowered.reached_by_loss(ticks) or samples is None or samples.labels is None or len(network.decoders) != 1:
+    name, samples = scored_output(network), network.data.samples
+    if name is None or samples is None or samples.labels is None:
         return []
-    name, decoder = next(iter(network.decoders.items()))
-    count = min(samples.count, ACCURACY_SAMPLES)
-    if DECODERS[decoder.scheme].reads_potential or not all(p.name in network.encoders for p in network.inputs):
+    if not lowered.reached_by_loss(min(network.ticks, CALIBRATION_TICKS)):
         return []
+    decoder, count = network.decoders[name], min(samples.count, ACCURACY_SAMPLES)
     taken = Samples({key: values[:count] for key, values in samples.inputs.items()})
     stimulus = encode_samples(network, taken)
     before = simulator.run(quantized.network, stimulus, record=[name], state=False)
@@ -243,20 +241,3 @@ def _clipped(network: Network) -> list[str]:
             found = clipping_warning(network.encoders[name], data, scale=network.data.scale, population=name)
             warnings += [found.message] if found is not None else []
     return warnings
-
-
-def encode_samples(network: Network, samples: Samples, first: int = 0) -> dict[str, NDArray[Any]]:
-    """Encode raw samples; each input population needs an encoder.
-
-    Args:
-        network: Whose encoders are used.
-        samples: Raw data.
-        first: Number of the first sample, which keys the random numbers of stochastic encoders.
-    """
-    stimulus: dict[str, NDArray[Any]] = {}
-    for p in network.inputs:
-        stimulus[p.name] = encode(
-            network.encoders[p.name], samples.inputs[p.name], scale=network.data.scale, ticks=network.ticks, size=p.size,
-            first_sample=first, population=p.name,
-        )  # fmt: skip
-    return stimulus

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backend import Stimulus
-from neurocomp.encoding import DECODERS, decode, encode
+from neurocomp.encoding import decode, encode_samples, scored_output
 from neurocomp.ir.distance import spike_distance
 from neurocomp.ir.network import Network, Neuron, Population, Samples, frozen
 from neurocomp.ir.trace import Trace
@@ -105,29 +105,17 @@ def _error(network: Network, stimulus: Stimulus, wanted: Trace, name: str) -> fl
 
 def _accuracies(before: Network, after: Network) -> list[str]:
     """Return the accuracies of both networks on labelled samples, as one line; nothing without any."""
-    samples = before.data.samples
-    if samples is None or samples.labels is None or len(before.decoders) != 1:
+    name, samples = scored_output(before), before.data.samples
+    if name is None or samples is None or samples.labels is None:
         return []
-    name, decoder = next(iter(before.decoders.items()))
-    if DECODERS[decoder.scheme].reads_potential or not all(p.name in before.encoders for p in before.inputs):
-        return []
-    count = min(samples.count, MOST_SAMPLES)
+    decoder, count = before.decoders[name], min(samples.count, MOST_SAMPLES)
     right = [0, 0]
     for start in range(0, count, BATCH):
         stop = min(start + BATCH, count)
-        stimulus = _encoded(before, samples, start, stop)
+        taken = Samples({key: values[start:stop] for key, values in samples.inputs.items()})
+        stimulus = encode_samples(before, taken, start)
         for number, network in enumerate((before, after)):
             spikes = simulate(network, stimulus, record=[name], state=False).spikes[name]
             right[number] += int((decode(decoder, spikes=spikes) == samples.labels[start:stop]).sum())
     a, b = (100 * n / count for n in right)
     return [f"approximate leak: accuracy in real numbers {a:.1f} % before, {b:.1f} % after, on {count} declared samples"]
-
-
-def _encoded(network: Network, samples: Samples, start: int, stop: int) -> Stimulus:
-    return {
-        p.name: encode(
-            network.encoders[p.name], samples.inputs[p.name][start:stop], scale=network.data.scale, ticks=network.ticks,
-            size=p.size, first_sample=start, population=p.name,
-        )
-        for p in network.inputs
-    }  # fmt: skip

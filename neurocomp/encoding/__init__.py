@@ -13,6 +13,7 @@ from neurocomp.encoding.encoders import (
     largest_value,
     time_varying,
 )
+from neurocomp.encoding.samples import encode_samples, scored_output
 
 __all__ = [
     "DECODERS",
@@ -26,7 +27,9 @@ __all__ = [
     "clipping_warning",
     "decode",
     "encode",
+    "encode_samples",
     "largest_value",
     "possible_answers",
+    "scored_output",
     "time_varying",
 ]
