@@ -14,6 +14,7 @@ from neurocomp.testing.ranc import rows_of, simulated
 
 OWN = Path(__file__).parent / "ranc"
 SHARED = Path(__file__).parents[3] / "shared" / "golden" / "truenorth"
+NO_SHARED = f"no shared vectors beside the repository ({SHARED}); small networks of our own, {OWN.name}/*, are tested without"
 FOLDERS = sorted(path.parent for root in (OWN, SHARED) if root.is_dir() for path in root.glob("*/input.json"))
 names = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 
@@ -66,7 +67,7 @@ def test_an_export_imports_as_the_same_program(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(("name", "skip"), [("rtl_tea_256", 2), ("rtl_vmm", 4)])
 def test_the_field_programmable_gate_array_agrees(name: str, skip: int) -> None:
     if not (SHARED / name).is_dir():
-        pytest.skip("no shared vectors beside the repository")
+        pytest.skip(NO_SHARED)
     expected = json.loads((SHARED / name / "rtl_expected.json").read_text())
     bus = api.import_network(SHARED / name, "ranc").run("chip").arrays["spikes/bus"][0]
     for index, row in enumerate(expected):
@@ -76,7 +77,7 @@ def test_the_field_programmable_gate_array_agrees(name: str, skip: int) -> None:
 def test_a_product_of_a_vector_and_a_matrix() -> None:
     folder = SHARED / "vmm3x2_rt0_fb00"
     if not folder.is_dir():
-        pytest.skip("no shared vectors beside the repository")
+        pytest.skip(NO_SHARED)
     meta = json.loads((folder / "meta.json").read_text())
     spikes = api.import_network(folder, "ranc").run("chip").arrays["spikes/bus"][0].sum(axis=0)
     assert (spikes[::2] - spikes[1::2]).tolist() == meta["expected"]
