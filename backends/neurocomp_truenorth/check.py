@@ -76,12 +76,12 @@ def check_network(network: Network, spec: HardwareSpec, options: TrueNorthOption
             what = "a direct current" if scheme.analog else "spikes that carry values"
             message = f"input '{name}' is {what} (encoder '{encoder.scheme}'); {spec.name} takes spikes of 0 and 1 alone"
             hint = "encode it as spikes: rate, bernoulli, latency, threshold"
-            violations.append(Violation("NC0319", name, message, encoder.scheme, "spikes", hint=hint, origin=encoder.origin))
+            violations.append(Violation("NC0323", name, message, encoder.scheme, "spikes", hint=hint, origin=encoder.origin))
     for name, decoder in network.decoders.items():
         if DECODERS[decoder.scheme].reads_potential:
             message = f"the decoder of '{name}' reads potentials, which no message of {spec.name} carries"
             hint = "decode spikes: count, first_spike, vote"
-            violations.append(Violation("NC0316", name, message, decoder.scheme, "spikes", hint=hint, origin=decoder.origin))
+            violations.append(Violation("NC0323", name, message, decoder.scheme, "spikes", hint=hint, origin=decoder.origin))
     if options.ticks_per_step > 1:
         message = (
             f"'{network.name}' is stretched to {options.ticks_per_step} ticks per step; leaks of {spec.name} act every tick"

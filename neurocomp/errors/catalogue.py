@@ -143,9 +143,8 @@ CATALOGUE: dict[str, Entry] = {
     "NC0316": _e(
         "max-pool",
         4,
-        "A maximum over spikes of a window is no weighted sum, and the target only adds weighted spikes up; nor can it read "
-        "potentials where it sends spikes alone.",
-        "Use average or sum pooling, or '--target reference'; decode spikes.",
+        "A maximum over spikes of a window is no weighted sum, and the target only adds weighted spikes up.",
+        "Use average or sum pooling, or '--target reference'.",
     ),
     "NC0317": _e(
         "chain",
@@ -163,10 +162,9 @@ CATALOGUE: dict[str, Entry] = {
         "current",
         4,
         "A direct current is written by the host once per sample, beside the bias: it cannot change within a sample, nor flow "
-        "into a synaptic current. TrueNorth takes no currents and no values, spikes alone.",
+        "into a synaptic current.",
         "Encode what changes as spikes, and give the population a model without synaptic current.",
     ),
-    "NC0322": _e("reserved-name", 4, "A population has the name of a part that lowering makes for another one.", "Rename it."),
     "NC0330": _e(
         "constant-input",
         4,
@@ -185,6 +183,13 @@ CATALOGUE: dict[str, Entry] = {
         4,
         "A network's parameters cannot be re-derived for several ticks of the chip per tick of the network.",
         "Do what the message says, or raise the delays along the cycle instead.",
+    ),
+    "NC0322": _e("reserved-name", 4, "A population has the name of a part that lowering makes for another one.", "Rename it."),
+    "NC0323": _e(
+        "spikes-alone",
+        4,
+        "Only spikes of 0 and 1 enter and leave the target: no direct currents, no spikes that carry values, no potentials.",
+        "Encode inputs as spikes (rate, bernoulli, latency, threshold), and decode spikes (count, first_spike, vote).",
     ),
     "NC0341": _e(
         "foreign-network",
