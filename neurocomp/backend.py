@@ -269,3 +269,17 @@ class Backend(Protocol):
             NetworkError: The trace exercises none (NC0702).
         """
         ...
+
+
+class WithoutCrossbars:
+    """The methods of `Backend` that have nothing to do where no crossbars hold the synapses."""
+
+    def legalize(
+        self, network: Network, spec: HardwareSpec, options: Options, calibration: Stimulus | None
+    ) -> tuple[Network, Sequence[str]]:
+        """Return the network as it is."""
+        return network, ()
+
+    def weight_format(self, options: Options) -> str:
+        """Return that there are no crossbars."""
+        return "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Stimulus, Violation, Witness
+from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, WithoutCrossbars, Witness
 from neurocomp.errors import Diagnostic, SpecError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from neurocomp_loihi.lower import LoihiOptions
 
 
-class LoihiBackend:
+class LoihiBackend(WithoutCrossbars):
     """Chips of the Loihi family; see `neurocomp.backend.Backend` for the methods."""
 
     name = "loihi"
@@ -57,16 +57,6 @@ class LoihiBackend:
                 return check.check_lowered(stage, spec)
             case MappedNetwork():
                 return ()
-
-    def legalize(
-        self, network: Network, spec: HardwareSpec, options: Options, calibration: Stimulus | None
-    ) -> tuple[Network, Sequence[str]]:
-        """Return the network as it is."""
-        return network, ()
-
-    def weight_format(self, options: Options) -> str:
-        """Return that there are no crossbars."""
-        return "none"
 
     def lower(self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None) -> Lowering:
         """Rewrite the logical network into compartments and synapses."""

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Stimulus, Violation, Witness
+from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, WithoutCrossbars, Witness
 from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork, Representative
@@ -32,7 +32,7 @@ FORMAT = "reference-1"
 WORD_BYTES = 8
 
 
-class ReferenceBackend:
+class ReferenceBackend(WithoutCrossbars):
     """Targets that are no chip; see `neurocomp.backend.Backend` for the methods."""
 
     name = "reference"
@@ -55,16 +55,6 @@ class ReferenceBackend:
                 return check.check_quantized(stage, spec)
             case LoweredNetwork() | MappedNetwork():
                 return ()
-
-    def legalize(
-        self, network: Network, spec: HardwareSpec, options: Options, calibration: Stimulus | None
-    ) -> tuple[Network, Sequence[str]]:
-        """Return the network as it is."""
-        return network, ()
-
-    def weight_format(self, options: Options) -> str:
-        """Return that there are no crossbars."""
-        return "none"
 
     def lower(self, quantized: QuantizedNetwork, spec: HardwareSpec, options: Options, calibration: Trace | None) -> Lowering:
         """Return the network as it is: no population runs late."""
