@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from neurocomp.errors import Diagnostic, Location
+from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError, did_you_mean
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
@@ -133,6 +134,40 @@ class Injection:
 
     program: Program
     description: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corruption:
+    """A corrupted program, and the sample in which that should show."""
+
+    program: Program
+    description: str
+    sample: int
+
+
+CORRUPTIBLE = ("weight", "delay", "target", "threshold")
+"""Kinds of table entries that `Backend.inject` corrupts."""
+ATTEMPTS = 200
+"""Corruptions tried at most; the first one nearly always shows itself."""
+
+
+def first_that_shows(
+    kind: str, corruptions: Callable[[], Iterable[Corruption]], shows: Callable[[Corruption], bool]
+) -> Injection:
+    """Return the first corruption of a kind of entry that shows when it runs.
+
+    Raises:
+        UsageError: There is no such kind (NC0801).
+        NetworkError: None shows (NC0702).
+    """
+    if kind not in CORRUPTIBLE:
+        hint = did_you_mean(kind, CORRUPTIBLE)
+        raise UsageError(Diagnostic("NC0801", f"there is no entry of the kind '{kind}'", hint=hint))
+    for corruption in islice(corruptions(), ATTEMPTS):
+        if shows(corruption):
+            return Injection(corruption.program, corruption.description)
+    message = f"the stimulus exercises no {kind} of the program in a way that shows"
+    raise NetworkError(Diagnostic("NC0702", message, hint="give a stimulus that makes the network spike"))
 
 
 @dataclass(frozen=True, slots=True)

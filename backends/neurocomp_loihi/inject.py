@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backend import Injection
-from neurocomp.errors import Diagnostic, NetworkError, UsageError, did_you_mean
+from neurocomp.backend import Corruption, Injection, first_that_shows
 from neurocomp.fixedpoint import to_field
 from neurocomp.ir.program import CoreTables, Program
 from neurocomp.ir.trace import Trace
@@ -21,10 +19,7 @@ from neurocomp_loihi.chip import ChipSimulation
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 
-KINDS = ("weight", "delay", "target", "threshold")
 SMALLEST_DELAY_BITS = 3
-ATTEMPTS = 200
-"""Candidates tried at most; the first one nearly always shows itself."""
 
 
 def inject(program: Program, trace: Trace, kind: str, seed: int) -> Injection:
@@ -44,25 +39,11 @@ def inject(program: Program, trace: Trace, kind: str, seed: int) -> Injection:
         UsageError: There is no such kind (NC0801).
         NetworkError: The run exercises no entry of the kind (NC0702).
     """
-    if kind not in KINDS:
-        raise UsageError(Diagnostic("NC0801", f"there is no entry of the kind '{kind}'", hint=did_you_mean(kind, KINDS)))
     scene = _Scene.of(program, trace)
     rng = np.random.default_rng(seed)
-    candidates = _thresholds(scene, rng) if kind == "threshold" else _synapses(scene, rng, kind)
-    for candidate in islice(candidates, ATTEMPTS):
-        if scene.shows(candidate):
-            return Injection(candidate.program, candidate.description)
-    message = f"the stimulus exercises no {kind} of the program in a way that shows"
-    raise NetworkError(Diagnostic("NC0702", message, hint="give a stimulus that makes the network spike"))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidate:
-    """A corrupted program, and the sample in which the corruption should show."""
-
-    program: Program
-    description: str
-    sample: int
+    return first_that_shows(
+        kind, lambda: _thresholds(scene, rng) if kind == "threshold" else _synapses(scene, rng, kind), scene.shows
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +67,7 @@ class _Scene:
         }
         return cls(program, trace, [fm.decode_core(core) for core in program.cores], names)
 
-    def shows(self, candidate: _Candidate) -> bool:
+    def shows(self, candidate: Corruption) -> bool:
         """Return whether a run of the corrupted program differs from the trace."""
         sample = slice(candidate.sample, candidate.sample + 1)
         fed = (*self.program.inputs, *self.program.currents)
@@ -147,7 +128,7 @@ def _senders(scene: _Scene) -> list[_Sender]:
     return found
 
 
-def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[_Candidate]:
+def _synapses(scene: _Scene, rng: np.random.Generator, kind: str) -> Iterator[Corruption]:
     """Yield corruptions of synapses that the first spike of their source reaches: until then nothing else can differ.
 
     When that spike acts, the target's u differs, as u is never held once the target has started and schedules clear it before
@@ -181,7 +162,7 @@ def _lag(scene: _Scene, core: int, compartment: int) -> int:
 
 def _corrupt(
     scene: _Scene, rng: np.random.Generator, kind: str, sender: _Sender, row: fm.Blocks, item: int
-) -> _Candidate | None:
+) -> Corruption | None:
     """Return the program with one synapse of a row changed, or None where the format cannot tell the change."""
     formats, base = scene.cores[sender.core].formats, int(scene.cores[sender.core].axon_base[sender.axon])
     block = int(np.searchsorted(row.block_start, item, side="right")) - 1
@@ -196,7 +177,7 @@ def _corrupt(
     program = _with_row(scene, sender, edit)
     target = scene.name(sender.core, base + int(row.index[item]))
     description = f"{kind} of {sender.population}[{sender.neuron}] -> {target} {edit.change}"
-    return _Candidate(program, description, sender.sample)
+    return Corruption(program, description, sender.sample)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -316,7 +297,7 @@ def _with_tables(program: Program, index: int, records: Mapping[str, Array]) -> 
 # Thresholds
 
 
-def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
+def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[Corruption]:
     """Yield thresholds that are certain to change a spike.
 
     Lowered below the largest potential that was compared and did not spike, a threshold makes it spike there, unless its
@@ -351,7 +332,7 @@ def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]
         shared = int((records["threshold_profile"] == profile).sum()) - 1
         also = f", a profile shared with {shared} more compartments" if shared else ""
         description = f"threshold of {name}[{neuron}] {old} -> {new}{also}"
-        yield _Candidate(_with_tables(scene.program, core, {"threshold_profiles": thresholds}), description, sample)
+        yield Corruption(_with_tables(scene.program, core, {"threshold_profiles": thresholds}), description, sample)
 
 
 def _held(scene: _Scene, name: str, neuron: int) -> NDArray[np.bool_]:

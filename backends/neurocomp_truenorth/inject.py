@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backend import Injection
-from neurocomp.errors import Diagnostic, NetworkError, UsageError, did_you_mean
+from neurocomp.backend import Corruption, Injection, first_that_shows
 from neurocomp.ir.program import CoreTables, Program
 from neurocomp.ir.trace import Trace
 from neurocomp_truenorth import formats as fm
@@ -19,10 +17,6 @@ from neurocomp_truenorth.chip import ChipSimulation
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
-
-KINDS = ("weight", "delay", "target", "threshold")
-ATTEMPTS = 200
-"""Candidates tried at most."""
 
 
 def inject(program: Program, trace: Trace, kind: str, seed: int) -> Injection:
@@ -42,25 +36,10 @@ def inject(program: Program, trace: Trace, kind: str, seed: int) -> Injection:
         UsageError: There is no such kind (NC0801).
         NetworkError: The run exercises no entry of the kind (NC0702).
     """
-    if kind not in KINDS:
-        raise UsageError(Diagnostic("NC0801", f"there is no entry of the kind '{kind}'", hint=did_you_mean(kind, KINDS)))
     scene = _Scene.of(program, trace)
     rng = np.random.default_rng(seed)
-    candidates = {"weight": _weights, "threshold": _thresholds, "delay": _delays, "target": _targets}[kind](scene, rng)
-    for candidate in islice(candidates, ATTEMPTS):
-        if scene.shows(candidate):
-            return Injection(candidate.program, candidate.description)
-    message = f"the stimulus exercises no {kind} of the program in a way that shows"
-    raise NetworkError(Diagnostic("NC0702", message, hint="give a stimulus that makes the network spike"))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidate:
-    """A corrupted program, and the sample in which the corruption should show."""
-
-    program: Program
-    description: str
-    sample: int
+    corrupting = {"weight": _weights, "delay": _delays, "target": _targets, "threshold": _thresholds}
+    return first_that_shows(kind, lambda: corrupting[kind](scene, rng), scene.shows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +69,7 @@ class _Scene:
         images = [fm.unpack(core) for core in program.cores]
         return cls(program, trace, images, places(program.populations), places(program.axons))
 
-    def shows(self, candidate: _Candidate) -> bool:
+    def shows(self, candidate: Corruption) -> bool:
         """Return whether a run of the corrupted program differs from the trace."""
         sample = slice(candidate.sample, candidate.sample + 1)
         stimulus = {name: self.trace.spikes[name][sample, : self.trace.ticks] for name in self.program.inputs}
@@ -136,7 +115,7 @@ def _busiest(spikes: Array) -> IntArray:
     return np.where(counts.any(axis=0), counts.argmax(axis=0), -1)
 
 
-def _weights(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
+def _weights(scene: _Scene, rng: np.random.Generator) -> Iterator[Corruption]:
     """Yield corruptions of synapses of axons that are active: the bit, or what the neuron adds for the axon's type."""
     active = []
     for bank, symbol in scene.program.axons.items():
@@ -154,14 +133,14 @@ def _weights(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
         if rng.integers(2):
             bits = image.bits.copy()
             bits[axon, slot] = False
-            yield _Candidate(scene.with_core(core, bits=bits), f"{where} is cleared in the crossbar", sample)
+            yield Corruption(scene.with_core(core, bits=bits), f"{where} is cleared in the crossbar", sample)
             continue
         old = int(image.neurons["s"][slot, kind])
         new = old + 1 if old < fm.LARGEST_WEIGHT else old - 1
         weights = image.neurons["s"][slot].copy()
         weights[kind] = new
         text = f"{where}, as of all axons of its type, {old} -> {new}"
-        yield _Candidate(scene.with_neuron(core, slot, "s", weights), text, sample)
+        yield Corruption(scene.with_neuron(core, slot, "s", weights), text, sample)
 
 
 def _senders(scene: _Scene, rng: np.random.Generator) -> Iterator[tuple[int, int, int]]:
@@ -176,7 +155,7 @@ def _senders(scene: _Scene, rng: np.random.Generator) -> Iterator[tuple[int, int
             yield core, slot, sample
 
 
-def _delays(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
+def _delays(scene: _Scene, rng: np.random.Generator) -> Iterator[Corruption]:
     """Yield corruptions of delays by one tick."""
     for core, slot, sample in _senders(scene, rng):
         if scene.images[core].neurons["target"][slot] != fm.CORE:
@@ -184,10 +163,10 @@ def _delays(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
         old = int(scene.images[core].neurons["delay"][slot])
         new = old + 1 if old < fm.LAST_DELAY else old - 1
         text = f"delay of {scene.name(core, slot)} {old} -> {new} ticks"
-        yield _Candidate(scene.with_neuron(core, slot, "delay", new), text, sample)
+        yield Corruption(scene.with_neuron(core, slot, "delay", new), text, sample)
 
 
-def _targets(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
+def _targets(scene: _Scene, rng: np.random.Generator) -> Iterator[Corruption]:
     """Yield neurons that send to another axon of the core, or on another line."""
     places = {(image.x, image.y): index for index, image in enumerate(scene.images)}
     for core, slot, sample in _senders(scene, rng):
@@ -196,7 +175,7 @@ def _targets(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
             old, lines = int(record["axon"]), sum(len(output.line) for output in scene.program.outputs.values())
             new = (old + 1 + int(rng.integers(lines - 1))) % lines if lines > 1 else old + 1
             text = f"target of {scene.name(core, slot)}, line {old}, becomes line {new}"
-            yield _Candidate(scene.with_neuron(core, slot, "axon", new), text, sample)
+            yield Corruption(scene.with_neuron(core, slot, "axon", new), text, sample)
             continue
         there = places.get((scene.images[core].x + int(record["dx"]), scene.images[core].y + int(record["dy"])))
         if there is None:
@@ -204,10 +183,10 @@ def _targets(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
         old = int(record["axon"])
         new = (old + 1 + int(rng.integers(fm.AXONS - 1))) % fm.AXONS
         text = f"target of {scene.name(core, slot)}, {scene.axon(there, old)}, becomes {scene.axon(there, new)}"
-        yield _Candidate(scene.with_neuron(core, slot, "axon", new), text, sample)
+        yield Corruption(scene.with_neuron(core, slot, "axon", new), text, sample)
 
 
-def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]:
+def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[Corruption]:
     """Yield thresholds that make a neuron spike at its largest potential, or keep it from spiking."""
     neurons = [(name, i) for name, symbol in scene.program.populations.items() for i in range(len(symbol.core))]
     for at in rng.permutation(len(neurons)):
@@ -224,4 +203,4 @@ def _thresholds(scene: _Scene, rng: np.random.Generator) -> Iterator[_Candidate]
             sample, new = int(spikes.any(axis=1).argmax()), (1 << fm.THRESHOLD_BITS) - 1
         if new != old:
             text = f"threshold of {name}[{neuron}] {old} -> {new}"
-            yield _Candidate(scene.with_neuron(core, slot, "alpha", new), text, sample)
+            yield Corruption(scene.with_neuron(core, slot, "alpha", new), text, sample)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import neurocomp_hwspecs
+from neurocomp.backend import CORRUPTIBLE
 from neurocomp.errors import InternalError, NetworkError, UsageError
 from neurocomp.hardware import read_spec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -23,7 +24,7 @@ from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import formats as fm
 from neurocomp_loihi.chip import COUNTERS, ChipSimulation, _Synapses
 from neurocomp_loihi.emit import emit, utilization
-from neurocomp_loihi.inject import KINDS, inject
+from neurocomp_loihi.inject import inject
 
 SPEC = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
 
@@ -263,7 +264,7 @@ def differs(program: Program, trace: Trace) -> bool:
     return any(not np.array_equal(run.window(a[n], n), trace.window(b[n], n)) for a, b in pairs for n in b)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CORRUPTIBLE)
 @pytest.mark.parametrize("seed", range(12))
 def test_every_injection_shows(kind: str, seed: int) -> None:
     program, trace = busy(seed % 4)
@@ -320,7 +321,7 @@ def test_injections_say_what_changed() -> None:
     program = emit(mapped_by_hand(net, {"x": 0, "a": 0}, [["a"]]), SPEC)
     trace = ChipSimulation().run(program, {"x": np.array([[[1], [0], [0]]])})
 
-    assert [inject(program, trace, kind, 0).description for kind in KINDS] == [
+    assert [inject(program, trace, kind, 0).description for kind in CORRUPTIBLE] == [
         "weight of x[0] -> a[0] 10 -> 12",
         "delay of x[0] -> a[0] 1 -> 2 ticks",
         "target of x[0] -> a[0] becomes compartment 1 of core 0, which does not exist",
@@ -345,7 +346,7 @@ def test_a_dropped_synapse_is_counted() -> None:
     assert ChipSimulation().run(injection.program, spikes).counters["dropped"][0, 0].tolist() == [1, 0, 0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CORRUPTIBLE)
 def test_nothing_to_inject(kind: str) -> None:
     program, spikes = two_cores()
     trace = ChipSimulation().run(program, {"x": np.zeros_like(spikes["x"])})

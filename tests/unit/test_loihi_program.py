@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import neurocomp_hwspecs
+from neurocomp.backend import CORRUPTIBLE
 from neurocomp.errors import ArtifactError, InternalError, NetworkError
 from neurocomp.hardware import read_spec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -27,7 +28,7 @@ from neurocomp_loihi import emit as emission
 from neurocomp_loihi import formats as fm
 from neurocomp_loihi.chip import ChipSimulation
 from neurocomp_loihi.emit import emit, utilization
-from neurocomp_loihi.inject import KINDS, inject
+from neurocomp_loihi.inject import inject
 from neurocomp_reference import ReferenceSimulator
 
 LOIHI = read_spec(Path(neurocomp_hwspecs.__file__).parent / "loihi.yaml")
@@ -718,7 +719,7 @@ def differs(program: Program, trace: Trace) -> bool:
     return any(not np.array_equal(run.window(a[n], n), trace.window(b[n], n)) for a, b in pairs for n in b)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CORRUPTIBLE)
 def test_every_injection_shows(kind: str) -> None:
     """Whatever the features; most of the networks have something to corrupt, and the first candidates show it."""
     injected = 0

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import neurocomp_hwspecs
+from neurocomp.backend import CORRUPTIBLE
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.errors import InternalError, NetworkError, UsageError
 from neurocomp.hardware import Sourced, read_spec
@@ -25,7 +26,7 @@ from neurocomp_reference import ReferenceSimulator
 from neurocomp_truenorth import formats as fm
 from neurocomp_truenorth.chip import ChipSimulation
 from neurocomp_truenorth.emit import emit, utilization
-from neurocomp_truenorth.inject import KINDS, inject
+from neurocomp_truenorth.inject import inject
 from neurocomp_truenorth.mapping import map_network
 
 Array = NDArray[Any]
@@ -314,7 +315,7 @@ def test_what_tables_cannot_say_is_a_fault_of_lowering(claim: str) -> None:
 # Corruption
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CORRUPTIBLE)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_corruption_shows(kind: str, seed: int) -> None:
     lowered = network(seed, stochastic=seed % 2 == 1)
