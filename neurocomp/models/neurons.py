@@ -298,48 +298,13 @@ class LinearLeak(IntegrateAndFire):
 
 
 @dataclass(frozen=True, slots=True)
-class Binary:
-    """``binary``: v is the input of the tick; it spikes where ``v >= v_threshold`` and remembers nothing."""
+class _Crossbar:
+    """What the models of crossbars have in common: v alone, whole spikes, and no choice of axes."""
 
-    name: str = "binary"
-    doc: str = "memoryless: spikes where the input of the tick reaches the threshold"
-    parameters: Mapping[str, Parameter] = field(
-        default_factory=lambda: {"v_threshold": Parameter("1", "threshold of the input of a tick", default=1.0)}
-    )
-    has_current: bool = False
-    fires: bool = True
-    signed: bool = False
-    dynamics: str = "truenorth"
-    axes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _ONE_WAY)
-
-    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
-        """See `NeuronModel.decays`."""
-        return np.asarray(0.0), np.asarray(0.0)
-
-    def input_gain(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> Array:
-        """See `NeuronModel.input_gain`."""
-        return np.asarray(1.0)
-
-    def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
-        """See `NeuronModel.start`."""
-        return {"v": np.zeros(shape)}
-
-    def step(
-        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
-    ) -> FloatArray:
-        """See `NeuronModel.step`."""
-        return np.asarray(x >= parameters["v_threshold"], np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class TrueNorth:
-    """``truenorth``: the neuron of Cassidy et al. 2013 in its own integers (`neurocomp.ir.quantized.TRUENORTH`).
-
-    The float step is the same arithmetic without the width of v; neurons that draw random numbers have none.
-    """
-
-    name: str = "truenorth"
-    doc: str = "the TrueNorth neuron with its own integer parameters"
+    name: str
+    doc: str
+    memory: float
+    """The factor per tick of the potential."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     has_current: bool = False
     fires: bool = True
@@ -349,15 +314,34 @@ class TrueNorth:
 
     def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
         """See `NeuronModel.decays`."""
-        return np.asarray(0.0), np.asarray(1.0)
+        return np.asarray(0.0), np.asarray(self.memory)
 
     def input_gain(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> Array:
         """See `NeuronModel.input_gain`."""
         return np.asarray(1.0)
 
     def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
-        """See `NeuronModel.start`."""
-        return {"v": np.broadcast_to(np.asarray(parameters["V"], np.float64), shape).copy()}
+        """See `NeuronModel.start`; V is where v starts, else 0."""
+        return {"v": np.broadcast_to(np.asarray(parameters.get("V", 0.0), np.float64), shape).copy()}
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(_Crossbar):
+    """``binary``: v is the input of the tick; it spikes where ``v >= v_threshold`` and remembers nothing."""
+
+    def step(
+        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
+    ) -> FloatArray:
+        """See `NeuronModel.step`."""
+        return np.asarray(x >= parameters["v_threshold"], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueNorth(_Crossbar):
+    """``truenorth``: the neuron of Cassidy et al. 2013 in its own integers (`neurocomp.ir.quantized.TRUENORTH`).
+
+    The float step is the same arithmetic without the width of v; neurons that draw random numbers have none.
+    """
 
     def step(
         self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
@@ -388,8 +372,13 @@ _models: tuple[NeuronModel, ...] = (
         "ternary_lif", "cuba_lif with two thresholds that sends 1 above and -1 below", True, True, True, signed=True
     ),
     LinearLeak("linear_lif", "integrate and fire with a linear leak toward 0", leaky=False, has_current=False, fires=True),
-    Binary(),
-    TrueNorth(),
+    Binary(
+        "binary",
+        "memoryless: spikes where the input of the tick reaches the threshold",
+        memory=0.0,
+        parameters={"v_threshold": Parameter("1", "threshold of the input of a tick", default=1.0)},
+    ),
+    TrueNorth("truenorth", "the TrueNorth neuron with its own integer parameters", memory=1.0),
 )
 for _model in _models:
     NEURON_MODELS.register(_model.name, _model)
