@@ -36,8 +36,8 @@ import numpy as np
 import numpy.typing as npt
 import torch  # type: ignore[import-not-found,unused-ignore]
 import torch.nn.functional as F  # type: ignore[import-not-found,unused-ignore]
+from train import TICKS, augment, encode, read_mnist  # type: ignore[import-not-found,unused-ignore]
 
-TICKS = 12
 NAMES = ("conv1", "conv2", "dense")
 SHAPES = ((8, 1, 5, 5), (16, 8, 3, 3), (10, 16 * 5 * 5))  # as torch.nn.Conv2d and torch.nn.Linear store them
 SPREADS = (0.25, 0.15, 0.08)  # standard deviations to begin with
@@ -79,44 +79,7 @@ class Layer:
     thresholds: Floats
 
 
-# --- data ------------------------------------------------------------------------------------------------------------
-
-
-def read_mnist(path: Path, part: str) -> tuple[Images, Labels]:
-    """Read `part` ("train" or "t10k") from a directory of IDX files, or from an .npz file with `x` and `y`."""
-    if path.suffix == ".npz":
-        with np.load(path) as data:
-            return data["x"].reshape(-1, 1, 28, 28).astype(np.uint8), data["y"].astype(np.uint8)
-    pixels = np.fromfile(path / f"{part}-images-idx3-ubyte", dtype=np.uint8, offset=16)
-    return pixels.reshape(-1, 1, 28, 28), np.fromfile(path / f"{part}-labels-idx1-ubyte", dtype=np.uint8, offset=8)
-
-
-def augment(images: torch.Tensor) -> torch.Tensor:
-    """Turn, scale, shear and shift each image a little at random; `images` is (n, 1, 28, 28) with values 0..255."""
-    n = len(images)
-
-    def noise(spread: float) -> torch.Tensor:
-        return (torch.rand(n) * 2 - 1) * spread
-
-    angle, shear = noise(0.2), noise(0.15)
-    scale_x, scale_y = 1 + noise(0.12), 1 + noise(0.12)
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0] = scale_x * torch.cos(angle)
-    theta[:, 0, 1] = -torch.sin(angle) + shear
-    theta[:, 1, 0] = torch.sin(angle)
-    theta[:, 1, 1] = scale_y * torch.cos(angle)
-    theta[:, :, 2] = torch.stack([noise(1.5), noise(1.5)], 1) / 14  # pixels; the image spans -1..1
-    grid = F.affine_grid(theta, [n, 1, 28, 28], align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False).round_()
-
-
 # --- training --------------------------------------------------------------------------------------------------------
-
-
-def encode(images: torch.Tensor) -> torch.Tensor:
-    """Deterministic rate code: (n, 1, 28, 28) with values 0..255 -> spikes of the shape (ticks, n, 1, 28, 28)."""
-    edges = torch.arange(TICKS + 1).view(-1, 1, 1, 1, 1) * images.to(torch.int32).unsqueeze(0)
-    return torch.div(edges + 127, 255, rounding_mode="floor").diff(dim=0).to(torch.float32)
 
 
 class If(torch.autograd.Function):  # type: ignore[misc,unused-ignore]

@@ -33,8 +33,8 @@ import numpy as np
 import numpy.typing as npt
 import torch  # type: ignore[import-not-found,unused-ignore]
 import torch.nn.functional as F  # type: ignore[import-not-found,unused-ignore]
+from train import TICKS, augment, encode, read_mnist  # type: ignore[import-not-found,unused-ignore]
 
-TICKS = 16
 LAYERS = (784, 256, 10)
 LARGEST = 7  # of the integer weights
 PARTS = (10, 4)  # cores that share the inputs of a layer: input i is on core i mod PARTS, at most 85 of them (3 lines each)
@@ -74,45 +74,7 @@ class Layer:
     thresholds: Floats
 
 
-# --- data ------------------------------------------------------------------------------------------------------------
-
-
-def read_mnist(path: Path, part: str) -> tuple[Images, Labels]:
-    """Read `part` ("train" or "t10k") from a directory of IDX files, or from an .npz file with `x` and `y`."""
-    if path.suffix == ".npz":
-        with np.load(path) as data:
-            return data["x"].reshape(-1, 784).astype(np.uint8), data["y"].astype(np.uint8)
-    pixels = np.fromfile(path / f"{part}-images-idx3-ubyte", dtype=np.uint8, offset=16)
-    return pixels.reshape(-1, 784), np.fromfile(path / f"{part}-labels-idx1-ubyte", dtype=np.uint8, offset=8)
-
-
-def augment(images: torch.Tensor) -> torch.Tensor:
-    """Turn, scale, shear and shift each image a little at random; `images` has the shape (n, 784), values 0..255."""
-    n = len(images)
-
-    def noise(spread: float) -> torch.Tensor:
-        return (torch.rand(n) * 2 - 1) * spread
-
-    angle, shear = noise(0.2), noise(0.15)
-    scale_x, scale_y = 1 + noise(0.12), 1 + noise(0.12)
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0] = scale_x * torch.cos(angle)
-    theta[:, 0, 1] = -torch.sin(angle) + shear
-    theta[:, 1, 0] = torch.sin(angle)
-    theta[:, 1, 1] = scale_y * torch.cos(angle)
-    theta[:, :, 2] = torch.stack([noise(1.5), noise(1.5)], 1) / 14  # pixels; the image spans -1..1
-    grid = F.affine_grid(theta, [n, 1, 28, 28], align_corners=False)
-    warped = F.grid_sample(images.view(n, 1, 28, 28), grid, align_corners=False)
-    return warped.view(n, 784).round_()
-
-
 # --- training --------------------------------------------------------------------------------------------------------
-
-
-def encode(images: torch.Tensor) -> torch.Tensor:
-    """Deterministic rate code: (n, 784) with values 0..255 -> spikes of the shape (ticks, n, 784)."""
-    edges = torch.arange(TICKS + 1).view(-1, 1, 1) * images.to(torch.int32).unsqueeze(0)
-    return torch.div(edges + 127, 255, rounding_mode="floor").diff(dim=0).to(torch.float32)
 
 
 class If(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
