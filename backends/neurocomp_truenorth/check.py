@@ -18,7 +18,7 @@ from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp_truenorth.lags import delays_between, lags, least_delay
 from neurocomp_truenorth.options import TrueNorthOptions
 from neurocomp_truenorth.partial_sums import axons_per_line
-from neurocomp_truenorth.plan import inputs_of
+from neurocomp_truenorth.plan import inputs_of, no_codebook
 
 _EMITTED = {
     "neuron_models": ("if", "linear_lif", "binary", "truenorth"),
@@ -223,14 +223,8 @@ def check_quantized(
 def _check_inputs(network: IntegerNetwork, name: str, spec: HardwareSpec, options: TrueNorthOptions) -> list[Violation]:
     p = network.populations[name]
     inputs = inputs_of(network, [(name, 0)], spec)
-    types = spec.limit_text("axon_types")
     if inputs is None:
-        stochastic = bool(p.values("b").any())
-        what = "its stochastic synapses have more than 4 different weights per neuron" if stochastic else "its weights"
-        verb = "which 4 axon types cannot tell apart" if stochastic else "are no sums of 4 axon types"
-        message = f"population '{name}': {what}{', ' if stochastic else ' '}{verb}"
-        hint = "use fewer levels (--weights int4), or smaller whole weights"
-        return [Violation("NC0413", name, message, "", 4, types, hint, origin=p.origin)]
+        return [no_codebook(name, p, spec)]
     sizes, limit = inputs.needs.sizes, spec.limit("input_axons")
     over = np.flatnonzero(sizes > limit)
     stochastic = bool(p.values("b").any())

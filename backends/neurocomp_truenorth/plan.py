@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.backend import Violation
 from neurocomp.errors import CapacityError, Diagnostic, UnsupportedError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import Part
@@ -305,7 +306,7 @@ class Planner:
         fan_in = int(np.bincount(lines.neuron, minlength=1).max())
         least, of_all = (-(-count * each // self.max_axons) for count in (fan_in, lines.count))
         if not each:
-            raise no_codebook(name, before.populations[name], self.spec)
+            raise CapacityError(no_codebook(name, before.populations[name], self.spec).diagnostic())
         spread = {least, least + 1, 2 * least, 3 * least} if len(before.populations[name].shape) > 1 else {least}
         tried = sorted({*spread, of_all, of_all + 1} - {0})
         costs = {parts: self._cost_of(state, name, parts) for parts in tried if 2 * parts <= self.max_axons}
@@ -463,7 +464,7 @@ class Planner:
             members = [(member, lag.get(member, 0) - lag.get(name, 0)) for member in state.members(name)]
             found = inputs_of(state.network, members, self.spec)
             if found is None:
-                raise no_codebook(name, state.network.populations[name], self.spec)
+                raise CapacityError(no_codebook(name, state.network.populations[name], self.spec).diagnostic())
             state.inputs[name] = found
         return state.inputs[name]
 
@@ -568,7 +569,7 @@ class Planner:
             if start.hold is not None:
                 made = inputs_of(state.network, [(name, 0)], self.spec, start.hold)
                 if made is None:
-                    raise no_codebook(name, network.populations[name], self.spec)
+                    raise CapacityError(no_codebook(name, network.populations[name], self.spec).diagnostic())
                 state.inputs[name] = made
         return found
 
@@ -592,12 +593,15 @@ def _cores(placed: Mapping[str, Placed]) -> int:
     return sum(len(p.blocks) for p in placed.values())
 
 
-def no_codebook(name: str, p: IntegerPopulation, spec: HardwareSpec) -> CapacityError:
-    """Return the error for weights that no axon types represent."""
-    what = "stochastic synapses with more than 4 different weights per neuron" if p.values("b").any() else "its weights"
-    message = f"population '{name}': {spec.name} has {AXON_TYPES} axon types per core, which cannot represent {what}"
+def no_codebook(name: str, p: IntegerPopulation, spec: HardwareSpec) -> Violation:
+    """Return what is wrong with weights that no axon types represent."""
+    types = spec.limit("axon_types")
+    what = f"its weights are no sums of {types} axon types"
+    if p.values("b").any():
+        what = f"its stochastic synapses have more than {types} different weights per neuron, one for each axon type"
     hint = "use fewer levels (--weights int4), or smaller whole weights"
-    return CapacityError(Diagnostic("NC0413", message, p.origin, limit=spec.limit_text("axon_types"), hint=hint))
+    source = spec.limit_text("axon_types")
+    return Violation("NC0413", name, f"population '{name}': {what}", "no codebook", types, source, hint, origin=p.origin)
 
 
 def _no_time(cycle: Sequence[str], why: str, p: IntegerPopulation) -> UnsupportedError:
