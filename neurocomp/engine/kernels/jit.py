@@ -18,7 +18,19 @@ from numba.extending import intrinsic
 
 Function = Callable[..., Any]
 
-SOURCES = ("jit", "records", "synapses", "neurons", "machine", "layout", "counting", "crossbar", "tiling")
+SOURCES = (
+    "jit",
+    "records",
+    "synapses",
+    "neurons",
+    "machine",
+    "layout",
+    "counting",
+    "crossbar",
+    "tiling",
+    "partitioning",
+    "placing",
+)
 """The modules whose text decides what is compiled. numba looks at one file at a time, and kernels call one another."""
 
 

@@ -1,0 +1,245 @@
+"""Which core of the chip each core of a partition becomes: a start from the traffic's own geometry, then annealing by swaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.engine.kernels import placing as kernels
+from neurocomp.engine.kernels.placing import FREE, Places, Traffic
+from neurocomp.engine.threads import available_processors, in_order
+from neurocomp.fixedpoint import running_sum
+from neurocomp.mapping.partition import Effort, Progress
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+SWAPS = {"fast": 2_000, "default": 20_000, "max": 100_000}
+"""Swaps tried per core, for each start."""
+MOST_SWAPS = {"fast": 2_000_000, "default": 20_000_000, "max": 400_000_000}
+SMOOTHINGS, FOLD_EVERY = 600, 20
+"""Steps of the power iteration for the coordinates, and after how many they are made orthogonal again."""
+COORDINATES = 4
+HOT, COLD = 0.5, 0.002
+"""First and last temperature of a start, in packets x hops of the average core."""
+ROUNDS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """Places for cores, numbered chip by chip."""
+
+    places: Places
+    cores_per_chip: int
+
+    @property
+    def size(self) -> int:
+        """Number of places."""
+        return len(self.places.x)
+
+
+def mesh_of(
+    tiles_x: int, tiles_y: int, cores_per_tile: int, *, chips: int = 1, cores_per_chip: int | None = None,
+    global_x: bool = True, crossing: float = 0.0,
+) -> Mesh:  # fmt: skip
+    """Return the places of chips that lie side by side in the direction of x.
+
+    Args:
+        tiles_x, tiles_y: Of a chip.
+        cores_per_tile: Of a chip.
+        chips: How many.
+        cores_per_chip: Fewer than all tiles would have; None: all.
+        global_x: Hops are counted on the mesh of all chips; else on each chip, and chips beside them.
+        crossing: Hops that a way from chip to chip counts beside those of the mesh.
+    """
+    per_chip = cores_per_chip or tiles_x * tiles_y * cores_per_tile
+    number = np.arange(chips * per_chip)
+    chip, core = np.divmod(number, per_chip)
+    tile, depth = np.divmod(core, cores_per_tile)
+    x, y = tile % tiles_x, tile // tiles_x
+    table = np.full((chips * tiles_x, tiles_y, cores_per_tile), -1, np.int64)
+    column = chip * tiles_x + x
+    table[column, y, depth] = number
+    return Mesh(Places(column if global_x else x, y, chip, column, y, table, float(crossing)), per_chip)
+
+
+def traffic_of(k: int, source: IntArray, target: IntArray, packets: FloatArray) -> Traffic:
+    """Return the traffic between k cores from packets of ordered pairs; those from a core to itself are left out."""
+    apart = source != target
+    a, b, w = source[apart], target[apart], packets[apart]
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    key, which = np.unique(low * k + high, return_inverse=True)
+    total = np.bincount(which, weights=w, minlength=len(key))
+    low, high = key // k, key % k
+    first, second, both = np.concatenate([low, high]), np.concatenate([high, low]), np.concatenate([total, total])
+    order = np.lexsort((second, first))
+    start = running_sum(np.bincount(first, minlength=k))
+    return Traffic(start, second[order].astype(np.int32), np.ascontiguousarray(both[order], np.float64))
+
+
+def hop_packets(traffic: Traffic, mesh: Mesh, place: IntArray) -> float:
+    """Return the sum of packets x hops."""
+    return float(kernels.hops(traffic, mesh.places, place))
+
+
+def place_cores(
+    traffic: Traffic, mesh: Mesh, *, effort: Effort = "default", seed: int = 0, jobs: int | None = None,
+    fixed: IntArray | None = None, progress: Progress | None = None,
+) -> IntArray:  # fmt: skip
+    """Return the place of each core, (k,): the best of annealings from several starts.
+
+    Args:
+        traffic: Packets between the cores.
+        mesh: At least as many places; the first chips are used.
+        effort: How many swaps are tried.
+        seed: Of all random numbers; the result does not depend on the threads.
+        jobs: Threads; None: one per processor.
+        fixed: (k,): places of cores that stay where they are, -1 for others; None: none does.
+        progress: Is told which share of the work is done.
+    """
+    k = len(traffic.start) - 1
+    if k > mesh.size:
+        raise ValueError(f"{k} cores have {mesh.size} places")
+    if k == 0:
+        return np.zeros(0, np.int64)
+    fixed = np.full(k, -1, np.int64) if fixed is None else fixed
+    chips = -(-k // mesh.cores_per_chip)
+    starts = [_pinned(start, fixed, mesh) for start in _starts(traffic, mesh, chips, seed)]
+    done = [0.0] * len(starts)
+    best: list[tuple[float, int, IntArray]] = [
+        (hop_packets(traffic, mesh, start), index, start) for index, start in enumerate(starts)
+    ]  # fmt: skip
+    swaps = min(SWAPS[effort] * k, MOST_SWAPS[effort])
+
+    def run(index: int) -> None:
+        place = starts[index].copy()
+        held = np.full(mesh.size, FREE, np.int64)
+        held[place] = np.arange(k)
+        state = np.array([np.random.default_rng([seed, 11, index]).integers(1 << 63)], np.uint64)
+        mean = max(1e-9, 2 * best[index][0] / k)
+        wide = max(mesh.places.table.shape[:2])
+        for r in range(ROUNDS):
+            part, following = r / ROUNDS, (r + 1) / ROUNDS
+            hot, cold = (mean * HOT * (COLD / HOT) ** x for x in (part, following))
+            reach = max(3, int(wide * 0.5 * (1 - part)))
+            kernels.anneal_places(
+                traffic, mesh.places, place, held, reach, hot, cold, swaps // ROUNDS, fixed >= 0, state
+            )  # fmt: skip
+            found = hop_packets(traffic, mesh, place)
+            if found < best[index][0]:
+                best[index] = found, index, place.copy()
+            done[index] = following
+            if progress is not None:
+                progress(sum(done) / len(starts))
+
+    try:
+        for _ in in_order(run, range(len(starts)), jobs or available_processors(), interruptible=progress is not None):
+            pass
+    except KeyboardInterrupt:
+        pass
+    return min(best, key=lambda entry: entry[:2])[2]
+
+
+def _pinned(place: IntArray, fixed: IntArray, mesh: Mesh) -> IntArray:
+    """Return a placement in which fixed cores are where they must be, and who was there is where they were."""
+    place = place.copy()
+    held = np.full(mesh.size, FREE, np.int64)
+    held[place] = np.arange(len(place))
+    for core in np.flatnonzero(fixed >= 0).tolist():
+        at, wanted = int(place[core]), int(fixed[core])
+        other = int(held[wanted])
+        place[core], held[wanted] = wanted, core
+        held[at] = other
+        if other >= 0 and other != core:
+            place[other] = at
+    return place
+
+
+# Starts
+
+
+def _starts(traffic: Traffic, mesh: Mesh, chips: int, seed: int) -> list[IntArray]:
+    """Return a start from two coordinates of the traffic, and one along a Hilbert curve in the order of the first."""
+    coordinates = spectral(traffic, seed)
+    order = np.argsort(coordinates[:, 0], kind="stable")
+    spread, curve = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
+    per_chip = mesh.cores_per_chip
+    for chip in range(chips):
+        of = order[chip * len(order) // chips : (chip + 1) * len(order) // chips]
+        own = np.arange(chip * per_chip, (chip + 1) * per_chip)
+        spread[of] = _in_columns(of, coordinates, own, mesh)
+        curve[of] = _along_hilbert(own, mesh)[: len(of)]
+    return [spread, curve]
+
+
+def spectral(traffic: Traffic, seed: int) -> FloatArray:
+    """Return coordinates of the cores, (k, COORDINATES): the slowest modes of a random walk on the traffic.
+
+    They are found by a power iteration with a fixed number of steps, so that they are the same everywhere.
+    """
+    k = len(traffic.start) - 1
+    weight = np.add.reduceat(np.append(traffic.packets, 0.0), np.minimum(traffic.start[:-1], len(traffic.packets)))
+    weight = np.where(np.diff(traffic.start) > 0, weight, 0.0)
+    weight = weight / weight.sum() if weight.sum() > 0 else np.full(k, 1 / k)
+    x = np.random.default_rng([seed, 12]).standard_normal((k, COORDINATES))
+    other = np.empty_like(x)
+    for step in range(SMOOTHINGS):
+        if step % FOLD_EVERY == 0:
+            x = _orthogonal(x, weight)
+        kernels.smooth(traffic, x, COORDINATES, other)
+        x, other = other, x
+    return _orthogonal(x, weight)
+
+
+def _orthogonal(x: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return columns without mean and orthogonal under the weights; the slowest come first."""
+    x = x - weight @ x
+    values, vectors = np.linalg.eigh(x.T @ (weight[:, None] * x))
+    return np.ascontiguousarray((x @ vectors[:, ::-1]) / np.sqrt(np.maximum(values[::-1], 1e-300)))
+
+
+def _in_columns(cores: IntArray, coordinates: FloatArray, places: IntArray, mesh: Mesh) -> IntArray:
+    """Return places of cores: columns by the first coordinate, in each column by the second."""
+    p = mesh.places
+    by_column = places[np.lexsort((p.row[places], p.column[places]))]
+    n, total = len(cores), len(places)
+    # The part of each column that is used, so that a chip that is not full is used evenly.
+    used = by_column[np.unique(np.arange(n) * total // n)] if n < total else by_column
+    order = cores[np.argsort(coordinates[cores, 0], kind="stable")]
+    result = np.empty(n, np.int64)
+    position = {int(core): index for index, core in enumerate(cores.tolist())}
+    columns = p.column[used]
+    for column in np.unique(columns):
+        here = np.flatnonzero(columns == column)
+        own = order[here]
+        own = own[np.argsort(coordinates[own, 1], kind="stable")]
+        for core, place in zip(own.tolist(), used[here].tolist(), strict=True):
+            result[position[core]] = place
+    return result
+
+
+def _along_hilbert(places: IntArray, mesh: Mesh) -> IntArray:
+    """Return the places of a chip in the order in which a Hilbert curve through it visits them."""
+    p = mesh.places
+    x, y = p.column[places] - p.column[places].min(), p.row[places]
+    side = 1
+    while side < max(int(x.max()), int(y.max())) + 1:
+        side *= 2
+    rank = np.array([_hilbert(side, int(a), int(b)) for a, b in zip(x, y, strict=True)])
+    return places[np.argsort(rank, kind="stable")]
+
+
+def _hilbert(side: int, x: int, y: int) -> int:
+    """Return the position of a point on the Hilbert curve of a square whose side is a power of two."""
+    distance, s = 0, side // 2
+    while s > 0:
+        right, up = int(x & s > 0), int(y & s > 0)
+        distance += s * s * ((3 * right) ^ up)
+        if not up:
+            if right:
+                x, y = side - 1 - x, side - 1 - y
+            x, y = y, x
+        s //= 2
+    return distance
