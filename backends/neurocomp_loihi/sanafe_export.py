@@ -55,8 +55,8 @@ def export_sanafe(
 ) -> Mapping[str, int]:
     """Write a folder; see `neurocomp.backend.Exporter`.
 
-    Synapses are those of the emitted tables, so that SANA-FE visits what the cores store. What its models do not do is counted
-    in the summary, and listed in the head of ``net.yaml``.
+    Synapses are those of the emitted tables, so that SANA-FE visits what the cores store. What its models do not do as
+    the chip does it is counted in the summary, and in the head of ``net.yaml``.
 
     Raises:
         UnsupportedError: Spikes carry values (NC0342), or there are more than `MOST_SYNAPSES` synapses (NC0343).
@@ -112,7 +112,7 @@ class _Writer:
     ticks: int
     """Of the chip, to run."""
     differences: dict[str, int] = field(default_factory=dict)
-    """What SANA-FE does not do -> of how many it is wanted."""
+    """What SANA-FE does not do as the chip does it -> how often."""
 
     @classmethod
     def of(cls, mapped: MappedNetwork, program: Program, spec: HardwareSpec, stimulus: Stimulus) -> _Writer:
@@ -152,16 +152,27 @@ class _Writer:
         """The tiles that hold neurons."""
         return {self.place(index)[0] for index in range(len(self.mapped.cores))}
 
+    def _kept(self, p: IntegerPopulation) -> IntArray:
+        """Return what is kept of 2**decay_bits of the current of each neuron, (n,)."""
+        form = self.lowered.network.number_format
+        return np.asarray(form.decay_one - p.values("du") - form.current_decay_offset)
+
+    @property
+    def currents(self) -> int:
+        """Dendrites with a current that each core needs: SANA-FE keeps one in each, so a compartment has one of its number."""
+        populations = self.lowered.network.populations
+        places = (s.compartment for name, s in self.program.populations.items() if self._kept(populations[name]).any())
+        return max((int(compartment.max()) + 1 for compartment in places), default=0)
+
     # What differs
 
     def note_neurons(self) -> None:
         """Count the neurons that SANA-FE's model does not update as ours."""
-        form = self.lowered.network.number_format
         for name in self.program.populations:
             p = self.lowered.network.populations[name]
             every = np.ones(p.size, np.bool_)
-            self._note("neurons_without_their_current", p.values("du") + form.current_decay_offset != form.decay_one)
-            self._note("neurons_without_rounding", p.values("dv") != 0)
+            self._note("neurons_whose_current_waits_for_messages", self._kept(p) != 0)
+            self._note("neurons_without_rounding", (p.values("dv") != 0) | (self._kept(p) != 0))
             self._note("neurons_without_their_first_state", (p.values("u_init") != 0) | (p.values("v_init") != 0))
             self._note("neurons_without_their_reset_schedule", every & (p.reset_interval is not None))
             self._note("neurons_without_their_late_start", every & (p.start > 0))
@@ -170,7 +181,7 @@ class _Writer:
     def note_synapses(self) -> int:
         """Return how many synapses the cores store, those of a shared row once for each of its axons.
 
-        Those whose delay SANA-FE leaves out are counted, and the axons that have none, of which it knows nothing.
+        Those whose delay SANA-FE leaves out are counted, and the axons that have none and get one of weight 0.
         """
         synapses = 0
         for d in _decoded(self.program):
@@ -202,11 +213,13 @@ class _Writer:
         yield f"    width: {self.columns + (self.n_inputs > 0)}\n    height: {mesh.tiles_y}\n"
         yield f"    link_buffer_size: {LINK_BUFFER}\n    latency_sync: {barrier:.4e}\n  tile:\n"
         yield self._tile(f"tile[0..{tiles - 1}]", costs)
-        yield self._core(f"core[0..{mesh.cores_per_tile - 1}]", self.spec.limit("neurons"), costs, ("lif",))
+        yield self._core(
+            f"core[0..{mesh.cores_per_tile - 1}]", self.spec.limit("neurons"), costs, "lif", "leaky_integrate_fire"
+        )
         if self.n_inputs:
             yield _comment("The host: each input neuron has a soma of its own there. What it does is free, the hops are not.")
             yield self._tile("host", costs)
-            yield self._core("host[0..0]", self.n_inputs, _Costs(), (f"input[0..{self.n_inputs - 1}]",))
+            yield self._core("host[0..0]", self.n_inputs, _Costs(), f"input[0..{self.n_inputs - 1}]", "input")
 
     def _barrier(self) -> float:
         if COSTS not in self.spec.costs:
@@ -236,16 +249,16 @@ class _Writer:
         )
         return f"    - name: {name}\n      attributes:\n{hops}      core:\n"
 
-    def _core(self, name: str, neurons: int, costs: _Costs, somas: Sequence[str]) -> str:
-        soma = {"access_neuron": "access", "update_neuron": "update", "spike_out": "spike"}
+    def _core(self, name: str, neurons: int, costs: _Costs, soma: str, model: str) -> str:
+        parts = {"access_neuron": "access", "update_neuron": "update", "spike_out": "spike"}
         text = f"        - name: {name}\n          attributes:\n"
         text += f"            buffer_position: soma\n            max_neurons_supported: {neurons}\n"
-        text += _unit("axon_in", "axon_in", None, costs, {"message_in": "axon_in"})
-        text += _unit("synapse", "synapse", "current_based", costs, {"process_spike": "synapse"})
-        text += _unit("dendrite", "dendrite", "accumulator", costs, {"update": "dendrite"})
-        for unit in somas:
-            text += _unit("soma", unit, "leaky_integrate_fire" if unit == "lif" else "input", costs, soma)
-        return text + _unit("axon_out", "axon_out", None, costs, {"message_out": "axon_out"})
+        text += _units("axon_in", {"axon_in": None}, costs, {"message_in": "axon_in"})
+        text += _units("synapse", {"synapse": "current_based"}, costs, {"process_spike": "synapse"})
+        dendrites = {"sum": "accumulator"} | ({f"current[0..{self.currents - 1}]": "taps"} if self.currents else {})
+        text += _units("dendrite", dendrites, costs, {"update": "dendrite"})
+        text += _units("soma", {soma: model}, costs, parts)
+        return text + _units("axon_out", {"axon_out": None}, costs, {"message_out": "axon_out"})
 
     # net.yaml
 
@@ -253,7 +266,7 @@ class _Writer:
         """Yield the network and its places."""
         yield from self._head("SANA-FE network")
         if self.differences:
-            yield _comment("SANA-FE's models do not do all that the chip does. What is left out, and how often:")
+            yield _comment("SANA-FE's models do not do all that the chip does. What differs, and how often:")
             yield from (_comment(f"- {count:,} {what.replace('_', ' ')}") for what, count in self.differences.items())
         yield from (_comment(f"'{group}' is '{name}'.") for name, group in self.groups.items() if name != group)
         yield "network:\n  name: net\n  groups:\n"
@@ -291,11 +304,20 @@ class _Writer:
         if p.current is not None and p.current in self.stimulus:
             bias = bias + self.stimulus[p.current][0, 0]
         threshold = (p.values("vth") << form.state_shift) if p.fires else np.full(p.size, NEVER)
-        keep = form.decay_one - p.values("dv")
-        table = np.stack([threshold, keep, bias], axis=1)
+        kept = self._kept(p)
+        # Neurons whose current is held share no dendrite, so each of them is a run of its own.
+        unit = np.where(kept.any(), self.program.populations[p.name].compartment, -1)
+        table = np.stack(
+            [threshold, form.decay_one - p.values("dv"), bias, kept, unit, np.arange(p.size) * (unit >= 0)], axis=1
+        )
         for first, last in _runs(table):
             values = f"threshold: {table[first, 0]}, leak_decay: {table[first, 1] / form.decay_one}"
             values += f", bias: {table[first, 2]}" if table[first, 2] else ""
+            if unit[first] < 0:
+                values += ", dendrite_hw_name: sum"
+            else:
+                values += f', dendrite_hw_name: "current[{unit[first]}]"'
+                values += f", dendrite: {{taps: 1, time_constants: [{kept[first] / form.decay_one}]}}"
             yield f"        - {_span(first, last)}: {{{values}}}\n"
 
     def _edges(self) -> Iterator[str]:
@@ -310,6 +332,8 @@ class _Writer:
             for (population, neuron), row, base in zip(sources, d.axon_row.tolist(), d.axon_base.tolist(), strict=True):
                 source = f"    - {self.groups[names[population]]}.{neuron} -> "
                 lines = []
+                if first[row] == last[row]:  # without a synapse SANA-FE sends no message
+                    lines.append(f"{source}{targets[0]}: {{weight: 0}}\n")
                 for i in range(first[row], last[row]):
                     late = f", delay: {delay[i]}" if delay[i] else ""
                     lines.append(f"{source}{targets[base + compartment[i]]}: {{weight: {weight[i]}{late}}}\n")
@@ -356,13 +380,15 @@ ENERGIES = {
 """Part of a core -> the event of a spec that it costs. ``update`` is what an active update costs more than an inactive one."""
 
 
-def _unit(kind: str, name: str, model: str | None, costs: _Costs, attributes: Mapping[str, str]) -> str:
-    """Return one hardware unit; ``attributes``: what it is charged for -> the part that says how much."""
-    text = f"          {kind}:\n            - name: {name}\n              attributes:\n"
-    text += f"                model: {model}\n" if model else ""
-    for attribute, part in attributes.items():
-        text += f"                energy_{attribute}: {costs.energies.get(part, 0.0):.4e}\n"
-        text += f"                latency_{attribute}: {costs.latencies.get(part, 0.0):.4e}\n"
+def _units(kind: str, models: Mapping[str, str | None], costs: _Costs, attributes: Mapping[str, str]) -> str:
+    """Return hardware units, name -> model; ``attributes``: what they are charged for -> the part that says how much."""
+    text = f"          {kind}:\n"
+    for name, model in models.items():
+        text += f"            - name: {name}\n              attributes:\n"
+        text += f"                model: {model}\n" if model else ""
+        for attribute, part in attributes.items():
+            text += f"                energy_{attribute}: {costs.energies.get(part, 0.0):.4e}\n"
+            text += f"                latency_{attribute}: {costs.latencies.get(part, 0.0):.4e}\n"
     return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import neurocomp_hwspecs
 from neurocomp import pipeline, registry
 from neurocomp.api import Compiled
 from neurocomp.artifact import Artifact
-from neurocomp.backend import Options, Stimulus
+from neurocomp.backend import Backend, Options, Stimulus
 from neurocomp.errors import UnsupportedError, UsageError
 from neurocomp.fixedpoint import shifted
 from neurocomp.hardware import HardwareSpec, load_spec
@@ -40,6 +41,10 @@ CONTENTS = ("tiles", "cores", "neurons", "input_neurons", "synapses", "ticks")
 def small_cores(neurons: int = 8) -> HardwareSpec:
     """Return Loihi with fewer neurons per core, so that small networks take several cores and tiles."""
     return load_spec(LOIHI.replace("neurons: {value: 1024", f"neurons: {{value: {neurons}"), "loihi.yaml")
+
+
+def backend_of(made: Artifact) -> Backend:
+    return registry.backend(made.spec.backend)
 
 
 def compiled(network: Network, spec: HardwareSpec) -> Artifact:
@@ -156,17 +161,18 @@ def simulated(document: Any, ticks: int) -> dict[str, Array]:
     for source, target, weight, delay in edges_of(document):
         assert delay == 0
         weights[number[target], number[source]] += weight
-    v, rest = np.zeros(len(flat)), np.zeros(len(flat), int)
+    u, v, rest = np.zeros(len(flat)), np.zeros(len(flat)), np.zeros(len(flat), int)
+    keep = np.array([own["dendrite"]["time_constants"][0] if "dendrite" in own else 0.0 for own in flat])
     spikes = np.zeros((ticks + 1, len(flat)), bool)
     for t in range(ticks):
-        arriving = weights @ spikes[t - 1]
+        u = keep * u + weights @ spikes[t - 1]
         for n, own in enumerate(flat):
             if "spikes" in own:
                 spikes[t, n] = t < len(own["spikes"]) and own["spikes"][t]
             elif rest[n] > 1:
                 rest[n] -= 1
             else:
-                v[n] = own.get("bias", 0) + v[n] * own["leak_decay"] + arriving[n]
+                v[n] = own.get("bias", 0) + v[n] * own["leak_decay"] + u[n]
                 spikes[t, n] = v[n] > own["threshold"]
                 if spikes[t, n]:
                     v[n] = {"hard": 0, "soft": v[n] - own["threshold"], "none": v[n]}[own["reset_mode"]]
@@ -201,14 +207,23 @@ def test_random_networks_can_be_read_back(seed: int, tmp_path: Path) -> None:
         assert [attributes["threshold"] for attributes in own] == threshold.tolist()
         assert [4096 * (1 - attributes["leak_decay"]) for attributes in own] == p.values("dv").tolist()
         assert [attributes.get("bias", 0) for attributes in own] == (p.values("bias_mant") << p.values("bias_exp")).tolist()
+        kept = 4095 - p.values("du")
+        slots = made.mapped.placements[name].slot.tolist()
+        dendrites = [f"current[{slot}]" for slot in slots] if kept.any() else ["sum"] * p.size
+        assert [attributes["dendrite_hw_name"] for attributes in own] == dendrites
+        if kept.any():
+            assert [4096 * attributes["dendrite"]["time_constants"][0] for attributes in own] == kept.tolist()
         assert {attributes["reset_mode"] for attributes in own} == {{"zero": "hard", "subtract": "soft"}.get(p.reset, "none")}
         assert {attributes.get("refractory_delay", 1) for attributes in own} == {p.refractory + 1}
 
     edges = list(edges_of(document))
     assert Counter(edge for edge in edges if edge[2]) == synapses_of(made)
-    assert len(edges) == summary["synapses"]
+    assert len(edges) == summary["synapses"] + summary.get("axons_without_synapses", 0)
+    places = places_of(document)
+    messages = {(source, places[target][0]) for source, target, _, _ in edges}
+    assert len(messages) == sum(len(core.axon_neuron) for core in made.mapped.cores), "one for each axon"
 
-    places, mesh = places_of(document), made.spec.mesh
+    mesh = made.spec.mesh
     assert set(places) == {f"{name}.{i}" for name, p in populations.items() for i in range(p.size)}
     for name, place in made.mapped.placements.items():
         for i, index in enumerate(place.core.tolist()):
@@ -278,11 +293,29 @@ def test_integrate_and_fire_networks_spike_as_on_the_chip_by_the_documented_equa
     made = compiled(network, small_cores())
     _, document, summary = exported(tmp_path, made, stimulus)
     assert set(summary) - set(CONTENTS) <= {"axons_without_synapses"}
-    trace = registry.backend("loihi").chip_simulator().run(made.program, stimulus)
+    trace = backend_of(made).chip_simulator().run(made.program, stimulus)
     found = simulated(document, summary["ticks"])
     for name, spikes in found.items():
         assert np.array_equal(spikes, trace.spikes[name][0] != 0), name
     assert trace.spikes["b"].any()
+
+
+def test_currents_that_decay_are_those_of_a_dendrite(tmp_path: Path) -> None:
+    network, stimulus = exact_network(0)
+    neuron = network.populations["a"].neuron
+    assert neuron is not None
+    keeping = Neuron("cuba_lif", {**neuron.parameters, "du": frozen(np.array([4095, 2047] * 10))}, neuron.semantics, "loihi")
+    populations = {**network.populations, "a": Population("a", (20,), keeping)}
+    made = compiled(replace(network, populations=populations), small_cores())
+    architecture, document, summary = exported(tmp_path, made, stimulus)
+    core = architecture["tile"][0]["core"][0]
+    assert [unit["attributes"]["model"] for unit in core["dendrite"]] == ["accumulator", "taps"]
+    most = int(made.mapped.placements["a"].slot.max()) + 1
+    assert [unit["name"] for unit in core["dendrite"]] == ["sum", f"current[0..{most - 1}]"]
+    assert summary["neurons_whose_current_waits_for_messages"] == summary["neurons_without_rounding"] == 10
+    trace = backend_of(made).chip_simulator().run(made.program, stimulus)
+    found, expected = simulated(document, summary["ticks"])["a"], trace.spikes["a"][0] != 0
+    assert (found != expected).sum() <= 0.1 * expected.sum(), "halves are rounded on the chip"
 
 
 def test_a_network_without_inputs_or_synapses_has_no_host(tmp_path: Path) -> None:
