@@ -32,6 +32,15 @@ NEVER = 1 << 30
 """The threshold of neurons that never spike: potentials stay below 2**24."""
 COSTS = "sana_fe"
 """The cost source of a spec whose energies are those of SANA-FE's own model; beside it, its latencies are known too."""
+ENERGIES = {
+    "synapse": "synaptic_event",
+    "access": "neuron_update_inactive",
+    "spike": "spike",
+    "axon_out": "packet",
+    "hop_x": "hop_x",
+    "hop_y": "hop_y",
+}
+"""Part of a core -> the event of a spec that it costs. ``update`` is what an active update costs more than an inactive one."""
 LATENCIES = {
     "synapse": 3.8e-9,
     "access": 6.0e-9,
@@ -212,14 +221,15 @@ class _Writer:
         yield f"architecture:\n  name: {json.dumps(self.spec.name)}\n  attributes:\n    topology: mesh\n"
         yield f"    width: {self.columns + (self.n_inputs > 0)}\n    height: {mesh.tiles_y}\n"
         yield f"    link_buffer_size: {LINK_BUFFER}\n    latency_sync: {barrier:.4e}\n  tile:\n"
-        yield self._tile(f"tile[0..{tiles - 1}]", costs)
-        yield self._core(
-            f"core[0..{mesh.cores_per_tile - 1}]", self.spec.limit("neurons"), costs, "lif", "leaky_integrate_fire"
-        )
+        yield _tile(f"tile[0..{tiles - 1}]", costs)
+        somas, dendrites = {"lif": "leaky_integrate_fire"}, {"sum": "accumulator"}
+        with_current = {f"current[0..{self.currents - 1}]": "taps"} if self.currents else {}
+        cores, neurons = f"core[0..{mesh.cores_per_tile - 1}]", self.spec.limit("neurons")
+        yield _core(cores, neurons, costs, dendrites | with_current, somas)
         if self.n_inputs:
             yield _comment("The host: each input neuron has a soma of its own there. What it does is free, the hops are not.")
-            yield self._tile("host", costs)
-            yield self._core("host[0..0]", self.n_inputs, _Costs(), f"input[0..{self.n_inputs - 1}]", "input")
+            yield _tile("host", costs)
+            yield _core("host[0..0]", self.n_inputs, _Costs(), dendrites, {f"input[0..{self.n_inputs - 1}]": "input"})
 
     def _barrier(self) -> float:
         if COSTS not in self.spec.costs:
@@ -240,25 +250,6 @@ class _Writer:
         known = source == COSTS
         notes.append("Latencies: SANA-FE's own of Loihi (Boyle 2025)." if known else "Latencies are not published: 0.")
         return _Costs(energies, LATENCIES if known else {}, tuple(notes))
-
-    def _tile(self, name: str, costs: _Costs) -> str:
-        hops = "".join(
-            f"        {what}_{way}_hop: {values.get(hop, 0.0):.4e}\n"
-            for way, hop in HOPS.items()
-            for what, values in (("energy", costs.energies), ("latency", costs.latencies))
-        )
-        return f"    - name: {name}\n      attributes:\n{hops}      core:\n"
-
-    def _core(self, name: str, neurons: int, costs: _Costs, soma: str, model: str) -> str:
-        parts = {"access_neuron": "access", "update_neuron": "update", "spike_out": "spike"}
-        text = f"        - name: {name}\n          attributes:\n"
-        text += f"            buffer_position: soma\n            max_neurons_supported: {neurons}\n"
-        text += _units("axon_in", {"axon_in": None}, costs, {"message_in": "axon_in"})
-        text += _units("synapse", {"synapse": "current_based"}, costs, {"process_spike": "synapse"})
-        dendrites = {"sum": "accumulator"} | ({f"current[0..{self.currents - 1}]": "taps"} if self.currents else {})
-        text += _units("dendrite", dendrites, costs, {"update": "dendrite"})
-        text += _units("soma", {soma: model}, costs, parts)
-        return text + _units("axon_out", {"axon_out": None}, costs, {"message_out": "axon_out"})
 
     # net.yaml
 
@@ -305,11 +296,8 @@ class _Writer:
             bias = bias + self.stimulus[p.current][0, 0]
         threshold = (p.values("vth") << form.state_shift) if p.fires else np.full(p.size, NEVER)
         kept = self._kept(p)
-        # Neurons whose current is held share no dendrite, so each of them is a run of its own.
         unit = np.where(kept.any(), self.program.populations[p.name].compartment, -1)
-        table = np.stack(
-            [threshold, form.decay_one - p.values("dv"), bias, kept, unit, np.arange(p.size) * (unit >= 0)], axis=1
-        )
+        table = np.stack([threshold, form.decay_one - p.values("dv"), bias, kept, unit], axis=1)
         for first, last in _runs(table):
             values = f"threshold: {table[first, 0]}, leak_decay: {table[first, 1] / form.decay_one}"
             values += f", bias: {table[first, 2]}" if table[first, 2] else ""
@@ -369,15 +357,25 @@ class _Costs:
     notes: tuple[str, ...] = ()
 
 
-ENERGIES = {
-    "synapse": "synaptic_event",
-    "access": "neuron_update_inactive",
-    "spike": "spike",
-    "axon_out": "packet",
-    "hop_x": "hop_x",
-    "hop_y": "hop_y",
-}
-"""Part of a core -> the event of a spec that it costs. ``update`` is what an active update costs more than an inactive one."""
+def _tile(name: str, costs: _Costs) -> str:
+    """Return a tile up to its cores."""
+    hops = "".join(
+        f"        {what}_{way}_hop: {values.get(hop, 0.0):.4e}\n"
+        for way, hop in HOPS.items()
+        for what, values in (("energy", costs.energies), ("latency", costs.latencies))
+    )
+    return f"    - name: {name}\n      attributes:\n{hops}      core:\n"
+
+
+def _core(name: str, neurons: int, costs: _Costs, dendrites: Mapping[str, str | None], somas: Mapping[str, str | None]) -> str:
+    """Return a core for so many neurons; dendrites and somas: name -> model."""
+    text = f"        - name: {name}\n          attributes:\n"
+    text += f"            buffer_position: soma\n            max_neurons_supported: {neurons}\n"
+    text += _units("axon_in", {"axon_in": None}, costs, {"message_in": "axon_in"})
+    text += _units("synapse", {"synapse": "current_based"}, costs, {"process_spike": "synapse"})
+    text += _units("dendrite", dendrites, costs, {"update": "dendrite"})
+    text += _units("soma", somas, costs, {"access_neuron": "access", "update_neuron": "update", "spike_out": "spike"})
+    return text + _units("axon_out", {"axon_out": None}, costs, {"message_out": "axon_out"})
 
 
 def _units(kind: str, models: Mapping[str, str | None], costs: _Costs, attributes: Mapping[str, str]) -> str:
