@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, WithoutCrossbars, Witness
+from neurocomp.backend import ChipSimulator, Exporter, Injection, Lowering, Options, Violation, WithoutCrossbars, Witness
 from neurocomp.errors import Diagnostic, SpecError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -37,6 +37,13 @@ class LoihiBackend(WithoutCrossbars):
         from neurocomp_loihi.lava import LavaWitness
 
         return (LavaWitness(),)
+
+    @property
+    def exporters(self) -> Mapping[str, Exporter]:
+        """SANA-FE's files."""
+        from neurocomp_loihi.sanafe_export import export_sanafe
+
+        return {"sanafe": export_sanafe}
 
     def check(
         self, stage: Network | QuantizedNetwork | LoweredNetwork | MappedNetwork, spec: HardwareSpec, options: Options

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backend import Stimulus
-from neurocomp.data.whole_file import whole_file
-from neurocomp.errors import Diagnostic, UnsupportedError, UsageError
+from neurocomp.data.whole_file import made_folder, whole_file
+from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.program import Program
@@ -71,11 +71,7 @@ def export_ranc(
         "scheduler_trace_verbosity": 0,
         "neuron_reset_type": symmetric,
     }
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise UsageError(Diagnostic("NC0801", f"cannot write the folder '{path}': {reason}")) from None
+    made_folder(path)
     for name, value in (("input.json", document), ("config.json", config), ("meta.json", {"ticks": ticks})):
         with whole_file(path / name) as file:
             file.write(json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n")

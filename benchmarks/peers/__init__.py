@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,18 +112,32 @@ def measure(name: str, network: Path, samples: int = 1, threads: int = 1, cores:
     peer = PEERS[name]
     reports = []
     try:
-        python = prepare(name)
         for count in sorted({1, threads} if peer.threaded else {threads}):
-            command = [str(python), "-m", f"benchmarks.peers.{peer.module}", name, str(network.resolve())]
+            arguments = (name, str(network.resolve()), str(samples), str(count))
             with _on(cores):
-                output = _run([*command, str(samples), str(count)], peer.limit, _variables(count)).strip()
-            report = json.loads(output.splitlines()[-1]) if output else None
-            if not isinstance(report, dict) or "seconds" not in report:
+                report = call(name, peer.module, arguments, count)
+            if "seconds" not in report:
                 raise Unavailable("printed no report")
             reports.append(report | {"threads": count})
     except (Unavailable, OSError, ValueError) as error:
         return {"unavailable": str(error)}
     return min(reports, key=lambda report: float(report["seconds"]))
+
+
+def call(name: str, module: str, arguments: Sequence[str], threads: int = 1) -> dict[str, Any]:
+    """Return the object that ``benchmarks/peers/<module>.py`` prints last in the environment of a peer.
+
+    Raises:
+        Unavailable: There is no such environment, or the module does not end well in the peer's time.
+        OSError: A process cannot be started.
+        ValueError: What is printed last is no JSON.
+    """
+    command = [str(prepare(name)), "-m", f"benchmarks.peers.{module}", *arguments]
+    output = _run(command, PEERS[name].limit, _variables(threads)).strip()
+    report = json.loads(output.splitlines()[-1]) if output else None
+    if not isinstance(report, dict):
+        raise Unavailable("printed no report")
+    return report
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from neurocomp.cli.command import Command, artifact_file
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError
 
-FORMATS = {"integers": ".npz", "ranc": "", "truenorth-json": ".json"}
+FORMATS = {"integers": ".npz", "ranc": "", "sanafe": "", "truenorth-json": ".json"}
 """Format -> how the name of its file ends; nothing: it is a folder."""
 
 
@@ -20,6 +20,7 @@ FORMATS = {"integers": ".npz", "ranc": "", "truenorth-json": ".json"}
     examples=(
         ("neurocomp export net.ncz --format integers -o net.npz", "every integer and synapse, for another simulator"),
         ("neurocomp export net.ncz --format ranc -o net/", "input.json and config.json of the RANC simulator"),
+        ("neurocomp export net.ncz --format sanafe -o net/", "arch.yaml and net.yaml of the SANA-FE simulator"),
         ("neurocomp export net.ncz --format truenorth-json -o net.json", "a model file as IBM's tools write it"),
     ),
 )
@@ -29,10 +30,16 @@ FORMATS = {"integers": ".npz", "ranc": "", "truenorth-json": ".json"}
     "form",
     type=click.Choice(list(FORMATS)),
     required=True,
-    help="'integers': every integer parameter and synapse (docs/integers.md); 'ranc', 'truenorth-json': see docs/ranc.md.",
+    help="'integers': every integer parameter and synapse (docs/integers.md); 'ranc', 'truenorth-json': see docs/ranc.md; "
+    "'sanafe': see docs/sanafe.md.",
 )
 @click.option(
-    "--out", "-o", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The file to write; for 'ranc' a folder."
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="OUT",
+    help="The file to write; for 'ranc' and 'sanafe' a folder.",
 )
 @click.option(
     "--stage",

@@ -43,6 +43,19 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise UsageError(Diagnostic("NC0801", f"cannot write '{path}': {reason}", hint=hint)) from None
 
 
+def made_folder(path: Path) -> None:
+    """Make a folder, and those above it, where it is not there yet.
+
+    Raises:
+        UsageError: It cannot be made (NC0801).
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise UsageError(Diagnostic("NC0801", f"cannot write the folder '{path}': {reason}")) from None
+
+
 def _open(temporary: Path) -> IO[bytes]:
     """Open a file without a name in the folder of ``temporary``, or where the system has none, ``temporary`` itself."""
     if hasattr(os, "O_TMPFILE"):

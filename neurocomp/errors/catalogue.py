@@ -204,6 +204,12 @@ CATALOGUE: dict[str, Entry] = {
         "The format of another tool cannot say what the compiled network does.",
         "Change the parameter that is named and compile again, or export in another format.",
     ),
+    "NC0343": _e(
+        "export-size",
+        4,
+        "The network has more synapses than files of another tool, which list each of them, may hold.",
+        "Export a smaller network, or with --format integers, which keeps the patterns of connections.",
+    ),
     # 04: it does not fit
     "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),
     "NC0402": _e(

@@ -22,7 +22,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["cli.md", "integers.md", "ranc.md"])
+@pytest.mark.parametrize("page", ["cli.md", "integers.md", "ranc.md", "sanafe.md"])
 def test_commands(cli: Cli, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from neurocomp_loihi.lava import LavaWitness
 
