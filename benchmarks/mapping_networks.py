@@ -76,7 +76,7 @@ VGG: Sequence[Convolution | int] = (
 def rates(n: int, seed: int) -> IntArray:
     """Return the spikes of n neurons in 1000 ticks."""
     drawn = np.random.default_rng(seed).lognormal(0, RATE_SIGMA, n)
-    return np.maximum(1, np.rint(drawn / drawn.mean() * MEAN_RATE)).astype(np.int64)
+    return np.asarray(np.maximum(1, np.rint(drawn / drawn.mean() * MEAN_RATE)), np.int64)
 
 
 def layered(shape: tuple[int, int, int], layers: Sequence[Convolution | int], seed: int) -> Listed:
@@ -148,7 +148,7 @@ def liquid(rows: int, columns: int, fan_out: int, reach: tuple[float, float], se
 
     def drawn(first: int, last: int, position: IntArray, side: int) -> IntArray:
         away = rng.normal(0, 1, (last - first) * fan_out) * np.repeat(sigma[first:last], fan_out)
-        return np.rint(np.repeat(position[first:last], fan_out) + away).astype(np.int64) % side
+        return np.asarray(np.rint(np.repeat(position[first:last], fan_out) + away).astype(np.int64) % side)
 
     row = [drawn(a, b, site // columns, rows).astype(np.int32) for a, b in parts]
     degrees, targets = [], []

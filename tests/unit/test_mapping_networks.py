@@ -48,7 +48,7 @@ def test_the_networks_of_the_table(tool: ModuleType, name: str) -> None:
 @pytest.mark.parametrize("seed", [1, 11])
 def test_others_of_the_same_families(tool: ModuleType, seed: int) -> None:
     assert_same(dense((5, 7, 3), seed), tool.dense_stack([5, 7, 3], seed))
-    layers = [Convolution(4, 3, 2, 1), Convolution(5, 2, 2), 6, 3]
+    layers: list[Convolution | int] = [Convolution(4, 3, 2, 1), Convolution(5, 2, 2), 6, 3]
     theirs = [("conv", 4, 3, 2, 1), ("conv", 5, 2, 2, 0), ("fc", 6), ("fc", 3)]
     assert_same(layered((2, 9, 12), layers, seed), tool.convnet((2, 9, 12), theirs, seed=seed))
     assert_same(liquid(13, 17, 8, (3, 1), seed), tool.lsm(13, 17, 8, 3, 1, seed))
