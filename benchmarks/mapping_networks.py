@@ -42,6 +42,8 @@ class Listed:
     """First neuron of each layer,"""
     high: IntArray
     """and the one after its last."""
+    channels: IntArray
+    """Channels of each layer, whose places follow one another; 1 where it has no places."""
 
     @property
     def size(self) -> int:
@@ -52,6 +54,11 @@ class Listed:
     def synapses(self) -> int:
         """Number of synapses."""
         return len(self.target)
+
+    def channels_last(self) -> IntArray:
+        """Return the neurons place by place, all channels of a place next to each other."""
+        layers = zip(self.low.tolist(), self.high.tolist(), self.channels.tolist(), strict=True)
+        return np.concatenate([np.arange(low, high).reshape(channels, -1).T.reshape(-1) for low, high, channels in layers])
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def layered(shape: tuple[int, int, int], layers: Sequence[Convolution | int], se
         seed: Of the rates.
     """
     channels, rows, columns = shape
-    sizes, degrees, targets = [channels * rows * columns], [], []
+    sizes, depths, degrees, targets = [channels * rows * columns], [channels], [], []
     for layer in layers:
         first = sum(sizes)
         if isinstance(layer, Convolution):
@@ -101,10 +108,12 @@ def layered(shape: tuple[int, int, int], layers: Sequence[Convolution | int], se
             degrees.append(np.full(sizes[-1], layer))
             channels, rows, columns = layer, 1, 1
         sizes.append(channels * rows * columns)
+        depths.append(channels)
     degrees.append(np.zeros(sizes[-1], np.int64))
     ends = np.cumsum([0, *sizes])
     target = np.concatenate(targets).astype(np.int32)
-    return Listed(_running(np.concatenate(degrees)), target, rates(int(ends[-1]), seed), ends[:-1], ends[1:])
+    start, rate = _running(np.concatenate(degrees)), rates(int(ends[-1]), seed)
+    return Listed(start, target, rate, ends[:-1], ends[1:], np.array(depths))
 
 
 def _convolved(rows: int, columns: int, layer: Convolution) -> tuple[IntArray, IntArray, int, int]:
@@ -158,7 +167,8 @@ def liquid(rows: int, columns: int, fan_out: int, reach: tuple[float, float], se
         degrees.append(degree)
         targets.append(reached)
     low, high = np.array([0, excitatory]), np.array([excitatory, n])
-    return Listed(_running(np.concatenate(degrees)), np.concatenate(targets), rates(n, seed), low, high)
+    start = _running(np.concatenate(degrees))
+    return Listed(start, np.concatenate(targets), rates(n, seed), low, high, np.array([1, 1]))
 
 
 def small_world(n: int, neighbours: int, rewired: float, seed: int) -> Listed:
@@ -171,7 +181,7 @@ def small_world(n: int, neighbours: int, rewired: float, seed: int) -> Listed:
     chosen = rng.random(len(target)) < rewired
     target[chosen] = rng.integers(0, n, np.count_nonzero(chosen))
     degree, reached = _distinct(n, 0, n, number[source], np.where(target == source, -1, number[target]))
-    return Listed(_running(degree), reached, rates(n, seed), np.array([0]), np.array([n]))
+    return Listed(_running(degree), reached, rates(n, seed), np.array([0]), np.array([n]), np.array([1]))
 
 
 def _distinct(n: int, first: int, last: int, source: IntArray, target: IntArray) -> tuple[IntArray, IndexArray]:

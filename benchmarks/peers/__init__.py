@@ -41,7 +41,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Peer:
-    """Where a peer runs, what it can run, its arithmetic (float or integer) and seconds that one measurement may take."""
+    """Where a peer runs, what it can run, its arithmetic (float or integer) or what else it does, and seconds it may take."""
 
     environment: str
     module: str
@@ -59,6 +59,8 @@ ENVIRONMENTS = {
     "nest": Environment(("nest-simulator==3.10.0", "numpy==2.2.6")),
     "sanafe": Environment(("sanafe==2.2.9", "numpy==2.2.6")),
     "superneuromat": Environment(("superneuromat==3.5.0", "numpy==2.2.6")),
+    "metis": Environment(("pymetis==2025.2.2", "numpy==2.2.6")),
+    "mtkahypar": Environment(("mtkahypar==1.7.post1", "numpy==2.2.6")),
     "nengo-loihi": Environment(("nengo-loihi==1.1.0", "nengo==3.2.0", "numpy==1.23.5"), ("3.11", "3.10")),
 }
 PEERS = {
@@ -71,8 +73,10 @@ PEERS = {
     "sanafe": Peer("sanafe", "sanafe", "float"),
     "lava": Peer("lava", "lava", "integer", batches=True),
     "nengo-loihi": Peer("nengo-loihi", "nengo_loihi", "integer"),
+    "metis": Peer("metis", "metis", "partition", (), limit=60.0),
+    "mtkahypar": Peer("mtkahypar", "mtkahypar", "partition", (), limit=60.0),
 }
-NAMES = tuple((name, peer.networks, peer.kind) for name, peer in PEERS.items())
+NAMES = tuple((name, peer.networks, peer.kind) for name, peer in PEERS.items() if peer.networks)
 
 _spent = 0.0
 

@@ -69,3 +69,8 @@ def test_a_seed_draws_another_network() -> None:
     assert not np.array_equal(one.target[:100], other.target[:100])
     assert one.rate.min() >= 1
     assert abs(float(one.rate.mean()) - 20) < 0.1
+
+
+def test_channels_last_is_an_order_of_all_neurons() -> None:
+    network = layered((2, 2, 2), [Convolution(3, 2), 4], 0)
+    assert network.channels_last().tolist() == [0, 4, 1, 5, 2, 6, 3, 7, *range(8, 15)]
