@@ -13,7 +13,8 @@ Each bound counts what is there whatever the mapping, so that "reached / bound" 
 - **hops**: of k other cores, those that are nearest. As many as a tile has, on all chips where each has a mesh of its own, cost
   none.
 
-Synapses of weight 0 count for nothing, as mappings may leave them out.
+Synapses of weight 0 count, as their sources have input axons in every mapping (`MappedNetwork.verify`); on crossbars they do
+not, as schedulers drop those packets.
 """
 
 from __future__ import annotations
@@ -29,14 +30,11 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import RESET_DECAY_PROFILE, crossbar_messages, decay_profiles
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
-from neurocomp.mapping.synapse_words import nonzero_fan_out
 from neurocomp.mapping.traffic import Rates
+from neurocomp.models.patterns import PATTERNS, Conv, Dense, size_of
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-LISTS = ("sparse", "block")
-"""Patterns that may name a pair of neurons twice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,14 +121,19 @@ def _target_compartments(network: IntegerNetwork) -> dict[str, IntArray]:
 
 
 def _targets(network: IntegerNetwork, q: IntegerProjection) -> IntArray:
-    """Return how many neurons each source of a projection without a pool has synapses onto, weights of 0 aside, (n_source,)."""
-    if q.pattern.kind not in LISTS:
-        return nonzero_fan_out(network, q)
-    synapses = network.synapses(q)
-    kept = q.mantissa.reshape(-1)[synapses.slot] != 0
-    n_source, n_target = network.populations[q.source].size, network.populations[q.target].size
-    pairs = np.unique(synapses.source[kept] * n_target + synapses.target[kept])
-    return np.bincount(pairs // n_target, minlength=n_source)
+    """Return how many neurons each source of a projection without a pool has synapses onto, (n_source,)."""
+    source, target = network.shapes(q)
+    kind = PATTERNS[q.pattern.kind]
+    if isinstance(kind, Dense):
+        return np.full(size_of(source), size_of(target), np.int64)
+    if isinstance(kind, Conv):
+        places = np.stack(np.unravel_index(np.arange(size_of(target[1:])), target[1:]), axis=1)
+        flat, inside = kind.geometry(q.pattern).inputs(source[1:], places)
+        per_place = np.bincount(flat[inside], minlength=size_of(source[1:]))
+        return np.tile(per_place * (target[0] // q.pattern.options["groups"][0]), source[0])
+    synapses = network.synapses(q)  # a list may name a pair of neurons twice
+    pairs = np.unique(synapses.source * size_of(target) + synapses.target)
+    return np.bincount(pairs // size_of(target), minlength=size_of(source))
 
 
 def _decays(network: IntegerNetwork) -> set[int]:

@@ -17,7 +17,7 @@ from neurocomp.hardware import HardwareSpec, Sourced
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.mapped import MappedNetwork, by_core
 from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
-from neurocomp.mapping.bounds import bounds_of
+from neurocomp.mapping.bounds import _targets, bounds_of
 from neurocomp.mapping.traffic import traffic_of
 from neurocomp.models.patterns import Pattern
 from neurocomp.testing.mappings import scattered_blocks, scattered_neurons
@@ -93,8 +93,8 @@ def compartments(name: str, size: int, **fields: Any) -> IntegerPopulation:
     return IntegerPopulation(name, (size,), "compartment", parameters, **fields)
 
 
-def dense(source: IntegerPopulation, target: IntegerPopulation, weight: int = 1) -> IntegerProjection:
-    weights = np.full((target.size, source.size), weight, np.int8)
+def dense(source: IntegerPopulation, target: IntegerPopulation) -> IntegerProjection:
+    weights = np.ones((target.size, source.size), np.int8)
     name = f"{source.name}->{target.name}"
     return IntegerProjection(name, source.name, target.name, Pattern("dense"), weights, 1, "mixed", 8, 0, np.array(1))
 
@@ -109,7 +109,7 @@ def test_targets_need_cores() -> None:
     """10 targets at 4 a core are on 3 cores; the sender's own is one of them only if there is room for it beside them."""
     spec = chip("loihi", neurons=4)
     x, a, b, c = IntegerPopulation("x", (3,), "input", {}), compartments("a", 2), compartments("b", 10), compartments("c", 12)
-    found = bounds_of(lowered([x, a, b, c], [dense(x, b), dense(a, b), dense(b, c), dense(b, a, 0)]), spec)
+    found = bounds_of(lowered([x, a, b, c], [dense(x, b), dense(a, b), dense(b, c)]), spec)
     assert found.packets_from == {"a": 2 * 2, "b": 10 * 3}
     assert found.input_axons == (3 + 2) * 3 + 10 * 3
     assert found.cores_for["neurons"] == 6
@@ -148,7 +148,7 @@ def test_axons_need_cores() -> None:
 
 def test_pairs_that_are_listed_twice_count_once() -> None:
     a, b = compartments("a", 1), compartments("b", 4)
-    twice = {"sources": np.zeros(6, np.int64), "targets": np.array([0, 1, 2, 0, 1, 3])}
+    twice = {"sources": np.zeros(6, np.int64), "targets": np.array([0, 1, 2, 0, 1, 2])}
     weights = np.array([1, 1, 1, 1, 1, 0], np.int8)
     q = IntegerProjection("a->b", "a", "b", Pattern("sparse", twice), weights, 1, "mixed", 8, 0, np.array(1))
     assert bounds_of(lowered([a, b], [q]), chip("loihi", neurons=4)).packets == 0
@@ -181,3 +181,16 @@ def test_least_of_all_mappings() -> None:
         least_packets, least_cores = min(least_packets, packets), min(least_cores, len(set(cores)))
     assert (found.cores, least_cores) == (3, 3)
     assert 0 < found.packets <= least_packets
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_targets_are_those_of_the_synapses(seed: int) -> None:
+    """What dense and convolutional patterns say of themselves is what their synapses say."""
+    network = api.compile(random_real_network(seed)[0], "reference").artifact.lowered.network
+    for q in network.projections:
+        if q.pool is None:
+            synapses = network.synapses(q)
+            heard: dict[int, set[int]] = {source: set() for source in range(network.populations[q.source].size)}
+            for source, target in zip(synapses.source.tolist(), synapses.target.tolist(), strict=True):
+                heard[source].add(target)
+            assert _targets(network, q).tolist() == [len(heard[source]) for source in heard]
