@@ -21,7 +21,7 @@ MOST_BARS = 12
 UNIFORM = "uniform: one spike per neuron and tick; --profile gives real rates"
 LONGEST_NAME = 12
 """Signs of a letter and a population's name in the table; the floorplan's legend has all."""
-FREE, NO_NEURONS = ".", "+"
+FREE, NO_NEURONS = "·", "+"
 SHORT = {"synapse_words": "words", "input_axons": "axons in", "output_axons": "axons out"}
 """Titles of columns."""
 
