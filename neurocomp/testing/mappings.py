@@ -83,7 +83,7 @@ def scattered_neurons(seed: int, spec: HardwareSpec, sizes: Sequence[int], synap
 
 
 def scattered_blocks(seed: int, spec: HardwareSpec, blocks: int, numbers: IntArray) -> MappedNetwork:
-    """Return a mapping of random crossbars with some inputs; each neuron sends to one axon, or to none.
+    """Return a mapping of two random crossbars with some inputs; a neuron sends to an axon of one, of both, or to none.
 
     Args:
         seed: The same gives the same.
@@ -111,9 +111,9 @@ def scattered_blocks(seed: int, spec: HardwareSpec, blocks: int, numbers: IntArr
     projections = []
     for source in ("in", "b0", "b1"):
         n_source = populations[source].size
-        bank = rng.integers(0, 2, n_source)
+        bank = rng.integers(0, 3, n_source)  # 2: both
         for index in range(2):
-            sources = np.flatnonzero((bank == index) & (rng.random(n_source) < 0.9))
+            sources = np.flatnonzero((bank != 1 - index) & (rng.random(n_source) < 0.9))
             target = f"b{index}.axons"
             lists = {
                 "sources": frozen(sources),

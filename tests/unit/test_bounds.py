@@ -16,7 +16,7 @@ from neurocomp.errors import CapacityError, UnsupportedError
 from neurocomp.hardware import HardwareSpec, Sourced
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.mapped import MappedNetwork, by_core
-from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.quantized import COMPARTMENT, TRUENORTH, Crossbar, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.mapping.bounds import _targets, bounds_of
 from neurocomp.mapping.traffic import traffic_of
 from neurocomp.models.patterns import Pattern
@@ -153,6 +153,48 @@ def test_pairs_that_are_listed_twice_count_once() -> None:
     q = IntegerProjection("a->b", "a", "b", Pattern("sparse", twice), weights, 1, "mixed", 8, 0, np.array(1))
     assert bounds_of(lowered([a, b], [q]), chip("loihi", neurons=4)).packets == 0
     assert bounds_of(lowered([a, b], [q]), chip("loihi", neurons=2)).packets == 1
+
+
+def test_projections_may_reach_the_same_neurons() -> None:
+    spec, a, b = chip("loihi", neurons=4), compartments("a", 1), compartments("b", 5)
+    once, twice = dense(a, b), replace(dense(a, b), name="again")
+    assert bounds_of(lowered([a, b], [once, twice]), spec).packets == bounds_of(lowered([a, b], [once]), spec).packets == 1
+
+
+def blocks(axons: list[int], neurons: list[int], sends: list[tuple[int, int]]) -> LoweredNetwork:
+    """A crossbar of blocks of these sizes; ``sends``: (neuron, axon)."""
+    n_axons, n_neurons = sum(axons), sum(neurons)
+    values: dict[str, Any] = dict.fromkeys(TRUENORTH, np.array(0, np.int64))
+    table = {
+        "axons": IntegerPopulation("axons", (n_axons,), "axons", {}),
+        "n": IntegerPopulation("n", (n_neurons,), "truenorth", values, compare=">="),
+    }
+    starts = [np.cumsum([0, *sizes]) for sizes in (axons, neurons)]
+    nothing, weights = np.zeros(n_axons, np.int64), np.zeros((n_neurons, 4), np.int64)
+    crossbar = Crossbar(
+        "c", "axons", "n", starts[0], starts[1], nothing, np.zeros((n_axons, 32), np.uint8), weights, weights, nothing
+    )
+    sources, targets = np.array(sends, np.int64).reshape(-1, 2).T
+    pattern, sent = Pattern("sparse", {"sources": sources, "targets": targets}), np.ones(len(sends), np.uint8)
+    q = IntegerProjection("n->axons", "n", "axons", pattern, sent, 0, "excitatory", 1, 0, np.array(1))
+    network = IntegerNetwork("blocks", 1e-3, 4, chip("truenorth").number_format, table, (q,), (crossbar,))
+    return LoweredNetwork(network, dict.fromkeys(table, 0), {})
+
+
+def test_blocks_need_cores() -> None:
+    """Two blocks of half a core share one, larger ones do not; axons and neurons are counted each for itself."""
+    spec = chip("truenorth")
+    assert dict(bounds_of(blocks([128] * 3, [10] * 3, []), spec).cores_for) == {"input_axons": 2, "neurons": 1}
+    assert dict(bounds_of(blocks([129] * 3, [10] * 3, []), spec).cores_for) == {"input_axons": 3, "neurons": 1}
+    assert dict(bounds_of(blocks([10] * 3, [256, 129, 1], []), spec).cores_for) == {"input_axons": 1, "neurons": 2}
+
+
+def test_packets_between_blocks_that_fit_no_core_together() -> None:
+    """Neuron 0 of the first block sends to the second one, which fits beside it, neuron 1 to the third, which does not."""
+    spec, net = chip("truenorth"), blocks([200, 56, 57], [5, 5, 5], [(0, 200), (1, 256), (2, 0), (10, 255)])
+    found = bounds_of(net, spec)
+    assert (found.packets_from, found.hops, found.input_axons) == ({"n": 1}, 1, 313)
+    assert bounds_of(net, spec, {"n": np.arange(15) / 4}).packets == 0.25
 
 
 def test_hops_to_more_cores_than_are_near() -> None:
