@@ -56,7 +56,7 @@ def profile_of(
         part = lowered.parts.get(name)
         origin = part.logical if part is not None else logical.get(name, name)
         if p.dynamics == "pulse":
-            rates[name] = np.minimum(p.values("count"), ticks) / ticks
+            rates[name] = p.values("count") / ticks
         elif origin not in shapes or (part is not None and part.role == "channel"):
             rates[name] = np.ones(p.size)
             assumed.append(name)

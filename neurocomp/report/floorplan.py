@@ -42,7 +42,7 @@ FILLS: tuple[RGB, ...] = (
     (95, 181, 138),
     (140, 140, 140),
 )
-"""Colors of populations: neighbours in the list differ in lightness, and by hue for all common kinds of color blindness."""
+"""Colors of populations: they differ in lightness, most of all neighbours, and stay apart without red, green or blue cones."""
 HATCHES = (
     *("", "", "/", "", "", ".", "-", "\\"),
     *("|", "x", "x", "|", "/", "/", "x", "|"),

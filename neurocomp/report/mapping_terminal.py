@@ -142,7 +142,8 @@ def _traffic(report: MappingReport) -> RenderableType:
     unicast, multicast = traffic.unicast, traffic.multicast
     rows: list[tuple[str, str | RenderableType]] = [("rates", UNIFORM if profile is None else "of the trace")]
     if profile is not None and profile.assumed:
-        rows.append(("assumed", f"one spike per neuron and tick of {', '.join(profile.assumed)}, which no trace has"))
+        names = ", ".join(f"'{name}'" for name in profile.assumed)
+        rows.append(("assumed", f"one spike per neuron and tick of {names}, as no trace has them"))
     rows += [
         (
             "packets",
