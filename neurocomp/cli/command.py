@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from neurocomp.cli.failures import UnknownCommand
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError
 
@@ -43,15 +44,46 @@ class Command(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the purpose and the examples first, then usage and options."""
-        lines = [f"{line}\n      {what}" if what else line for line, what in self.examples]
-        purpose, _, rest = (self.help or "").partition("\n\n")
-        formatter.write_text(purpose)
-        formatter.write("\nExamples:\n" + "".join(f"  {line}\n" for line in lines) + "\n")
-        self.format_usage(ctx, formatter)
-        if rest:
-            formatter.write_paragraph()
-            formatter.write_text(rest)
-        self.format_options(ctx, formatter)
+        _examples_first(self, self.examples, ctx, formatter)
+
+
+class CommandGroup(click.Group):
+    """Commands on one subject; without one of them it prints its help, which begins with examples as that of a `Command`."""
+
+    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **{"invoke_without_command": True, "callback": _print_help, **kwargs})
+        self.examples = examples
+        """(command line, what it does)"""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            raise UnknownCommand(args[0], list(self.commands))
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the purpose and the examples first, then usage, options and commands."""
+        _examples_first(self, self.examples, ctx, formatter)
+
+
+def _print_help() -> None:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def _examples_first(
+    command: click.Command, examples: tuple[tuple[str, str], ...], ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    lines = [f"{line}\n      {what}" if what else line for line, what in examples]
+    purpose, _, rest = (command.help or "").partition("\n\n")
+    formatter.write_text(purpose)
+    formatter.write("\nExamples:\n" + "".join(f"  {line}\n" for line in lines) + "\n")
+    command.format_usage(ctx, formatter)
+    if rest:
+        formatter.write_paragraph()
+        formatter.write_text(rest)
+    command.format_options(ctx, formatter)
 
 
 class FileName(click.ParamType[Path]):
