@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from neurocomp.artifact import Artifact
-from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
+from neurocomp.backend import Backend, IntegerSimulator, MappingPlan, Options, Stimulus, Violation
 from neurocomp.encoding import ENCODERS, clipping_warning, decode, encode_samples, scored_output
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.errors.catalogue import CATALOGUE
@@ -21,6 +21,8 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
+from neurocomp.mapping.profile import profile_of
+from neurocomp.mapping.traffic import Rates
 from neurocomp.passes.host_currents import split_currents
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
@@ -103,7 +105,8 @@ def check_network(
     lowered = verified(lowering.network, quantized, spec)
     if violations := backend.check(lowered, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
-    mapped, violations = backend.map(lowered, spec)
+    plan = MappingPlan(options.effort, options.seed, rates=_rates(quantization, calibration, lowered))
+    mapped, violations = backend.map(lowered, spec, plan)
     if mapped is None:
         return Checked(quantization, lowered, None, tuple(violations))
     mapped.verify(spec)
@@ -127,6 +130,16 @@ def verified(lowered: LoweredNetwork, quantized: QuantizedNetwork | None, spec: 
         return verify_crossbars(lowered, integers, max_axons=axons, max_neurons=neurons, max_delay=delay)
     delays = {} if quantized is None else {q.name: q.delay for q in quantized.network.projections}
     return lowered.verify(delays, spec.limit("delay"), spec.hop_ticks)
+
+
+def _rates(quantization: Quantization, calibration: Stimulus | None, lowered: LoweredNetwork) -> Rates | None:
+    """Return how often the chip's neurons spike on the calibration samples, None without them."""
+    trace = quantization.calibration
+    if trace is None or calibration is None:
+        return None
+    populations = quantization.network.network.populations
+    spikes = {name: values for name, values in {**calibration, **trace.spikes}.items() if name in populations}
+    return profile_of(spikes, {name: p.shape for name, p in populations.items()}, lowered, None).rates
 
 
 def _artifact(

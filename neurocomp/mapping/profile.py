@@ -30,7 +30,7 @@ class Profile:
 
 
 def profile_of(
-    spikes: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], lowered: LoweredNetwork, where: Location
+    spikes: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], lowered: LoweredNetwork, where: Location | None
 ) -> Profile:
     """Return the rates of all populations that send.
 
@@ -38,7 +38,7 @@ def profile_of(
         spikes: The user's population -> what it sent, (samples, ticks, *shape), of one number of samples and ticks.
         shapes: The user's population -> shape.
         lowered: What was made of the user's network.
-        where: The file of the trace, for messages.
+        where: The file of the trace, for messages; None: what it lacks is taken for one spike per neuron and tick.
 
     Raises:
         NetworkError: A population that sends is not in the trace (NC0203).
@@ -57,7 +57,7 @@ def profile_of(
         origin = part.logical if part is not None else logical.get(name, name)
         if p.dynamics == "pulse":
             rates[name] = p.values("count") / ticks
-        elif origin not in shapes or (part is not None and part.role == "channel"):
+        elif origin not in shapes or (part is not None and part.role == "channel") or (where is None and origin not in spikes):
             rates[name] = np.ones(p.size)
             assumed.append(name)
         elif origin not in spikes:

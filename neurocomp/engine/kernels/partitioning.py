@@ -1,8 +1,9 @@
 """Atoms on cores: growth of cores by shared sources, and annealing with exact counts of what every core needs.
 
-An atom is a group of neurons with the same sources and the same targets; it is moved as one. ``reached`` holds for every atom and
-core how many atoms on that core it reaches, so that what a move changes is found from the sources of the moved atom alone: a
-core loses an axon where what a source reaches there falls to 0, and gains one where it was 0. docs/mapping.md has the objective.
+An atom is a group of neurons with the same sources and the same targets; it is moved as one. ``reached`` holds for every atom
+and core how many atoms on that core it reaches, so that what a move changes is found from the sources of the moved atom alone:
+a core loses an axon where what a source reaches there falls to 0, and gains one where it was 0. docs/mapping.md has the
+objective.
 """
 
 from __future__ import annotations
