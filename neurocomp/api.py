@@ -161,12 +161,19 @@ def _is_archive(path: Path) -> bool:
         return False  # the reader of network files says what is wrong
 
 
-def compile(network: Network | str | Path, target: str = "loihi", **options: Any) -> Compiled:
+def compile(
+    network: Network | str | Path, target: str = "loihi", *, profile: str | Path | None = None,
+    progress: Callable[[float], None] | None = None, jobs: int | None = None, **options: Any,
+) -> Compiled:  # fmt: skip
     """Compile a network for a target: the name of a hardware spec, or the path of one.
 
     Args:
         network: A network, or its file.
         target: The hardware spec.
+        profile: A trace of `run` with the spikes of all populations, whose means weigh the ways of the mapping; None: the
+            calibration samples weigh them where there are any, else all neurons alike.
+        progress: Is told which share of the mapping is done; an interruption then keeps the best mapping so far.
+        jobs: Threads of the mapping, which does not depend on them; None: one per processor.
         options: Of the target's backend, by name: ``ticks_per_step``, ``extensions`` (names that the spec lists), and its own,
             such as ``compare`` of Loihi's; docs/cli.md says what they do.
 
@@ -174,8 +181,16 @@ def compile(network: Network | str | Path, target: str = "loihi", **options: Any
         UsageError: The backend has no such option (NC0801).
         UnsupportedError: The target cannot do what the network asks for.
         CapacityError: The network does not fit.
+        NetworkError: ``profile`` is no such trace.
     """
-    return Compiled(pipeline.compile_network(*_compilation(network, target, options)))
+    loaded, spec, backend, simulator, chosen = _compilation(network, target, options)
+    spikes, where = None, None
+    if profile is not None:
+        path = Path(profile)
+        where = Location(path.name)
+        spikes = load_trace(path, {name: p.shape for name, p in loaded.populations.items()})
+    wishes = pipeline.Wishes(spikes, where, progress, jobs)
+    return Compiled(pipeline.compile_network(loaded, spec, backend, simulator, chosen, wishes))
 
 
 def check(network: Network | str | Path, target: str = "loihi", **options: Any) -> tuple[Violation, ...]:

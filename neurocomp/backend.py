@@ -200,7 +200,9 @@ class MappingPlan:
     jobs: int | None = None
     """Threads; None: one per processor. The result does not depend on it."""
     progress: Callable[[float], None] | None = None
-    """Is told which share of the work is done."""
+    """Is told which share of the work is done; an interruption then ends the search with the best that it found."""
+    note: Callable[[str], None] = lambda text: None
+    """Is told what the mapping did, a line each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -80,7 +80,7 @@ def map_in_order(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNet
 def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, plan: MappingPlan) -> Assignment:
     """Return the best of an assignment and of partitions whose every core keeps all limits."""
     spreading = _Spreading.of(network, spec, filled)
-    best, best_score = filled, 2.0
+    best = filled
     packets, cores = _packets(network, filled, plan), len(filled.held)
     for _ in range(ATTEMPTS):
         atoms = spreading.atoms(plan)
@@ -89,16 +89,23 @@ def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, pla
         found = partition(
             atoms.atoms, spreading.limits, effort=plan.effort, seed=plan.seed, jobs=plan.jobs, progress=plan.progress
         )
+        if not found.complete:
+            plan.note("mapping: interrupted; the best one until then is kept, which another compilation need not find")
         held = spreading.held(atoms, found.core, found.cores)
         uses = tuple(use_of(network, spec, of) for of in held)
         assignment = Assignment(held, uses)
         if spreading.corrected(assignment):
             score = _packets(network, assignment, plan) / max(packets, 1e-12) + len(held) / cores
-            if score < best_score:
-                best, best_score = assignment, score
+            if score < 2:
+                best = assignment
             break
         if not found.complete or not spreading.hopeful:
             break
+    if best is not filled:
+        plan.note(
+            f"mapping: {_packets(network, best, plan):,.4g} packets per tick on {len(best.held):,} cores; "
+            f"{packets:,.4g} on {cores:,} where the layers fill cores in their order"
+        )
     return best
 
 

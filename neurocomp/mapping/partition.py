@@ -383,6 +383,8 @@ def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> Partit
         for _ in in_order(run, range(starts), task.jobs, interruptible=task.progress is not None):
             pass
     except KeyboardInterrupt:
+        if task.progress is None:
+            raise
         complete = False
     found = [(a.best_packets, a.best_cores, i, a.best) for i, a in enumerate(kept) if a is not None and a.best is not None]
     return replace(_finished(atoms, min(found, key=lambda x: x[:3])[3] if found else first), complete=complete)
@@ -418,6 +420,8 @@ def _in_groups(task: _Task, first: IntArray) -> Partition:
     try:
         a.rounds(one, task.progress)
     except KeyboardInterrupt:
+        if task.progress is None:
+            raise
         complete = False
     return replace(_finished(atoms, first if a.best is None else a.best), complete=complete)
 

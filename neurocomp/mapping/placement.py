@@ -166,7 +166,8 @@ def place_cores(
         for _ in in_order(run, range(len(starts)), jobs or available_processors(), interruptible=progress is not None):
             pass
     except KeyboardInterrupt:
-        pass
+        if progress is None:
+            raise
     return min(best, key=lambda entry: entry[:2])[2]
 
 
@@ -223,8 +224,8 @@ def spectral(traffic: Traffic, seed: int) -> FloatArray:
 
 
 def _orthogonal(x: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return columns without mean and orthogonal under the weights; the slowest come first."""
-    x = x - weight @ x
+    """Return columns without mean and orthogonal under the weights; the slowest come first. What weighs nothing is at 0."""
+    x = np.where(weight[:, None] > 0, x - weight @ x, 0.0)
     values, vectors = np.linalg.eigh(x.T @ (weight[:, None] * x))
     values, vectors = values[::-1], vectors[:, ::-1]
     known = values > NO_COORDINATE * values[0]
