@@ -17,24 +17,26 @@ from neurocomp import artifact as artifacts
 from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Stimulus, Violation, Witness
-from neurocomp.data import Reference, load_samples, load_stimulus
+from neurocomp.data import Reference, load_samples, load_stimulus, load_trace
 from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import DECODERS, ENCODERS, decode, encode_samples, possible_answers
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
 from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
-from neurocomp.errors import Diagnostic, EngineUnavailable, NetworkError, UnsupportedError, UsageError, did_you_mean
+from neurocomp.errors import Diagnostic, EngineUnavailable, Location, NetworkError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.distance import SpikeDistance
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
 from neurocomp.ir.trace import Event, Trace
+from neurocomp.mapping.profile import profile_of
 from neurocomp.mapping.synapse_words import words_by_formula
 from neurocomp.passes.host_currents import analog_inputs
 from neurocomp.passes.quantize import with_currents
 from neurocomp.passes.ticks_per_step import spikes_per_step, state_per_step, stretched
 from neurocomp.report import Report
+from neurocomp.report.mapping import MappingReport, mapping_report
 from neurocomp.verify import VerifyReport, verify
 
 Array = NDArray[Any]
@@ -159,12 +161,19 @@ def _is_archive(path: Path) -> bool:
         return False  # the reader of network files says what is wrong
 
 
-def compile(network: Network | str | Path, target: str = "loihi", **options: Any) -> Compiled:
+def compile(
+    network: Network | str | Path, target: str = "loihi", *, profile: str | Path | None = None,
+    progress: Callable[[float], None] | None = None, jobs: int | None = None, **options: Any,
+) -> Compiled:  # fmt: skip
     """Compile a network for a target: the name of a hardware spec, or the path of one.
 
     Args:
         network: A network, or its file.
         target: The hardware spec.
+        profile: A trace of `run` with the spikes of all populations, whose means weigh the ways of the mapping; None: the
+            calibration samples weigh them where there are any, else all neurons alike.
+        progress: Is told which share of the mapping is done; an interruption then keeps the best mapping so far.
+        jobs: Threads of the mapping, which does not depend on them; None: one per processor.
         options: Of the target's backend, by name: ``ticks_per_step``, ``extensions`` (names that the spec lists), and its own,
             such as ``compare`` of Loihi's; docs/cli.md says what they do.
 
@@ -172,8 +181,16 @@ def compile(network: Network | str | Path, target: str = "loihi", **options: Any
         UsageError: The backend has no such option (NC0801).
         UnsupportedError: The target cannot do what the network asks for.
         CapacityError: The network does not fit.
+        NetworkError: ``profile`` is no such trace.
     """
-    return Compiled(pipeline.compile_network(*_compilation(network, target, options)))
+    loaded, spec, backend, simulator, chosen = _compilation(network, target, options)
+    spikes, where = None, None
+    if profile is not None:
+        path = Path(profile)
+        where = Location(path.name)
+        spikes = load_trace(path, {name: p.shape for name, p in loaded.populations.items()})
+    wishes = pipeline.Wishes(spikes, where, progress, jobs)
+    return Compiled(pipeline.compile_network(loaded, spec, backend, simulator, chosen, wishes))
 
 
 def check(network: Network | str | Path, target: str = "loihi", **options: Any) -> tuple[Violation, ...]:
@@ -1150,6 +1167,23 @@ class Compiled:
             name: {"used": used, "available": available * cores, "worst_core": worst, "per_core": available}
             for name, (used, available, worst) in table.items()
         }
+
+    def mapping(self, profile: str | Path | None = None) -> MappingReport:
+        """Return where everything is: use of cores, traffic between them, lower bounds.
+
+        Args:
+            profile: A trace of `run` with the spikes of all populations; their means are the rates of neurons. None: each
+                neuron spikes once per tick.
+
+        Raises:
+            NetworkError: The file is no such trace (NC0101, NC0201 to NC0203, NC0207).
+        """
+        made, found = self.artifact, None
+        if profile is not None:
+            shapes = {name: p.shape for name, p in self.network.populations.items()}
+            path = Path(profile)
+            found = profile_of(load_trace(path, shapes), shapes, made.lowered, Location(path.name))
+        return mapping_report(made.mapped, made.spec, self.utilization(), found)
 
 
 def _constant(name: str, values: Array) -> None:

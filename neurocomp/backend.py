@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -181,6 +181,28 @@ class Options:
     """Ticks of the chip per tick of the network; more of them give cycles the time that their hops take."""
     extensions: tuple[str, ...] = ()
     """What the target does not do and is allowed nevertheless, by the names that its spec lists."""
+    effort: Literal["fast", "default", "max"] = "default"
+    """How much work the mapping may be."""
+    seed: int = 1
+    """Of the random numbers of the mapping's search."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MappingPlan:
+    """How neurons are to be put on cores."""
+
+    effort: Literal["fast", "default", "max"] = "default"
+    """How much work it may be; the time follows from the work, so that the result is the same everywhere."""
+    seed: int = 1
+    """Of the random numbers of the search."""
+    rates: Mapping[str, Array] | None = None
+    """Population -> packets per tick of each neuron, (n,); None: one each."""
+    jobs: int | None = None
+    """Threads; None: one per processor. The result does not depend on it."""
+    progress: Callable[[float], None] | None = None
+    """Is told which share of the work is done; an interruption then ends the search with the best that it found."""
+    note: Callable[[str], None] = lambda text: None
+    """Is told what the mapping did, a line each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -274,7 +296,9 @@ class Backend(Protocol):
         """Rewrite the logical network into the chip's own parts."""
         ...
 
-    def map(self, lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+    def map(
+        self, lowered: LoweredNetwork, spec: HardwareSpec, plan: MappingPlan
+    ) -> tuple[MappedNetwork | None, Sequence[Violation]]:
         """Place every neuron: the mapped network and no violation, or None and what does not fit.
 
         Chips whose cores store rows of synapses have `neurocomp.mapping.mapper.map_network`.

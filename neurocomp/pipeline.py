@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurocomp.artifact import Artifact
-from neurocomp.backend import Backend, IntegerSimulator, Options, Stimulus, Violation
+from neurocomp.backend import Backend, IntegerSimulator, MappingPlan, Options, Stimulus, Violation
 from neurocomp.encoding import ENCODERS, clipping_warning, decode, encode_samples, scored_output
-from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError, did_you_mean
+from neurocomp.errors import CapacityError, Diagnostic, Location, NeurocompError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.errors.catalogue import CATALOGUE
 from neurocomp.hardware import EXTENSIONS, HardwareSpec
 from neurocomp.ir.crossbars import verify_crossbars
@@ -21,11 +22,15 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
+from neurocomp.mapping.profile import profile_of
+from neurocomp.mapping.traffic import Rates
 from neurocomp.passes.host_currents import split_currents
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
 from neurocomp.passes.quantize_plain import quantize_plain
 from neurocomp.passes.ticks_per_step import stretched, ticks_per_step
+
+Array = NDArray[Any]
 
 CALIBRATION_SAMPLES = 64
 """At most so many calibration samples are simulated; they are spread over those that are declared."""
@@ -35,6 +40,23 @@ ACCURACY_SAMPLES = 50
 
 CALIBRATION_TICKS = 4096
 """Longer samples are simulated for so many ticks."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wishes:
+    """What the mapping is told beside the options: what it rests on, and who watches it."""
+
+    spikes: Mapping[str, Array] | None = None
+    """The user's population -> spikes, (samples, ticks, n), whose means are the rates; None: those of the calibration."""
+    where: Location | None = None
+    """The file of these spikes."""
+    progress: Callable[[float], None] | None = None
+    """Is told which share of the mapping is done; an interruption then keeps the best one so far."""
+    jobs: int | None = None
+    """Threads; the result does not depend on them."""
+
+
+NO_WISHES = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +70,16 @@ class Checked:
 
 
 def compile_network(
-    network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options
-) -> Artifact:
+    network: Network, spec: HardwareSpec, backend: Backend, simulator: IntegerSimulator, options: Options,
+    wishes: Wishes = NO_WISHES,
+) -> Artifact:  # fmt: skip
     """Compile a network.
 
     Raises:
         UnsupportedError: The target cannot do what the network asks for; all violations of the stage.
         CapacityError: It does not fit; all violations of the stage.
     """
-    checked = check_network(network, spec, backend, simulator, options)
+    checked = check_network(network, spec, backend, simulator, options, wishes)
     if checked.violations:
         raise violation_error(checked.violations)
     assert checked.artifact is not None
@@ -69,6 +92,7 @@ def check_network(
     backend: Backend,
     simulator: IntegerSimulator,
     options: Options,
+    wishes: Wishes = NO_WISHES,
     *,
     emits: bool = True,
 ) -> Checked:
@@ -103,7 +127,12 @@ def check_network(
     lowered = verified(lowering.network, quantized, spec)
     if violations := backend.check(lowered, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
-    mapped, violations = backend.map(lowered, spec)
+    mapping_notes: list[str] = []
+    plan = MappingPlan(
+        options.effort, options.seed, rates=_rates(network, quantization, calibration, lowered, wishes, mapping_notes),
+        jobs=wishes.jobs, progress=wishes.progress, note=mapping_notes.append,
+    )  # fmt: skip
+    mapped, violations = backend.map(lowered, spec, plan)
     if mapped is None:
         return Checked(quantization, lowered, None, tuple(violations))
     mapped.verify(spec)
@@ -112,7 +141,8 @@ def check_network(
     if not emits:
         return Checked(quantization, lowered, None, ())
     program = backend.emit(mapped, spec).verify()
-    notes = (*folded, *changed, *split.notes, *stepped, calibrated_on, *clipped, *quantized.warnings, *lowering.notes)
+    found = (*folded, *changed, *split.notes, *stepped, calibrated_on, *clipped)
+    notes = (*found, *quantized.warnings, *lowering.notes, *mapping_notes)
     if spec.has_crossbars:
         notes = (*notes, *_accuracies(network, quantized, lowered, simulator))
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
@@ -127,6 +157,23 @@ def verified(lowered: LoweredNetwork, quantized: QuantizedNetwork | None, spec: 
         return verify_crossbars(lowered, integers, max_axons=axons, max_neurons=neurons, max_delay=delay)
     delays = {} if quantized is None else {q.name: q.delay for q in quantized.network.projections}
     return lowered.verify(delays, spec.limit("delay"), spec.hop_ticks)
+
+
+def _rates(
+    network: Network, quantization: Quantization, calibration: Stimulus | None, lowered: LoweredNetwork, wishes: Wishes,
+    notes: list[str],
+) -> Rates | None:  # fmt: skip
+    """Return how often the chip's neurons spike in the user's trace, or on the calibration samples; None without either."""
+    if wishes.spikes is not None and wishes.where is not None:
+        notes.append(f"mapping: weighted with the spikes of {wishes.where.file}")
+        shapes = {name: p.shape for name, p in network.populations.items()}
+        return profile_of(wishes.spikes, shapes, lowered, wishes.where).rates
+    trace = quantization.calibration
+    if trace is None or calibration is None:
+        return None
+    populations = quantization.network.network.populations
+    spikes = {name: values for name, values in {**calibration, **trace.spikes}.items() if name in populations}
+    return profile_of(spikes, {name: p.shape for name, p in populations.items()}, lowered, None).rates
 
 
 def _artifact(

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neurocomp.backend import ChipSimulator, Exporter, Injection, Lowering, Options, Violation, WithoutCrossbars, Witness
+from neurocomp.backend import (
+    ChipSimulator,
+    Exporter,
+    Injection,
+    Lowering,
+    MappingPlan,
+    Options,
+    Violation,
+    WithoutCrossbars,
+    Witness,
+)
 from neurocomp.errors import Diagnostic, SpecError
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -71,11 +81,13 @@ class LoihiBackend(WithoutCrossbars):
 
         return lower(quantized, spec, _own(options))
 
-    def map(self, lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
-        """Fill cores with slices of populations."""
+    def map(
+        self, lowered: LoweredNetwork, spec: HardwareSpec, plan: MappingPlan
+    ) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+        """Spread neurons over cores, and cores over the mesh."""
         from neurocomp.mapping.mapper import map_network
 
-        return map_network(lowered, spec)
+        return map_network(lowered, spec, plan)
 
     def emit(self, mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         """Write the core tables; docs/loihi-program.md has their layout."""

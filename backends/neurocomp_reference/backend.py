@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backend import ChipSimulator, Injection, Lowering, Options, Violation, WithoutCrossbars, Witness
+from neurocomp.backend import ChipSimulator, Injection, Lowering, MappingPlan, Options, Violation, WithoutCrossbars, Witness
 from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork, Representative
@@ -62,7 +62,9 @@ class ReferenceBackend(WithoutCrossbars):
         lag = dict.fromkeys(network.populations, 0)
         return Lowering(LoweredNetwork(network, lag, {name: Representative(name, 0) for name in network.populations}))
 
-    def map(self, lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+    def map(
+        self, lowered: LoweredNetwork, spec: HardwareSpec, plan: MappingPlan
+    ) -> tuple[MappedNetwork | None, Sequence[Violation]]:
         """Put all neurons on one core, one after the other; what a spec limits beside the number of neurons is not used."""
         network = lowered.network
         neurons = [p for p in network.populations.values() if not p.is_input]

@@ -6,7 +6,18 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neurocomp.backend import ChipSimulator, Exporter, Importer, Injection, Lowering, Options, Stimulus, Violation, Witness
+from neurocomp.backend import (
+    ChipSimulator,
+    Exporter,
+    Importer,
+    Injection,
+    Lowering,
+    MappingPlan,
+    Options,
+    Stimulus,
+    Violation,
+    Witness,
+)
 from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -83,11 +94,13 @@ class TrueNorthBackend:
 
         return lower(quantized, spec, _own(options), calibration)
 
-    def map(self, lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+    def map(
+        self, lowered: LoweredNetwork, spec: HardwareSpec, plan: MappingPlan
+    ) -> tuple[MappedNetwork | None, Sequence[Violation]]:
         """Place the blocks of all crossbars on cores."""
         from neurocomp_truenorth.mapping import map_network
 
-        return map_network(lowered, spec)
+        return map_network(lowered, spec, plan=plan)
 
     def emit(self, mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         """Write the core tables; docs/truenorth-program.md has their layout."""

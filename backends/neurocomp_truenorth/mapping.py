@@ -1,4 +1,4 @@
-"""Places the blocks of crossbars on cores: in network order, each on the first core with room for its axons and neurons."""
+"""Places the blocks of crossbars on cores, in network order on the first one with room, and the cores on the mesh."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backend import Violation
+from neurocomp.backend import MappingPlan, Violation
 from neurocomp.errors import broken_invariant
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route, crossbar_messages, mesh_place
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import Crossbar, IntegerNetwork
+from neurocomp.mapping.placement import mesh_of, place_cores, traffic_of
 
 IntArray = NDArray[np.int64]
 
 
 def map_network(
-    lowered: LoweredNetwork, spec: HardwareSpec, cores: Sequence[int] | None = None
+    lowered: LoweredNetwork, spec: HardwareSpec, cores: Sequence[int] | None = None, *, plan: MappingPlan | None = None
 ) -> tuple[MappedNetwork | None, Sequence[Violation]]:
     """Place every block.
 
@@ -27,7 +28,8 @@ def map_network(
         lowered: A network of crossbars.
         spec: Its cores and mesh; cores fill a row, rows a chip, chips follow one another.
         cores: The number of the core of each block, counted over the blocks of all banks, none twice; None: blocks share
-            cores as long as axons and neurons fit, and cores are used in their order.
+            cores as long as axons and neurons fit, and cores that send each other many packets are near.
+        plan: How much work that may be, and how many packets there are.
 
     Returns:
         The mapped network and no violation, or None and what does not fit.
@@ -59,6 +61,10 @@ def map_network(
             first += np.diff(crossbar.neuron_start)
     placements = {name: neurons[name] for name in network.populations if name in neurons}
     banks = {name: axons[name] for name in network.populations if name in axons}
+    if cores is None:
+        numbers, renumbered = _near(network, len(numbers), neurons, banks, spec, plan or MappingPlan())
+        placements = {name: Placement(frozen(renumbered[place.core]), place.slot) for name, place in placements.items()}
+        banks = {name: Placement(frozen(renumbered[place.core]), place.slot) for name, place in banks.items()}
     found = _cores(network, numbers, banks, spec)
     return MappedNetwork(lowered, found, placements, _routes(lowered, found, placements, banks, spec), banks), ()
 
@@ -98,6 +104,26 @@ def first_fit(sizes: IntArray, room: tuple[int, int]) -> tuple[IntArray, IntArra
         place[block] = core, *(np.array(room) - free[core])
         free[core] -= size
     return place[:, 0], place[:, 1], place[:, 2]
+
+
+def _near(
+    network: IntegerNetwork, k: int, neurons: Mapping[str, Placement], banks: Mapping[str, Placement], spec: HardwareSpec,
+    plan: MappingPlan,
+) -> tuple[IntArray, IntArray]:  # fmt: skip
+    """Return the numbers of k cores, ascending, such that packets have short ways, and which of them each core becomes."""
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for q, source, target in crossbar_messages(network):
+        rate = np.ones(len(source)) if plan.rates is None else np.asarray(plan.rates[q.source], np.float64)[source]
+        parts.append((neurons[q.source].core[source], banks[q.target].core[target], rate))
+    source, target, packets = (np.concatenate(x) for x in zip(*parts, strict=True))
+    per_chip = spec.limit("cores_per_chip")
+    mesh = mesh_of(
+        spec.mesh.tiles_x, spec.mesh.tiles_y, spec.mesh.cores_per_tile, chips=max(1, -(-k // per_chip)), cores_per_chip=per_chip
+    )
+    traffic = traffic_of(k, source, target, packets)
+    places = place_cores(traffic, mesh, effort=plan.effort, seed=plan.seed, jobs=plan.jobs)
+    numbers = np.sort(places)
+    return numbers, np.searchsorted(numbers, places)
 
 
 def _placed(start: IntArray, home: IntArray, first: IntArray) -> Placement:

@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "Prove that all simulations agree bit for bit.",
     "evaluate": "Compare accuracies: real numbers and the chip's integers.",
     "report": "Count events, and estimate energy from them.",
+    "map": "Show where everything is on the chip, and what it sends.",
     "export": "Write what was compiled in a form for other tools.",
     "import": "Read a network of another tool into one file (.ncz).",
     "targets": "List the chips that are installed.",

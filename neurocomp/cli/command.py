@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from neurocomp.cli.failures import UnknownCommand
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 LEVELS = ("auto", "trinary", "int4", "int5", "int6", "int8", "codebook2", "codebook3", "codebook4")
 FAN_OUT = ("auto", "duplicate", "split")
-"""Words of options of the TrueNorth backend, for completion; the backend itself checks them."""
+EFFORTS = ("fast", "default", "max")
+"""Words of options, for completion; the pipeline itself checks them."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,15 +45,46 @@ class Command(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the purpose and the examples first, then usage and options."""
-        lines = [f"{line}\n      {what}" if what else line for line, what in self.examples]
-        purpose, _, rest = (self.help or "").partition("\n\n")
-        formatter.write_text(purpose)
-        formatter.write("\nExamples:\n" + "".join(f"  {line}\n" for line in lines) + "\n")
-        self.format_usage(ctx, formatter)
-        if rest:
-            formatter.write_paragraph()
-            formatter.write_text(rest)
-        self.format_options(ctx, formatter)
+        _examples_first(self, self.examples, ctx, formatter)
+
+
+class CommandGroup(click.Group):
+    """Commands on one subject; without one of them it prints its help, which begins with examples as that of a `Command`."""
+
+    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **{"invoke_without_command": True, "callback": _print_help, **kwargs})
+        self.examples = examples
+        """(command line, what it does)"""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            raise UnknownCommand(args[0], list(self.commands))
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the purpose and the examples first, then usage, options and commands."""
+        _examples_first(self, self.examples, ctx, formatter)
+
+
+def _print_help() -> None:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def _examples_first(
+    command: click.Command, examples: tuple[tuple[str, str], ...], ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    lines = [f"{line}\n      {what}" if what else line for line, what in examples]
+    purpose, _, rest = (command.help or "").partition("\n\n")
+    formatter.write_text(purpose)
+    formatter.write("\nExamples:\n" + "".join(f"  {line}\n" for line in lines) + "\n")
+    command.format_usage(ctx, formatter)
+    if rest:
+        formatter.write_paragraph()
+        formatter.write_text(rest)
+    command.format_options(ctx, formatter)
 
 
 class FileName(click.ParamType[Path]):
@@ -111,17 +144,21 @@ def compilation(function: Function) -> Function:
     )
     partial = "TrueNorth: cut fan-in beyond a core's axons into rate-coded partial sums; lossy, measured."
     leak = "TrueNorth: replace exponential leaks by the linear leak that changes spikes the least; lossy, measured."
+    effort = "How much work the mapping may be, which bounds its time: fast, default or max."
+    seed = "Seed of the mapping's search; the same one gives the same artifact, whatever the number of threads."
     fan_out = "TrueNorth: reach several axons by copies of a neuron (duplicate), by splitter cores (split), or by fewer cores."
 
     @functools.wraps(function)
     def call(*args: Any, allow_extension: tuple[str, ...], **kwargs: Any) -> Any:
-        names = ("ticks_per_step", "compare", "weights", "fan_out")
+        names = ("ticks_per_step", "compare", "weights", "fan_out", "effort", "seed")
         given = {"extensions": allow_extension or None, **{name: kwargs.pop(name) for name in names}}
         given |= {name: kwargs.pop(name) or None for name in ("partial_sums", "approximate_leak")}
         options = {name: value for name, value in given.items() if value is not None}
         return function(*args, options=options, **kwargs)
 
     for option in (
+        click.option("--seed", type=click.IntRange(min=1), metavar="N", help=f"{seed} [default: 1]"),
+        click.option("--effort", metavar="HOW", shell_complete=completed_by(*EFFORTS), help=f"{effort} [default: default]"),
         click.option("--fan-out", metavar="HOW", shell_complete=completed_by(*FAN_OUT), help=f"{fan_out} [default: auto]"),
         click.option("--approximate-leak", is_flag=True, help=leak),
         click.option("--partial-sums", is_flag=True, help=partial),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocomp.cli.command import Command, FileName, compilation, completed_by, network_file, target
+from neurocomp.cli.command import Command, FileName, compilation, completed_by, jobs, network_file, target
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError, did_you_mean
 
@@ -24,6 +24,7 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
     examples=(
         ("neurocomp compile net.yaml --target loihi", "writes net.ncz here and prints what it needs"),
         ("neurocomp compile net.yaml -t loihi -o out/net.ncz --json", ""),
+        ("neurocomp compile net.yaml -t loihi --effort max", "searches longer for a mapping with fewer packets"),
         ("neurocomp compile net.yaml -t loihi --emit quantized", "shows what each number became"),
         ("neurocomp compile net.yaml -t truenorth --partial-sums", "cuts fan-in that no core has; lossy, measured"),
         ("neurocomp compile net.yaml -t loihi --ticks-per-step 2", "gives a cycle of two hops and a delay of 1 its time"),
@@ -43,16 +44,27 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
     shell_complete=completed_by(*STAGES),
     help=f"Print stages as text: {', '.join(STAGES)}; the summary then goes to stderr.",
 )
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    metavar="TRACE.npz",
+    help="A trace of 'neurocomp run NET --probe all': its spikes weigh the ways of the mapping, not those of the calibration.",
+)
+@jobs
 def command(
-    path: Path, target: str, out: Path | None, emit: tuple[str, ...], options: Mapping[str, Any], output: Output
-) -> None:
-    """Compile a network for a chip into one file (.ncz)."""
+    path: Path, target: str, out: Path | None, emit: tuple[str, ...], profile: Path | None, jobs: int | None,
+    options: Mapping[str, Any], output: Output,
+) -> None:  # fmt: skip
+    """Compile a network for a chip into one file (.ncz).
+
+    The mapping shows on a terminal how far it is; Ctrl-C then ends it with the best one so far.
+    """
     stages = _stages(emit)
     from neurocomp import api
     from neurocomp.report.headroom import first_to_run_out
 
-    with output.busy(f"compiling {path.name} for {target}"):
-        compiled = api.compile(path, target, **options)
+    with output.share(f"compiling {path.name} for {target}") as progress:
+        compiled = api.compile(path, target, profile=profile, progress=progress, jobs=jobs, **options)
         out = out or Path(path.stem + ".ncz")
         digest = compiled.save(out)
         utilization = compiled.utilization()

@@ -133,6 +133,19 @@ class Output:
             yield
 
     @contextmanager
+    def share(self, what: str) -> Iterator[Callable[[float], None] | None]:
+        """Show on a terminal which share of a job is done, once it is told; it gives None where nothing is shown."""
+        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield None
+            return
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+        with Progress(*columns, console=_console(sys.stderr), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done: bar.update(task, description=f"{what}: mapping", completed=done, total=1.0)
+
+    @contextmanager
     def progress(self, what: str) -> Iterator[Advance]:
         """Show on a terminal how many samples are done, how many a second, and how long it will take.
 

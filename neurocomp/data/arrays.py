@@ -28,6 +28,10 @@ IN_MEMORY = 32 << 20
 """Arrays of more bytes that the compiler makes lie in files without a name, not in memory."""
 
 
+_SPIKES = "spikes/"
+"""What the names of arrays of spikes begin with in a trace."""
+
+
 class _WrongDtype(Exception):
     """An array whose elements are not numbers."""
 
@@ -151,6 +155,68 @@ def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]], *, analog: 
     if len(set(lengths.values())) > 1:
         parts = ", ".join(f"'{name}' has {samples} x {ticks}" for name, (samples, ticks) in lengths.items())
         bad(f"all inputs need the same samples and ticks; {parts}")
+    if problems:
+        raise NetworkError(problems)
+    return arrays
+
+
+def load_trace(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Read the spikes of a trace, an ``.npz`` file that ``run`` wrote.
+
+    Args:
+        path: A file with arrays ``spikes/POP`` (samples, ticks, *shape) of integers; arrays of other names are left alone.
+        shapes: Population -> shape.
+
+    Returns:
+        Population -> what it sent, (samples, ticks, *shape), in the order of ``shapes``; those that were recorded.
+
+    Raises:
+        NetworkError: There is no such file, or it is damaged (NC0101); it holds no spikes (NC0203), or spikes of no population
+            (NC0201), of another shape (NC0202) or type (NC0207).
+    """
+    where = Location(path.name or str(path))
+    if not path.is_file():
+        message, hint = _missing(path, path.name or str(path))
+        raise NetworkError(Diagnostic("NC0101", message, where, hint=hint))
+    problems: list[Diagnostic] = []
+    arrays: dict[str, Array] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            recorded = [key.removeprefix(_SPIKES) for key in _keys(archive) if key.startswith(_SPIKES)]
+            if not recorded:
+                message = f"the file holds no arrays 'spikes/POP'; it holds: {_listed(_keys(archive))}"
+                hint = "write a trace: neurocomp run ART --probe all -o TRACE.npz"
+                problems.append(Diagnostic("NC0203", message, where, hint=hint))
+            for name in recorded:
+                if name not in shapes:
+                    message = f"'{_SPIKES}{name}': there is no population '{name}'; the network has: {_listed(shapes)}"
+                    problems.append(Diagnostic("NC0201", message, where, hint=_closest(name, shapes)))
+            for name, shape in shapes.items():
+                if name not in recorded:
+                    continue
+                try:
+                    array = _open_member(archive, _SPIKES + name, path)
+                except _WrongDtype as problem:
+                    problems.append(
+                        Diagnostic("NC0207", f"'{_SPIKES}{name}' has the dtype {problem}; spikes are integers", where)
+                    )
+                    continue
+                if array.dtype.kind == "f":
+                    message = f"'{_SPIKES}{name}' has the dtype {array.dtype}; spikes are integers"
+                    problems.append(Diagnostic("NC0207", message, where))
+                elif array.shape[2:] != shape or array.ndim != 2 + len(shape) or 0 in array.shape[:2]:
+                    wanted = ", ".join(["samples", "ticks", *map(str, shape)])
+                    message = (
+                        f"'{_SPIKES}{name}' has the shape {array.shape}; ({wanted}) is needed, at least 1 sample of 1 tick"
+                    )
+                    problems.append(Diagnostic("NC0202", message, where))
+                else:
+                    arrays[name] = array
+    except (_Damaged, *_UNREADABLE) as problem:
+        raise NetworkError(Diagnostic("NC0101", f"the file cannot be read as .npz: {_reason(problem)}", where)) from None
+    if len({array.shape[:2] for array in arrays.values()}) > 1:
+        parts = ", ".join(f"'{name}' has {array.shape[0]} x {array.shape[1]}" for name, array in arrays.items())
+        problems.append(Diagnostic("NC0202", f"all populations need the same samples and ticks; {parts}", where))
     if problems:
         raise NetworkError(problems)
     return arrays

@@ -13,10 +13,14 @@ from neurocomp.errors import Diagnostic, UsageError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path, option: str = "-o") -> Iterator[IO[bytes]]:
     """Give a file to write; at the end of the block it replaces ``path``, after an error ``path`` is as it was.
 
     Where the system can, the bytes go to a file without a name, so that even a killed process leaves nothing behind.
+
+    Args:
+        path: The file.
+        option: What named it on the command line, for messages.
 
     Raises:
         UsageError: The file cannot be written there (NC0801).
@@ -37,9 +41,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        reason, hint = (error.strerror or "unknown reason").lower(), "choose another place with -o"
+        reason, hint = (error.strerror or "unknown reason").lower(), f"choose another place with {option}"
         if not path.parent.is_dir():
-            reason, hint = f"the folder '{path.parent}' does not exist", "make it, or choose another place with -o"
+            reason, hint = f"the folder '{path.parent}' does not exist", f"make it, or choose another place with {option}"
         raise UsageError(Diagnostic("NC0801", f"cannot write '{path}': {reason}", hint=hint)) from None
 
 

@@ -1,504 +1,328 @@
-"""A complete mapper: neurons in layer order fill one core after the other, within every limit of the spec.
+"""Neurons on cores and cores on the mesh, for chips whose cores store rows of synapses.
 
-Neurons of a population that receives a convolution are in the order of places, all channels of a place next to each other, so
-that a core holds a tile of the image and the rows of its sources are shifts of one another. A population with more parameter
-profiles than a core has is split into pieces whose profiles fit.
+Cores are filled in the order of the layers; what fits so is then spread anew by the partition of atoms, whose estimate of the
+synapse memory is corrected until every core holds its share by the exact formulas. The better of the two is placed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backend import Violation
-from neurocomp.fixedpoint import running_sum
+from neurocomp.backend import MappingPlan, Violation
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
-from neurocomp.ir.mapped import RESET_DECAY_PROFILE, Core, MappedNetwork, Placement, Route, decay_profiles
+from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
-from neurocomp.mapping.synapse_words import WORD, Members, rows_of_core
-from neurocomp.models.patterns import PATTERNS, size_of
+from neurocomp.mapping import placement
+from neurocomp.mapping.filling import (
+    Assignment,
+    Held,
+    Piece,
+    fan_outs,
+    fill_in_order,
+    order_of,
+    pieces_of,
+    senders,
+    use_of,
+)
+from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
+from neurocomp.mapping.partition import Limits, partition
+from neurocomp.mapping.synapse_words import WORD
 
+Array = NDArray[Any]
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 
-WORTH_GROWING = 16
-"""A slice as large as that of the core before is taken as it is, unless the core seems to have room for 1 / 16 more."""
-MOST_OPEN_CORES = 64
-"""So many earlier cores that only their profiles closed are tried for a piece."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Neurons of a population whose profiles fit one core, in the order in which they fill cores."""
-
-    population: IntegerPopulation
-    neurons: IntArray
-    decays: frozenset[int]
-    """Decay profiles, with that of reset compartments where there are any."""
-    thresholds: frozenset[int]
-    unit: int
-    """So many neurons stay together where a core can hold them: the channels of a place."""
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return len(self.neurons)
+ATTEMPTS = 4
+"""Partitions at most; after each the estimates are corrected by what cores really need."""
+MARGIN = 1.02
+"""What was too much is taken for so much more than it was."""
+PART_OF_CORE = 6
+"""An atom takes this part of a core at most."""
+CHIP_HOPS = 8.0
+"""What a way from chip to chip counts in hops of the mesh when cores are placed; published figures differ more than that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Neurons ``start .. stop - 1`` of a piece, in the order of their compartments on a core."""
-
-    piece: Piece
-    start: int
-    stop: int
-
-    @property
-    def population(self) -> str:
-        """Name of the population."""
-        return self.piece.population.name
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return self.stop - self.start
-
-    @property
-    def neurons(self) -> IntArray:
-        """Indices in the population, (size,)."""
-        return self.piece.neurons[self.start : self.stop]
-
-    @property
-    def compartments(self) -> int:
-        """Compartments of a core that they take."""
-        return self.size * self.piece.population.compartments
-
-
-@dataclass(slots=True, eq=False)
-class _OpenCore:
-    """A core that is being filled."""
-
-    slices: list[Slice] = field(default_factory=list)
-    decays: Set[int] = frozenset()
-    thresholds: Set[int] = frozenset()
-
-    @property
-    def compartments(self) -> int:
-        return sum(s.compartments for s in self.slices)
-
-    def neurons_of(self, population: str) -> int:
-        return sum(s.size for s in self.slices if s.population == population)
-
-    def add(self, taken: Slice) -> None:
-        self.slices.append(taken)
-        self.decays = self.decays | taken.piece.decays
-        self.thresholds = self.thresholds | taken.piece.thresholds
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Use:
-    """What slices take of a core; ``broken`` is the first limit that they exceed, beyond which nothing is computed."""
-
-    needs: Mapping[str, int]
-    """Limit -> what they need of it."""
-    limits: Mapping[str, int]
-    broken: str | None
-    axon_population: IntArray
-    axon_neuron: IntArray
-
-
-def map_network(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+def map_network(
+    lowered: LoweredNetwork, spec: HardwareSpec, plan: MappingPlan | None = None
+) -> tuple[MappedNetwork | None, Sequence[Violation]]:
     """Place every neuron.
 
     Returns:
         The mapped network and no violation, or None and what does not fit.
     """
-    network = lowered.network
-    mapper = _Mapper(network, spec)
-    caps: dict[str, int] = {}
-    apart: set[str] = set()
-    while True:
-        cores, violations = mapper.fill(caps, apart)
-        if violations:
-            return None, violations
-        uses = [mapper.use(core.slices) for core in cores]
-        too_wide = _output_overflow(network, spec, cores, uses, apart)
-        if not too_wide:
+    plan = plan or MappingPlan()
+    filled, violations = fill_in_order(lowered.network, spec)
+    if filled is None:
+        return None, violations
+    if len(filled.held) > 1:
+        filled = _spread(lowered.network, spec, filled, plan)
+    return assembled(lowered, spec, filled, _places(lowered.network, spec, filled, plan)), ()
+
+
+def map_in_order(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
+    """Place every neuron in the order of the layers, core after core and row after row: what `map_network` begins with."""
+    filled, violations = fill_in_order(lowered.network, spec)
+    if filled is None:
+        return None, violations
+    return assembled(lowered, spec, filled, np.arange(len(filled.held))), ()
+
+
+# Spreading neurons over cores
+
+
+def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, plan: MappingPlan) -> Assignment:
+    """Return the best of an assignment and of partitions whose every core keeps all limits."""
+    spreading = _Spreading.of(network, spec, filled)
+    best = filled
+    packets, cores = _packets(network, filled, plan), len(filled.held)
+    for _ in range(ATTEMPTS):
+        atoms = spreading.atoms(plan)
+        if atoms is None or not spreading.fits(atoms):
             break
-        for name, (cap, fan_out) in too_wide.items():
-            if fan_out > spec.limit("output_axons"):
-                return None, [_fan_out_violation(network.populations[name], fan_out, spec)]
-            if cap < 1:
-                apart.add(name)
-            else:
-                caps[name] = min(cap, caps.get(name, cap))
-    return _assemble(lowered, spec, cores, uses), ()
+        found = partition(
+            atoms.atoms, spreading.limits, effort=plan.effort, seed=plan.seed, jobs=plan.jobs, progress=plan.progress
+        )
+        if not found.complete:
+            plan.note("mapping: interrupted; the best one until then is kept, which another compilation need not find")
+        held = spreading.held(atoms, found.core, found.cores)
+        uses = tuple(use_of(network, spec, of) for of in held)
+        assignment = Assignment(held, uses)
+        if spreading.corrected(assignment):
+            score = _packets(network, assignment, plan) / max(packets, 1e-12) + len(held) / cores
+            if score < 2:
+                best = assignment
+            break
+        if not found.complete or not spreading.hopeful:
+            break
+    if best is not filled:
+        plan.note(
+            f"mapping: {_packets(network, best, plan):,.4g} packets per tick on {len(best.held):,} cores; "
+            f"{packets:,.4g} on {cores:,} where the layers fill cores in their order"
+        )
+    return best
 
 
-# From populations to pieces
+@dataclass(slots=True, eq=False)
+class _Spreading:
+    """What the partition is told of a network, and what was learnt from its results."""
 
+    network: IntegerNetwork
+    spec: HardwareSpec
+    pieces: tuple[Piece, ...]
+    orders: Mapping[str, IntArray]
+    parts: Mapping[str, IntArray]
+    families: Mapping[str, IntArray]
+    memory: dict[str, FloatArray]
+    """Bits of synapse memory of each neuron, as they should be by what cores needed so far."""
+    wide: dict[str, int]
+    """Population -> neurons of it that a core may hold because of its output axons."""
+    limits: Limits
+    hopeful: bool = True
+    """Whether another partition can do better."""
 
-def pieces_of(network: IntegerNetwork, spec: HardwareSpec) -> list[Piece]:
-    """Return the populations of neurons in the order and the pieces in which they fill cores.
+    @classmethod
+    def of(cls, network: IntegerNetwork, spec: HardwareSpec, filled: Assignment) -> _Spreading:
+        """Return what the filled cores tell."""
+        pieces = tuple(pieces_of(network, spec))
+        parts = {p.population.name: np.zeros(p.population.size, np.int64) for p in pieces}
+        families = {name: np.zeros_like(of) for name, of in parts.items()}
+        for number, (piece, family) in enumerate(zip(pieces, _families(pieces, spec), strict=True)):
+            parts[piece.population.name][piece.neurons] = number
+            families[piece.population.name][piece.neurons] = family
+        orders = {name: order_of(network, network.populations[name])[0] for name in parts}
+        bits = {name: _synapse_bits(network, network.populations[name]) for name in parts}
+        needed, counted = dict.fromkeys(parts, 0.0), dict.fromkeys(parts, 0.0)
+        for held, use in zip(filled.held, filled.uses, strict=True):
+            own = {name: float(bits[name][neurons].sum()) for name, neurons in held}
+            for name, of in own.items():
+                counted[name] += of
+                needed[name] += use.needs["synapse_words"] * WORD * of / max(sum(own.values()), 1.0)
+        memory = {name: bits[name] * (needed[name] / counted[name] if counted[name] else 0.0) for name in parts}
+        most = spec.limit("neurons")
+        for use in filled.uses:
+            most = min(most, use.limits.get("delay_address_bits", most))
+        limits = Limits(most, spec.limit("input_axons"), spec.limit("synapse_words") * WORD)
+        return cls(network, spec, pieces, orders, parts, families, memory, {}, limits)
 
-    A population is split where it has more threshold profiles than a core, then each part where it has more decay profiles.
-    """
-    pieces: list[Piece] = []
-    for p in network.populations.values():
-        if p.is_input or not p.size:
-            continue
-        order, places = _order(network, p)
-        own = {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
-        decay, threshold = decay_profiles(p)[order], p.values("vth")[order]
-        for by_threshold in _parted(threshold, spec.limit("threshold_profiles"), set()):
-            for members in _parted(decay[by_threshold], spec.limit("decay_profiles"), own):
-                of = by_threshold[members]
-                decays = frozenset(np.unique(decay[of]).tolist()) | own
-                thresholds = frozenset(np.unique(threshold[of]).tolist())
-                pieces.append(Piece(p, order[of], decays, thresholds, _unit(order[of], places)))
-    return pieces
-
-
-def _order(network: IntegerNetwork, p: IntegerPopulation) -> tuple[IntArray, int]:
-    """Return the neurons as they should follow each other, and the number of places that they share; 0: no places."""
-    if any(PATTERNS[q.pattern.kind].dims for q in network.projections_to(p.name)):
-        places = size_of(p.shape[1:])
-        return np.arange(p.size).reshape(p.shape[0], places).T.reshape(-1), places
-    return np.arange(p.size), 0
-
-
-def _unit(neurons: IntArray, places: int) -> int:
-    """Return how many of the neurons each place has; 1 where places differ or there are none."""
-    if not places:
-        return 1
-    per_place = np.bincount(neurons % places)
-    per_place = per_place[per_place > 0]
-    return int(per_place[0]) if (per_place == per_place[0]).all() else 1
-
-
-def _parted(profiles: IntArray, limit: int, own: set[int]) -> list[IntArray]:
-    """Return the positions of a list of profiles in parts, each with ``limit`` different ones at most, ``own`` included."""
-    distinct, which = np.unique(profiles, return_inverse=True)
-    part_of, part, held = np.zeros(len(distinct), np.int64), 0, set(own)
-    fresh = True
-    for index, profile in enumerate(distinct.tolist()):
-        if not fresh and len(held | {profile}) > limit:
-            part, held = part + 1, set(own)
-        held.add(profile)
-        part_of[index], fresh = part, False
-    if part == 0:
-        return [np.arange(len(profiles))]
-    label = part_of[which]
-    order = np.argsort(label, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
-
-
-# From pieces to cores
-
-
-class _Mapper:
-    """Fills cores with the pieces of a network; what slices need of a core is computed once."""
-
-    def __init__(self, network: IntegerNetwork, spec: HardwareSpec) -> None:
-        self.network, self.spec = network, spec
-        self.pieces = pieces_of(network, spec)
-        self.into = {p.name: network.projections_to(p.name) for p in network.populations.values()}
-        self.bits: dict[Piece, IntArray] = {}
-        self.parted: set[Piece] = set()  # pieces of which an empty core cannot hold a unit
-        self.uses: dict[tuple[Slice, ...], _Use] = {}
-
-    def fill(self, caps: Mapping[str, int], apart: Set[str]) -> tuple[list[_OpenCore], list[Violation]]:
-        """Fill cores; a population has at most ``caps`` neurons on each, and begins on a new one if it is in ``apart``."""
-        cores: list[_OpenCore] = []
-        open_cores: list[_OpenCore] = []  # earlier ones that nothing but their profiles closed
-        violations: list[Violation] = []
-        failed, begun = "", ""
-        for piece in self.pieces:
-            name = piece.population.name
-            if name == failed:
-                continue
-            alone = name in apart and name != begun
-            begun = name
-            if name not in apart and self._on_earlier_core(open_cores, piece, caps):
-                continue
-            start = guess = 0
-            while start < piece.size:
-                if cores and cores[-1].slices and start == 0 and (alone or not self._admits(cores[-1], piece)):
-                    if not alone:
-                        open_cores.append(cores[-1])
-                    cores.append(_OpenCore())
-                if not cores:
-                    cores.append(_OpenCore())
-                core = cores[-1]
-                first = not core.slices
-                count = self._largest(core, piece, start, caps.get(name), guess)
-                if count == 0 and first:
-                    violations.append(self._single_violation(piece, start))
-                    failed = name
-                    break
-                if count:
-                    core.add(Slice(piece, start, start + count))
-                    start += count
-                    guess = count if first else 0
-                if start < piece.size:
-                    cores.append(_OpenCore())
-        limit = self.spec.limit("chips") * self.spec.limit("cores_per_chip")
-        used = [core for core in cores if core.slices]
-        if not violations and len(used) > limit:
-            violations.append(_cores_violation(self.network, self.spec, len(used), limit))
-        return used, violations
-
-    def _admits(self, core: _OpenCore, piece: Piece) -> bool:
-        """Return whether the profiles of a core and of a piece fit one core."""
-        return (
-            len(core.thresholds | piece.thresholds) <= self.spec.limit("threshold_profiles")
-            and len(core.decays | piece.decays) <= self.spec.limit("decay_profiles")
+    def atoms(self, plan: MappingPlan) -> NetworkAtoms | None:
+        """Return the atoms with what each is thought to need."""
+        found = atoms_of_network(
+            self.network, orders=self.orders, parts=self.parts, family=self.families, memory=self.memory, rates=plan.rates,
+            largest=self._largest,
         )  # fmt: skip
+        if found is None:
+            return None
+        for number, name in enumerate(found.populations):
+            if name in self.wide:
+                own = found.population == number
+                share = self.limits.neurons / self.wide[name]
+                found.atoms.graph.neurons[own] = np.ceil(found.atoms.graph.neurons[own] * share)
+        return found
 
-    def _on_earlier_core(self, open_cores: list[_OpenCore], piece: Piece, caps: Mapping[str, int]) -> bool:
-        """Put a whole piece on the first open core that holds it; one that is too full for it, axons or synapses, is closed."""
-        name, whole = piece.population.name, Slice(piece, 0, piece.size)
-        for core in open_cores[-MOST_OPEN_CORES:]:
-            if not self._admits(core, piece) or core.compartments + whole.compartments > self.spec.limit("neurons"):
-                continue
-            if name in caps and core.neurons_of(name) + piece.size > caps[name]:
-                continue
-            if self.use([*core.slices, whole]).broken is None:
-                core.add(whole)
-                return True
-            open_cores.remove(core)
-        return False
+    def _largest(self, p: IntegerPopulation) -> int:
+        """Return how many neurons of a population an atom may have."""
+        if p.is_input:
+            return p.size
+        by_memory = self.limits.memory / max(float(self.memory[p.name].max(initial=0.0)), 1.0)
+        by_neurons = self.wide.get(p.name, self.limits.neurons // p.compartments)
+        return max(1, int(min(by_memory, by_neurons)) // PART_OF_CORE)
 
-    def _largest(self, core: _OpenCore, piece: Piece, start: int, cap: int | None, guess: int) -> int:
-        """Return how many further neurons of a piece the core can take: whole units, unless an empty core cannot hold one."""
-        p = piece.population
-        room = min(piece.size - start, (self.spec.limit("neurons") - core.compartments) // p.compartments)
-        if cap is not None:
-            room = min(room, cap - core.neurons_of(p.name))
-        if not self._admits(core, piece):
-            return 0
-        if piece not in self.parted:
-            count = self._searched(core, piece, start, room, guess, piece.unit)
-            if count or core.slices or piece.unit == 1:
-                return count
-            self.parted.add(piece)
-        return self._searched(core, piece, start, room, guess, 1)
+    def fits(self, found: NetworkAtoms) -> bool:
+        """Return whether each atom fits a core by the estimates."""
+        g, inside = found.atoms.graph, ~found.atoms.host
+        return bool((g.neurons[inside] <= self.limits.neurons).all() and (g.memory[inside] <= self.limits.memory).all())
 
-    def _searched(self, core: _OpenCore, piece: Piece, start: int, room: int, guess: int, unit: int) -> int:
-        """Return the largest multiple of ``unit`` neurons up to ``room`` that fits.
+    def held(self, found: NetworkAtoms, core: IntArray, cores: int) -> tuple[Held, ...]:
+        """Return what each core holds."""
+        held: list[list[tuple[str, IntArray]]] = [[] for _ in range(cores)]
+        for name, order in self.orders.items():
+            own = core[found.atom_of[name]][order]
+            by_core = np.argsort(own, kind="stable")
+            used, first = np.unique(own[by_core], return_index=True)
+            for c, neurons in zip(used.tolist(), np.split(order[by_core], first[1:]), strict=True):
+                held[c].append((name, neurons))
+        return tuple(held)
 
-        What a slice needs grows with its size, so the answer lies between one that fits and one that does not. The first trial
-        is ``guess``, the slice of the core before, as cores of a large population are alike: if it fits it is the answer,
-        unless much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or
-        could grow.
-        """
-        fits, fails, step, failures = 0, max(room, 0) // unit + 1, 1, 0
-        count = (min(guess, room) if guess else self._estimate(core, piece, start, room)) // unit
-        while fails - fits > 1:
-            count = min(max(count, fits + 1), fails - 1)
-            use = self.use([*core.slices, Slice(piece, start, start + count * unit)])
+    def corrected(self, found: Assignment) -> bool:
+        """Return whether every core keeps its limits, and learn from those that do not."""
+        good = True
+        for held, use in zip(found.held, found.uses, strict=True):
             if use.broken is None:
-                fits = count
-                grown = min([4 * count, *(count * use.limits[name] // max(n, 1) for name, n in use.needs.items())])
-                if guess and grown < fits + max(1, fits // WORTH_GROWING):
-                    break
-                count, step = max(grown, fits + step) if not failures else (fits + fails) // 2, 2 * step
+                continue
+            good = False
+            if use.broken == "synapse_words":
+                factor = MARGIN * use.needs["synapse_words"] / use.limits["synapse_words"]
+                for name, neurons in held:
+                    self.memory[name][neurons] *= factor
+                    self.memory[name] = np.maximum(self.memory[name], np.median(self.memory[name][neurons]))
+            elif use.broken == "delay_address_bits":
+                neurons_left = min(self.limits.neurons, use.limits["delay_address_bits"])
+                self.limits = Limits(neurons_left, self.limits.axons, self.limits.memory)
             else:
-                fails, failures = count, failures + 1
-                count = count * use.limits[use.broken] // use.needs[use.broken]
-                if failures > 2 or not fits < count < fails:
-                    count = (fits + fails) // 2
-        return fits * unit
-
-    def _estimate(self, core: _OpenCore, piece: Piece, start: int, room: int) -> int:
-        """Return for how many neurons the synapse memory would last if no row were shared and no weight were 0."""
-        if piece not in self.bits:
-            bits = np.zeros(piece.population.size, np.int64)
-            for q in self.into[piece.population.name]:
-                bits += self.network.synapse_counts(q) * q.weight_bits
-            self.bits[piece] = running_sum(bits[piece.neurons])
-        bits = self.bits[piece]
-        left = self.spec.limit("synapse_words") - (self.use(core.slices).needs["synapse_words"] if core.slices else 0)
-        return min(room, int(np.searchsorted(bits, bits[start] + left * WORD, side="right")) - 1 - start)
-
-    def use(self, slices: Sequence[Slice]) -> _Use:
-        """Return what slices need of a core: first what counts alone tell, then, exactly, the rows."""
-        key = tuple(slices)
-        if key not in self.uses:
-            self.uses[key] = self._use(key)
-        return self.uses[key]
-
-    def _use(self, slices: Sequence[Slice]) -> _Use:
-        needs: dict[str, int] = {}
-        limits: dict[str, int] = {}
-        none = np.zeros(0, np.int64)
-
-        def broken(name: str, needed: int, limit: int | None = None) -> bool:
-            needs[name], limits[name] = needed, self.spec.limit(name) if limit is None else limit
-            return needed > limits[name]
-
-        neurons = sum(s.compartments for s in slices)
-        if broken("neurons", neurons):
-            return _Use(needs, limits, "neurons", none, none)
-        for name in ("decay_profiles", "threshold_profiles"):
-            profiles: Set[int] = frozenset().union(*(getattr(s.piece, name.split("_")[0] + "s") for s in slices))
-            if broken(name, len(profiles)):
-                return _Use(needs, limits, name, none, none)
-        if broken("input_axons", self._n_sources(slices)):
-            return _Use(needs, limits, "input_axons", none, none)
-        rows = rows_of_core(self.network, _members(slices), self.spec)
-        delay_bits = max((f.delay_bits for f in rows.formats), default=0)
-        checks: list[tuple[str, int, int | None]] = [
-            ("synapse_words", rows.words, None),
-            ("synapse_formats", len(rows.formats), None),
-        ]
-        if delay_bits:
-            checks.append(("delay_address_bits", neurons, 1 << (self.spec.limit("delay_address_bits") - delay_bits)))
-        first = next((name for name, needed, limit in checks if broken(name, needed, limit)), None)
-        if first is not None:
-            return _Use(needs, limits, first, none, none)
-        for name in ("decay_profiles", "threshold_profiles", "synapse_formats"):
-            del needs[name]  # they do not grow with the size of a slice
-        return _Use(needs, limits, None, frozen(rows.axon_population), frozen(rows.axon_neuron))
-
-    def _n_sources(self, slices: Sequence[Slice]) -> int:
-        """Return the distinct sources of slices."""
-        found: dict[str, NDArray[np.bool_]] = {}
-        for name in dict.fromkeys(s.population for s in slices):
-            neurons = np.concatenate([s.neurons for s in slices if s.population == name])
-            for q in self.into[name]:
-                reached = found.setdefault(q.source, np.zeros(self.network.populations[q.source].size, np.bool_))
-                reached[self.network.sources(q, neurons)] = True
-        return sum(int(np.count_nonzero(reached)) for reached in found.values())
-
-    def _single_violation(self, piece: Piece, start: int) -> Violation:
-        """Explain why one neuron alone does not fit an empty core."""
-        p, spec = piece.population, self.spec
-        use = self.use([Slice(piece, start, start + 1)])
-        assert use.broken is not None
-        name, actual, limit = use.broken, use.needs[use.broken], use.limits[use.broken]
-        code, what, hint = _SINGLE[name]
-        subject = f"{p.name}[{int(piece.neurons[start])}]"
-        message = f"neuron '{subject}' alone needs {actual} of {limit} {what} of a {spec.name} core"
-        if p.compartments > 1 and name in ("neurons", "decay_profiles"):
-            message += ", one of them for its reset by subtraction"
-        return Violation(code, subject, message, actual, limit, spec.limit_text(name), hint, origin=p.origin)
+                self.hopeful = False
+        if not good:
+            return False
+        limit = self.spec.limit("output_axons")
+        fan_out = fan_outs(self.network, found.uses)
+        for held in found.held:
+            sent = {name: int(fan_out[name][neurons].sum()) for name, neurons in held}
+            if sum(sent.values()) <= limit:
+                continue
+            good = False
+            for name, neurons in held:
+                own = max(1, int(limit / max(1.0, MARGIN * sent[name] / len(neurons))))
+                own = min(own, max(1, len(neurons) - 1))
+                self.wide[name] = min(own, self.wide.get(name, own))
+        return good
 
 
-_LOWER_FAN_IN = "lower its fan-in, or use a target with a larger core"
-_SINGLE: Mapping[str, tuple[str, str, str]] = {
-    "neurons": ("NC0407", "compartments", "write 'reset: zero', or use a target with a larger core"),
-    "decay_profiles": ("NC0406", "decay profiles", "write 'reset: zero', or use a target with more profiles"),
-    "threshold_profiles": ("NC0406", "threshold profiles", "use a target with more profiles"),
-    "input_axons": ("NC0412", "input axons", _LOWER_FAN_IN),
-    "synapse_words": ("NC0402", "synapse words", _LOWER_FAN_IN),
-    "synapse_formats": ("NC0408", "synapse formats", "let its projections share sign, exponent, weight bits and delay range"),
-    "delay_address_bits": ("NC0409", "compartments that its delays leave", "shorten its delays"),
-}
-"""Limit that a single neuron breaks -> code, what it needs in words, hint."""
-
-
-def _members(slices: Sequence[Slice]) -> Members:
-    """Return slices with their compartments on a core."""
-    members, slot = [], 0
-    for s in slices:
-        members.append((s.population, s.neurons, slot + np.arange(s.size) * s.piece.population.compartments))
-        slot += s.compartments
-    return members
-
-
-def _cores_violation(network: IntegerNetwork, spec: HardwareSpec, cores: int, limit: int) -> Violation:
-    message = f"'{network.name}' needs {cores} cores; {spec.name} has {limit}"
-    source = f"{spec.limit_text('cores_per_chip')}; {spec.limit_text('chips')}"
-    hint = "use a target with more chips or cores, or a smaller network"
-    return Violation("NC0401", network.name, message, cores, limit, source, hint)
-
-
-def _fan_out_violation(p: IntegerPopulation, fan_out: int, spec: HardwareSpec) -> Violation:
-    limit, source = spec.limit("output_axons"), spec.limit_text("output_axons")
-    message = f"a neuron of '{p.name}' sends to {fan_out} cores; {spec.name} has {limit} output axons per core"
-    return Violation("NC0405", p.name, message, fan_out, limit, source, "lower its fan-out", origin=p.origin)
-
-
-# Messages
-
-
-def _core_of(network: IntegerNetwork, cores: Sequence[_OpenCore]) -> dict[str, IntArray]:
-    """Return the core of every neuron, (n,) per population."""
-    core_of = {p.name: np.full(p.size, -1, np.int64) for p in network.populations.values() if not p.is_input}
-    for index, core in enumerate(cores):
-        for s in core.slices:
-            core_of[s.population][s.neurons] = index
-    return core_of
-
-
-def _fan_outs(network: IntegerNetwork, uses: Sequence[_Use]) -> dict[str, IntArray]:
-    """Return to how many cores each neuron sends, (n,) per population: one input axon on each."""
-    fan_out = {p.name: np.zeros(p.size, np.int64) for p in network.populations.values() if not p.is_input}
-    for _, name, neurons in _senders(network, uses):
-        fan_out[name][neurons] += 1
-    return fan_out
-
-
-def _senders(network: IntegerNetwork, uses: Sequence[_Use]) -> list[tuple[int, str, IntArray]]:
-    """Return (core, population, its neurons with an axon there) for all populations that are not inputs."""
-    names = list(network.populations)
-    found = []
-    for index, use in enumerate(uses):
-        for population in np.unique(use.axon_population).tolist():
-            if not network.populations[names[population]].is_input:
-                found.append((index, names[population], use.axon_neuron[use.axon_population == population]))
+def _families(pieces: Sequence[Piece], spec: HardwareSpec) -> list[int]:
+    """Return the family of each piece: those of one have profiles that fit a core together."""
+    family, decays, thresholds = 0, set[int](), set[int]()
+    found: list[int] = []
+    for piece in pieces:
+        more_decays, more_thresholds = decays | piece.decays, thresholds | piece.thresholds
+        too_many = len(more_decays) > spec.limit("decay_profiles") or len(more_thresholds) > spec.limit("threshold_profiles")
+        if found and too_many:
+            family, more_decays, more_thresholds = family + 1, set(piece.decays), set(piece.thresholds)
+        decays, thresholds = more_decays, more_thresholds
+        found.append(family)
     return found
 
 
-def _output_overflow(
-    network: IntegerNetwork, spec: HardwareSpec, cores: Sequence[_OpenCore], uses: Sequence[_Use], apart: Set[str]
-) -> dict[str, tuple[int, int]]:
-    """Return population -> (neurons per core that keep its output axons, largest fan-out) where a core has too many.
-
-    0 neurons: the population, the last one of a core that several share, has to begin on another core.
-    """
-    fan_out = _fan_outs(network, uses)
-    result: dict[str, tuple[int, int]] = {}
-    limit = spec.limit("output_axons")
-    for core in cores:
-        of = {
-            name: np.concatenate([fan_out[name][s.neurons] for s in core.slices if s.population == name])
-            for name in dict.fromkeys(s.population for s in core.slices)
-        }
-        if sum(int(values.sum()) for values in of.values()) <= limit:
-            continue
-        worst = max(of, key=lambda name: int(of[name].max()))
-        worst_out = int(of[worst].max())
-        last = core.slices[-1].population
-        if len(of) > 1 and worst_out <= limit and last not in apart:
-            result.setdefault(last, (0, worst_out))
-        else:
-            cap = min(limit // worst_out, len(of[worst]) - 1)
-            result[worst] = (min(cap, result.get(worst, (cap, 0))[0]), worst_out)
-    return result
+def _synapse_bits(network: IntegerNetwork, p: IntegerPopulation) -> FloatArray:
+    """Return the bits of the weights onto each neuron of a population, (n,)."""
+    bits = np.zeros(p.size, np.float64)
+    for q in network.projections_to(p.name):
+        if network.populations[q.source].dynamics != "current":
+            bits += network.synapse_counts(q) * max(1, q.weight_bits)
+    return bits
 
 
-def _assemble(
-    lowered: LoweredNetwork, spec: HardwareSpec, open_cores: Sequence[_OpenCore], uses: Sequence[_Use]
-) -> MappedNetwork:
+# Traffic and places
+
+
+def _flows(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> tuple[IntArray, IntArray, FloatArray, float]:
+    """Return packets per tick between cores (source, target, packets, without those that stay), and from the host."""
+    core_of = _core_of(network, found.held)
+    names = list(network.populations)
+    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+    host = 0.0
+    for index, use in enumerate(found.uses):
+        for number in np.unique(use.axon_population).tolist():
+            p = network.populations[names[number]]
+            neurons = use.axon_neuron[use.axon_population == number]
+            rate = np.ones(len(neurons)) if plan.rates is None else np.asarray(plan.rates[p.name], np.float64)[neurons]
+            if p.is_input:
+                host += float(rate.sum())
+                continue
+            source = core_of[p.name][neurons]
+            sums = np.bincount(source, weights=rate, minlength=len(found.held))
+            senders_here = np.flatnonzero(np.bincount(source, minlength=len(found.held)))
+            senders_here = senders_here[senders_here != index]
+            parts.append((senders_here, np.full(len(senders_here), index), sums[senders_here]))
+    if not parts:
+        none = np.zeros(0, np.int64)
+        return none, none, np.zeros(0), host
+    source, target, packets = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return source, target, packets, host
+
+
+def _packets(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> float:
+    """Return packets per tick into cores from others and from the host."""
+    _, _, packets, host = _flows(network, found, plan)
+    return float(packets.sum()) + host
+
+
+def _places(network: IntegerNetwork, spec: HardwareSpec, found: Assignment, plan: MappingPlan) -> IntArray:
+    """Return the number of each core, counted over all chips."""
+    source, target, packets, _ = _flows(network, found, plan)
+    k, per_chip = len(found.held), spec.limit("cores_per_chip")
+    mesh = placement.mesh_of(
+        spec.mesh.tiles_x, spec.mesh.tiles_y, spec.mesh.cores_per_tile, chips=-(-k // per_chip), cores_per_chip=per_chip,
+        global_x=False, crossing=CHIP_HOPS,
+    )  # fmt: skip
+    traffic = placement.traffic_of(k, source, target, packets)
+    return placement.place_cores(traffic, mesh, effort=plan.effort, seed=plan.seed, jobs=plan.jobs)
+
+
+def _core_of(network: IntegerNetwork, held: Sequence[Held]) -> dict[str, IntArray]:
+    """Return the core of every neuron, (n,) per population."""
+    core_of = {p.name: np.full(p.size, -1, np.int64) for p in network.populations.values() if not p.is_input}
+    for index, of in enumerate(held):
+        for name, neurons in of:
+            core_of[name][neurons] = index
+    return core_of
+
+
+def assembled(lowered: LoweredNetwork, spec: HardwareSpec, found: Assignment, places: IntArray) -> MappedNetwork:
+    """Return the mapped network; ``places`` are the numbers of the cores, counted over all chips."""
     network = lowered.network
-    core_of = _core_of(network, open_cores)
+    order = np.argsort(places, kind="stable")
+    held, uses = [found.held[i] for i in order.tolist()], [found.uses[i] for i in order.tolist()]
+    core_of = _core_of(network, held)
     slot_of = {name: np.zeros(len(cores), np.int64) for name, cores in core_of.items()}
     per_chip = spec.limit("cores_per_chip")
     cores: list[Core] = []
-    for index, (open_core, use) in enumerate(zip(open_cores, uses, strict=True)):
-        for name, neurons, slots in _members(open_core.slices):
-            slot_of[name][neurons] = slots
-        number, words = index % per_chip, use.needs["synapse_words"]
-        cores.append(Core(index // per_chip, number, spec.mesh.tile(number), use.axon_population, use.axon_neuron, words))
+    for place, of, use in zip(places[order].tolist(), held, uses, strict=True):
+        slot = 0
+        for name, neurons in of:
+            width = network.populations[name].compartments
+            slot_of[name][neurons] = slot + np.arange(len(neurons)) * width
+            slot += len(neurons) * width
+        chip, number = divmod(place, per_chip)
+        words = use.needs["synapse_words"]
+        cores.append(Core(chip, number, spec.mesh.tile(number), use.axon_population, use.axon_neuron, words))
     messages = {
         (sender, index)
-        for index, name, neurons in _senders(network, uses)
+        for index, name, neurons in senders(network, uses)
         for sender in np.unique(core_of[name][neurons]).tolist()
     }
     routes = tuple(_route(a, b, cores) for a, b in sorted(messages))

@@ -45,6 +45,8 @@ GROUPED_FROM = 48
 """So many cores or more are annealed in groups."""
 GROUP_CORES = 48
 """Cores of a group, about."""
+FULL_WORK_FROM = 16
+"""A network of fewer cores has little to gain, and is given less work."""
 LINKS_SAMPLED = 1 << 15
 """Pairs of atoms that show which cores are neighbours."""
 STEP_WORK = 12
@@ -347,7 +349,8 @@ def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> Partit
     atoms, limits, seed = task.atoms, task.limits, task.seed
     inside = np.flatnonzero(~atoms.host)
     starts = task.budget.starts if order is not None else 1
-    steps = _steps(atoms, task.budget, task.budget.started, task.budget.starts)
+    few = min(1.0, (int(first.max()) + 1) / FULL_WORK_FROM)
+    steps = _steps(atoms, task.budget, int(task.budget.started * few**2), task.budget.starts)
     done = [0.0] * starts
     kept: list[_Annealing | None] = [None] * starts
 
@@ -380,6 +383,8 @@ def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> Partit
         for _ in in_order(run, range(starts), task.jobs, interruptible=task.progress is not None):
             pass
     except KeyboardInterrupt:
+        if task.progress is None:
+            raise
         complete = False
     found = [(a.best_packets, a.best_cores, i, a.best) for i, a in enumerate(kept) if a is not None and a.best is not None]
     return replace(_finished(atoms, min(found, key=lambda x: x[:3])[3] if found else first), complete=complete)
@@ -415,6 +420,8 @@ def _in_groups(task: _Task, first: IntArray) -> Partition:
     try:
         a.rounds(one, task.progress)
     except KeyboardInterrupt:
+        if task.progress is None:
+            raise
         complete = False
     return replace(_finished(atoms, first if a.best is None else a.best), complete=complete)
 

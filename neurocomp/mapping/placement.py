@@ -22,6 +22,8 @@ MOST_SWAPS = {"fast": 2_000_000, "default": 20_000_000, "max": 400_000_000}
 SMOOTHINGS, FOLD_EVERY = 600, 20
 """Steps of the power iteration for the coordinates, and after how many they are made orthogonal again."""
 COORDINATES = 4
+NO_COORDINATE = 1e-12
+"""A few cores have fewer coordinates: what is smaller than this part of the largest is rounding."""
 HOT, COLD = 0.5, 0.002
 """First and last temperature of a start, in packets x hops of the average core."""
 ROUNDS = 16
@@ -33,6 +35,8 @@ class Mesh:
 
     places: Places
     cores_per_chip: int
+    open: NDArray[np.bool_]
+    """(places,): which ones cores may take; the table of the places lists these alone."""
 
     @property
     def size(self) -> int:
@@ -62,7 +66,30 @@ def mesh_of(
     table = np.full((chips * tiles_x, tiles_y, cores_per_tile), -1, np.int64)
     column = chip * tiles_x + x
     table[column, y, depth] = number
-    return Mesh(Places(column if global_x else x, y, chip, column, y, table, float(crossing)), per_chip)
+    places = Places(column if global_x else x, y, chip, column, y, table, float(crossing))
+    return Mesh(places, per_chip, np.ones(len(number), np.bool_))
+
+
+def compact(mesh: Mesh, k: int, kept: IntArray) -> Mesh:
+    """Return a mesh of which k cores may take the most square corner of tiles with room for them, and some kept places.
+
+    Where k cores need several chips, the mesh is as it was.
+    """
+    p = mesh.places
+    if k > mesh.cores_per_chip:
+        return mesh
+    columns, rows = int(p.column[: mesh.cores_per_chip].max()) + 1, int(p.row.max()) + 1
+    sizes = np.zeros((columns, rows), np.int64)
+    np.add.at(sizes, (p.column[: mesh.cores_per_chip], p.row[: mesh.cores_per_chip]), 1)
+    room = np.cumsum(np.cumsum(sizes, axis=0), axis=1)
+    width, height = (x + 1 for x in np.indices(room.shape))
+    enough = np.where(room >= k, width + height, np.iinfo(np.int64).max)
+    most_square = np.lexsort((np.abs(width - height).reshape(-1), room.reshape(-1), enough.reshape(-1)))[0]
+    w, h = int(width.reshape(-1)[most_square]), int(height.reshape(-1)[most_square])
+    usable = (p.column < w) & (p.row < h)
+    usable[kept] = True
+    table = np.where(p.table >= 0, np.where(usable[p.table], p.table, -1), -1)
+    return Mesh(p._replace(table=table), mesh.cores_per_chip, usable)
 
 
 def traffic_of(k: int, source: IntArray, target: IntArray, packets: FloatArray) -> Traffic:
@@ -102,10 +129,11 @@ def place_cores(
     k = len(traffic.start) - 1
     if k > mesh.size:
         raise ValueError(f"{k} cores have {mesh.size} places")
-    if k == 0:
-        return np.zeros(0, np.int64)
+    if k < 2 and fixed is None:
+        return np.zeros(k, np.int64)
     fixed = np.full(k, -1, np.int64) if fixed is None else fixed
     chips = -(-k // mesh.cores_per_chip)
+    mesh = compact(mesh, k, fixed[fixed >= 0])
     starts = [_pinned(start, fixed, mesh) for start in _starts(traffic, mesh, chips, seed)]
     done = [0.0] * len(starts)
     best: list[tuple[float, int, IntArray]] = [
@@ -138,7 +166,8 @@ def place_cores(
         for _ in in_order(run, range(len(starts)), jobs or available_processors(), interruptible=progress is not None):
             pass
     except KeyboardInterrupt:
-        pass
+        if progress is None:
+            raise
     return min(best, key=lambda entry: entry[:2])[2]
 
 
@@ -169,6 +198,7 @@ def _starts(traffic: Traffic, mesh: Mesh, chips: int, seed: int) -> list[IntArra
     for chip in range(chips):
         of = order[chip * len(order) // chips : (chip + 1) * len(order) // chips]
         own = np.arange(chip * per_chip, (chip + 1) * per_chip)
+        own = own[mesh.open[own]]
         spread[of] = _in_columns(of, coordinates, own, mesh)
         curve[of] = _along_hilbert(own, mesh)[: len(of)]
     return [spread, curve]
@@ -194,10 +224,13 @@ def spectral(traffic: Traffic, seed: int) -> FloatArray:
 
 
 def _orthogonal(x: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return columns without mean and orthogonal under the weights; the slowest come first."""
-    x = x - weight @ x
+    """Return columns without mean and orthogonal under the weights; the slowest come first. What weighs nothing is at 0."""
+    x = np.where(weight[:, None] > 0, x - weight @ x, 0.0)
     values, vectors = np.linalg.eigh(x.T @ (weight[:, None] * x))
-    return np.ascontiguousarray((x @ vectors[:, ::-1]) / np.sqrt(np.maximum(values[::-1], 1e-300)))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    known = values > NO_COORDINATE * values[0]
+    scale = np.where(known, 1 / np.sqrt(np.where(known, values, 1.0)), 0.0)
+    return np.ascontiguousarray((x @ vectors) * scale)
 
 
 def _in_columns(cores: IntArray, coordinates: FloatArray, places: IntArray, mesh: Mesh) -> IntArray:

@@ -119,7 +119,7 @@ def compilation(
         ticks_per_step: Ticks of the chip per tick of the network.
     """
     warnings = quantized.warnings
-    grows = f"{_label(headroom.resource)} run out first, at ×{number(headroom.factor)} the width: {headroom.reason}"
+    grows = f"{label(headroom.resource)} run out first, at ×{number(headroom.factor)} the width: {headroom.reason}"
     rows: list[tuple[str, str | RenderableType]] = [
         ("network", f"{network.name}: {_size(network, mapped.lowered.network)}"),
         ("target", f"{spec.name}: {spec.title}"),
@@ -197,7 +197,7 @@ def _bars(utilization: Mapping[str, Mapping[str, int]]) -> Table:
         part = entry["worst_core"] / entry["per_core"]
         if index < SHOWN_RESOURCES or part >= 0.5:
             used = f"{entry['worst_core']:,} of {entry['per_core']:,}"
-            grid.add_row(_label(name), percent(part), _bar(part), used)
+            grid.add_row(label(name), percent(part), _bar(part), used)
     return grid
 
 
@@ -206,7 +206,8 @@ def _bar(share: float) -> Text:
     return Text("█" * full + "░" * (BAR - full), "red" if share > 1 else "yellow" if share > 0.8 else "green")
 
 
-def _label(resource: str) -> str:
+def label(resource: str) -> str:
+    """Return the name of a resource of a core, such as ``input axons``."""
     return LIMITS.get(resource, resource).removesuffix(" per core")
 
 
@@ -223,16 +224,16 @@ def report(result: Report) -> Group:
         Text(head, "bold"),
         Text(BADGE, "bold yellow"),
         *accuracy,
-        *_section(
+        *section(
             "Counts, per sample",
             _totals(counts, result.host_macs),
             _populations(counts, _currents(result.mapped)),
             _projections(counts),
         ),
-        *(_section("Quantized against lowered", *_lossy(result)) if result.lossy else ()),
-        *_section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
-        *_section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
-        *_section("How to read this", *_how_to_read()),
+        *(section("Quantized against lowered", *_lossy(result)) if result.lossy else ()),
+        *section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
+        *section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
+        *section("How to read this", *_how_to_read()),
     )
 
 
@@ -249,7 +250,8 @@ def _lossy(result: Report) -> Iterable[RenderableType]:
         yield Text(f"accuracy {result.accuracy_quantized:.2%} quantized, {result.accuracy:.2%} lowered ({points:+.2f} points)")
 
 
-def _section(title: str, *parts: RenderableType) -> Iterable[RenderableType]:
+def section(title: str, *parts: RenderableType) -> Iterable[RenderableType]:
+    """Yield a heading and what stands under it, empty lines between."""
     yield Text(f"\n{title}", "bold underline")
     for index, part in enumerate(parts):
         if index:

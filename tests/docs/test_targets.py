@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def cases(heading: str) -> list[object]:
     ]
 
 
-def attempt(text: str, folder: Path, target: str, **options: object) -> tuple[set[str], tuple[str, ...], tuple[str, ...]]:
+def attempt(text: str, folder: Path, target: str, **options: Any) -> tuple[set[str], tuple[str, ...], tuple[str, ...]]:
     """Compile; return the codes that refuse it, what is not on the chip, and what became something else on the way."""
     try:
         network = loads(text, folder)

@@ -20,7 +20,7 @@ from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
 from neurocomp.ir.network import Network, Neuron, Population, Projection, frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
-from neurocomp.mapping.mapper import map_network
+from neurocomp.mapping.mapper import map_in_order
 from neurocomp.mapping.synapse_words import rows_of_core
 from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import LoihiBackend
@@ -180,7 +180,7 @@ def all_features() -> MappedNetwork:
     random = np.random.default_rng(3).integers(-3, 9, (3, 12)) * 2
     net = IntegerNetwork("n", 1e-3, 4, SPEC.number_format, populations, (conv, dense("a", "b", random)))
     spec = replace(SPEC, limits={**SPEC.limits, "neurons": replace(SPEC.limits["neurons"], value=16)})
-    mapped, violations = map_network(LoweredNetwork(net, {"i": 0, "x": 0, "a": 1, "b": 2}, {}), spec)
+    mapped, violations = map_in_order(LoweredNetwork(net, {"i": 0, "x": 0, "a": 1, "b": 2}, {}), spec)
     assert mapped is not None, violations
     return mapped.verify(spec)
 

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from neurocomp import api, registry
+from neurocomp.backend import MappingPlan
 from neurocomp.errors import UnsupportedError
 from neurocomp.frontends.from_yaml import loads
 from neurocomp.ir.network import Network
@@ -146,7 +147,7 @@ def test_ternary_neurons_and_values_of_spikes(target: str, extensions: tuple[str
     assert backend.check(quantized, spec, options) == []
     lowered = backend.lower(quantized, spec, options, None).network
     assert lowered.extensions == extensions
-    mapped, violations = backend.map(lowered, spec)
+    mapped, violations = backend.map(lowered, spec, MappingPlan())
     assert mapped is not None, violations
     given = {"x": rng.integers(-3, 4, (6, 24, 6))}
     program = backend.emit(mapped, spec)

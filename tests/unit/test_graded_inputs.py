@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def load(folder: Path, text: str = TEXT) -> Network:
 
 @pytest.mark.parametrize("target", ["loihi", "loihi2"])
 def test_values_multiply_weights_in_every_engine(folder: Path, target: str) -> None:
-    options = {"extensions": ("graded",)} if target == "loihi" else {}
+    options: dict[str, Any] = {"extensions": ("graded",)} if target == "loihi" else {}
     one: Compiled = neurocomp.compile(load(folder), target=target, **options)
     report = one.verify(["reference", "chip"], count=7)
     assert report.bit_exact

@@ -20,7 +20,7 @@ from neurocomp.ir.program import CoreTables, CurrentSymbol, Program
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.text import program_text
 from neurocomp.ir.trace import Event, Trace
-from neurocomp.mapping.mapper import map_network
+from neurocomp.mapping.mapper import map_in_order
 from neurocomp.mapping.synapse_words import CoreRows, rows_of_core
 from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import chip
@@ -545,7 +545,7 @@ def conv_net() -> tuple[IntegerNetwork, dict[str, Any]]:
 
 def test_axons_with_a_base_share_a_row() -> None:
     net, stimulus = conv_net()
-    mapped, violations = map_network(LoweredNetwork(net, {"x": 0, "a": 0, "b": 1}, {}), LOIHI)
+    mapped, violations = map_in_order(LoweredNetwork(net, {"x": 0, "a": 0, "b": 1}, {}), LOIHI)
     assert mapped is not None, violations
     plain = emit(mapped, LOIHI)
     program = with_bases(plain)
@@ -671,7 +671,7 @@ def test_random_programs_of_the_mapper_equal_the_transcription(seed: int) -> Non
     single = {p.name: replace(p, compartments=1) for p in net.populations.values()}
     net = replace(net, populations=single)
     lag = {name: by_hand.populations[name].lag if name in by_hand.populations else 0 for name in single}
-    mapped, violations = map_network(LoweredNetwork(net, lag, {}), LOIHI_2)
+    mapped, violations = map_in_order(LoweredNetwork(net, lag, {}), LOIHI_2)
     assert mapped is not None, violations
 
     assert_equals_told(net, emit(mapped.verify(LOIHI_2), LOIHI_2), stimulus)

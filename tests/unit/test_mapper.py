@@ -20,7 +20,7 @@ from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.mapped import MappedNetwork, Placement, Route
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
-from neurocomp.mapping.mapper import map_network
+from neurocomp.mapping.mapper import map_in_order
 from neurocomp.mapping.synapse_words import members_by_core, rows_of_core
 from neurocomp.models.patterns import Pattern
 from neurocomp_loihi import LoihiBackend
@@ -76,7 +76,7 @@ def lowered(populations: Sequence[IntegerPopulation], projections: Sequence[Inte
 
 def mapped(net: LoweredNetwork, spec: HardwareSpec) -> MappedNetwork:
     """Map it; the result verifies, and its bytes hold what the mapping says."""
-    result, violations = map_network(net, spec)
+    result, violations = map_in_order(net, spec)
     assert result is not None, violations
     assert not violations
     result.verify(spec)
@@ -95,7 +95,7 @@ def mapped(net: LoweredNetwork, spec: HardwareSpec) -> MappedNetwork:
 
 def placed(net: LoweredNetwork, spec: HardwareSpec) -> MappedNetwork:
     """Map and verify it, without emitting."""
-    result, violations = map_network(net, spec)
+    result, violations = map_in_order(net, spec)
     assert result is not None, violations
     return result.verify(spec)
 
@@ -240,7 +240,7 @@ def test_output_axons_of_a_shared_core_part_its_populations() -> None:
 
 
 def test_too_many_output_axons_of_one_neuron() -> None:
-    result, violations = map_network(fan_out_net(2, 5), spec_with(threshold_profiles=1, output_axons=4))
+    result, violations = map_in_order(fan_out_net(2, 5), spec_with(threshold_profiles=1, output_axons=4))
     assert result is None
     assert printed(violations) == [
         "error[NC0405 output-axons]: a neuron of 'a' sends to 5 cores; loihi has 4 output axons per core\n"
@@ -255,7 +255,7 @@ def test_cores() -> None:
 
     spec = spec_with(neurons=4, chips=1, cores_per_chip=3)
     assert cores_used(net(12), spec) == 3
-    result, violations = map_network(net(13), spec)
+    result, violations = map_in_order(net(13), spec)
     assert result is None
     assert printed(violations) == [
         "error[NC0401 cores]: 'net' needs 4 cores; loihi has 3\n"
@@ -426,15 +426,15 @@ def test_the_profile_of_reset_compartments_is_shared() -> None:
 
 def test_what_one_neuron_alone_breaks_has_its_code() -> None:
     net = subtracting(with_profiles({"a": {"size": 2}}), "a")
-    _, violations = map_network(net, spec_with(neurons=1))
+    _, violations = map_in_order(net, spec_with(neurons=1))
     assert printed(violations) == [
         "error[NC0407 compartments]: neuron 'a[0]' alone needs 2 of 1 compartments of a loihi core, one of them for its reset "
         "by subtraction\nlimit: neurons per core = 1 (loihi.yaml:N; davies2018, p. 86)\n"
         "hint:  write 'reset: zero', or use a target with a larger core"
     ]
     net = subtracting(with_profiles({"a": {"size": 2, "dv": 7}}), "a")
-    assert map_network(net, spec_with(decay_profiles=2))[0] is not None
-    _, violations = map_network(net, spec_with(decay_profiles=1))
+    assert map_in_order(net, spec_with(decay_profiles=2))[0] is not None
+    _, violations = map_in_order(net, spec_with(decay_profiles=1))
     assert printed(violations) == [
         "error[NC0406 profiles]: neuron 'a[0]' alone needs 2 of 1 decay profiles of a loihi core, one of them for its reset by "
         "subtraction\nlimit: decay profiles per core = 1 (loihi.yaml:N; nengo_loihi, hardware/builder.py)\n"
@@ -442,16 +442,16 @@ def test_what_one_neuron_alone_breaks_has_its_code() -> None:
     ]
     several = [dense("x", "a", (2, 3), exponent=e, name=f"a{e}") for e in range(3)]
     net = lowered([source("x", 3), compartments("a", 2)], several)
-    assert map_network(net, spec_with(synapse_formats=3))[0] is not None
-    _, violations = map_network(net, spec_with(synapse_formats=2))
+    assert map_in_order(net, spec_with(synapse_formats=3))[0] is not None
+    _, violations = map_in_order(net, spec_with(synapse_formats=2))
     assert printed(violations) == [
         "error[NC0408 synapse-formats]: neuron 'a[0]' alone needs 3 of 2 synapse formats of a loihi core\n"
         "limit: synapse formats per core = 2 (loihi.yaml:N; nxtf, dnn_layers.py)\n"
         "hint:  let its projections share sign, exponent, weight bits and delay range"
     ]
     net = subtracting(lowered([source("x", 1), compartments("a", 2)], [dense("x", "a", (2, 1), delay=63)]), "a")
-    assert map_network(net, spec_with(delay_address_bits=7))[0] is not None
-    _, violations = map_network(net, spec_with(delay_address_bits=6))
+    assert map_in_order(net, spec_with(delay_address_bits=7))[0] is not None
+    _, violations = map_in_order(net, spec_with(delay_address_bits=6))
     assert printed(violations) == [
         "error[NC0409 delay-address]: neuron 'a[0]' alone needs 2 of 1 compartments that its delays leave of a loihi core\n"
         "limit: bits of delay and neuron index per synapse = 6 (loihi.yaml:N; nxtf, s2lWrapper.py: 2^(13 - delay bits) "
@@ -613,14 +613,14 @@ def test_one_neuron_that_no_core_holds() -> None:
     """All populations with such a neuron are named, not the first alone."""
     populations = [source("x", 50), compartments("a", 2), compartments("b", 3)]
     net = lowered(populations, [dense("x", "a", (2, 50)), dense("x", "b", (3, 50))])
-    result, violations = map_network(net, spec_with(input_axons=49))
+    result, violations = map_in_order(net, spec_with(input_axons=49))
     assert result is None
     assert [v.message for v in violations] == [
         "neuron 'a[0]' alone needs 50 of 49 input axons of a loihi core",
         "neuron 'b[0]' alone needs 50 of 49 input axons of a loihi core",
     ]
     assert {v.code for v in violations} == {"NC0412"}
-    _, violations = map_network(net, spec_with(synapse_words=9))
+    _, violations = map_in_order(net, spec_with(synapse_words=9))
     assert [(v.code, v.message) for v in violations] == [
         ("NC0402", "neuron 'a[0]' alone needs 50 of 9 synapse words of a loihi core"),
         ("NC0402", "neuron 'b[0]' alone needs 50 of 9 synapse words of a loihi core"),

@@ -1,8 +1,9 @@
 """Atoms on cores: growth of cores by shared sources, and annealing with exact counts of what every core needs.
 
-An atom is a group of neurons with the same sources and the same targets; it is moved as one. ``count`` holds for every atom and
-core how many atoms on that core it reaches, so that what a move changes is found from the sources of the moved atom alone: a
-core loses an axon where the count of a source falls to 0, and gains one where it was 0. docs/mapping.md has the objective.
+An atom is a group of neurons with the same sources and the same targets; it is moved as one. ``reached`` holds for every atom
+and core how many atoms on that core it reaches, so that what a move changes is found from the sources of the moved atom alone:
+a core loses an axon where what a source reaches there falls to 0, and gains one where it was 0. docs/mapping.md has the
+objective.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Graph(NamedTuple):
 class Cores(NamedTuple):
     """What k cores hold."""
 
-    count: Array
+    reached: Array
     """(k, n), zeros at first: how many atoms of each core an atom reaches; by core, so that its part stays in the cache."""
     neurons: NDArray[np.int64]
     axons: NDArray[np.int64]
@@ -123,20 +124,20 @@ def tally(graph, core, cores):
             cores.family[own] = graph.family[e]
         for i in range(graph.out_start[e], graph.out_start[e + 1]):
             c = core[graph.out_index[i]]
-            if cores.count[c, e] == 0:
+            if cores.reached[c, e] == 0:
                 cores.axons[c] += graph.axons[e]
                 if c != own:
                     packets += graph.rate[e]
-            cores.count[c, e] += 1
+            cores.reached[c, e] += 1
     return packets
 
 
 @kernel
-def moved(graph, core, count, v, a, b):
+def moved(graph, core, reached, v, a, b):
     """Return what changes if atom v moves from core a to core b: packets, axons of a, axons of b."""
     packets, axons_a, axons_b = np.int64(0), np.int64(0), np.int64(0)
     reaches_itself = 0
-    row_a, row_b = count[a], count[b]
+    row_a, row_b = reached[a], reached[b]
     for i in range(graph.in_start[v], graph.in_start[v + 1]):
         e = graph.in_index[i]
         reaches_itself += np.int64(e == v)
@@ -149,9 +150,9 @@ def moved(graph, core, count, v, a, b):
             packets += graph.rate[e] * (first * np.int64(own != b) - last * np.int64(own != a))
     if reaches_itself:
         packets -= graph.rate[v] * np.int64(row_b[v] == 0)
-    if count[a, v] > reaches_itself:
+    if reached[a, v] > reaches_itself:
         packets += graph.rate[v]
-    if count[b, v] > 0:
+    if reached[b, v] > 0:
         packets -= graph.rate[v]
     return packets, axons_a, axons_b
 
@@ -161,8 +162,8 @@ def move(graph, core, cores, v, a, b, axons_a, axons_b):
     """Move atom v from core a to core b."""
     for i in range(graph.in_start[v], graph.in_start[v + 1]):
         e = graph.in_index[i]
-        cores.count[a, e] -= 1
-        cores.count[b, e] += 1
+        cores.reached[a, e] -= 1
+        cores.reached[b, e] += 1
     core[v] = b
     cores.neurons[a] -= graph.neurons[v]
     cores.neurons[b] += graph.neurons[v]
@@ -220,7 +221,7 @@ def anneal(graph, core, cores, limits, prices, nodes, group, here, hot, cold, st
         if b == a or b < 0 or group[b] != here or cores.family[b] != graph.family[v]:
             continue
         step += 1
-        packets, axons_a, axons_b = moved(graph, core, cores.count, v, a, b)
+        packets, axons_a, axons_b = moved(graph, core, cores.reached, v, a, b)
         neurons, memory = graph.neurons[v], graph.memory[v]
         fee = prices.neurons * (
             beyond(cores.neurons[b] + neurons, limits.neurons[b]) - beyond(cores.neurons[b], limits.neurons[b])

@@ -1,0 +1,511 @@
+"""Neurons in layer order fill one core after the other, within every limit of the spec.
+
+Neurons of a population that receives a convolution are in the order of places, all channels of a place next to each other, so
+that a core holds a tile of the image and the rows of its sources are shifts of one another. A population with more parameter
+profiles than a core has is split into pieces whose profiles fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backend import Violation
+from neurocomp.fixedpoint import running_sum
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.mapped import RESET_DECAY_PROFILE, decay_profiles
+from neurocomp.ir.network import frozen
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
+from neurocomp.mapping.synapse_words import WORD, Members, rows_of_core
+from neurocomp.models.patterns import PATTERNS, size_of
+
+IntArray = NDArray[np.int64]
+
+WORTH_GROWING = 16
+"""A slice as large as that of the core before is taken as it is, unless the core seems to have room for 1 / 16 more."""
+MOST_OPEN_CORES = 64
+"""So many earlier cores that only their profiles closed are tried for a piece."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Neurons of a population whose profiles fit one core, in the order in which they fill cores."""
+
+    population: IntegerPopulation
+    neurons: IntArray
+    decays: frozenset[int]
+    """Decay profiles, with that of reset compartments where there are any."""
+    thresholds: frozenset[int]
+    unit: int
+    """So many neurons stay together where a core can hold them: the channels of a place."""
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return len(self.neurons)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Neurons ``start .. stop - 1`` of a piece, in the order of their compartments on a core."""
+
+    piece: Piece
+    start: int
+    stop: int
+
+    @property
+    def population(self) -> str:
+        """Name of the population."""
+        return self.piece.population.name
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return self.stop - self.start
+
+    @property
+    def neurons(self) -> IntArray:
+        """Indices in the population, (size,)."""
+        return self.piece.neurons[self.start : self.stop]
+
+    @property
+    def compartments(self) -> int:
+        """Compartments of a core that they take."""
+        return self.size * self.piece.population.compartments
+
+
+@dataclass(slots=True, eq=False)
+class OpenCore:
+    """A core that is being filled."""
+
+    slices: list[Slice] = field(default_factory=list)
+    decays: Set[int] = frozenset()
+    thresholds: Set[int] = frozenset()
+
+    @property
+    def compartments(self) -> int:
+        return sum(s.compartments for s in self.slices)
+
+    def neurons_of(self, population: str) -> int:
+        return sum(s.size for s in self.slices if s.population == population)
+
+    def add(self, taken: Slice) -> None:
+        self.slices.append(taken)
+        self.decays = self.decays | taken.piece.decays
+        self.thresholds = self.thresholds | taken.piece.thresholds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Use:
+    """What slices take of a core; ``broken`` is the first limit that they exceed, beyond which nothing is computed."""
+
+    needs: Mapping[str, int]
+    """Limit -> what they need of it."""
+    limits: Mapping[str, int]
+    broken: str | None
+    axon_population: IntArray
+    axon_neuron: IntArray
+
+
+Held = Sequence[tuple[str, IntArray]]
+"""What a core holds: populations and their neurons in the order of their compartments, in the order of the network."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assignment:
+    """What each core holds, and what that needs of it."""
+
+    held: tuple[Held, ...]
+    uses: tuple[Use, ...]
+
+
+def fill_in_order(network: IntegerNetwork, spec: HardwareSpec) -> tuple[Assignment | None, Sequence[Violation]]:
+    """Place every neuron.
+
+    Returns:
+        What each core holds and no violation, or None and what does not fit.
+    """
+    filler = _Filler(network, spec)
+    caps: dict[str, int] = {}
+    apart: set[str] = set()
+    while True:
+        cores, violations = filler.fill(caps, apart)
+        if violations:
+            return None, violations
+        uses = [filler.use(core.slices) for core in cores]
+        too_wide = _output_overflow(network, spec, cores, uses, apart)
+        if not too_wide:
+            break
+        for name, (cap, fan_out) in too_wide.items():
+            if fan_out > spec.limit("output_axons"):
+                return None, [_fan_out_violation(network.populations[name], fan_out, spec)]
+            if cap < 1:
+                apart.add(name)
+            else:
+                caps[name] = min(cap, caps.get(name, cap))
+    held = tuple(_held(core.slices) for core in cores)
+    return Assignment(held, tuple(uses)), ()
+
+
+def _held(slices: Sequence[Slice]) -> Held:
+    """Return slices as populations with their neurons."""
+    names = dict.fromkeys(s.population for s in slices)
+    return [(name, np.concatenate([s.neurons for s in slices if s.population == name])) for name in names]
+
+
+# From populations to pieces
+
+
+def pieces_of(network: IntegerNetwork, spec: HardwareSpec) -> list[Piece]:
+    """Return the populations of neurons in the order and the pieces in which they fill cores.
+
+    A population is split where it has more threshold profiles than a core, then each part where it has more decay profiles.
+    """
+    pieces: list[Piece] = []
+    for p in network.populations.values():
+        if p.is_input or not p.size:
+            continue
+        order, places = order_of(network, p)
+        own = {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
+        decay, threshold = decay_profiles(p)[order], p.values("vth")[order]
+        for by_threshold in _parted(threshold, spec.limit("threshold_profiles"), set()):
+            for members in _parted(decay[by_threshold], spec.limit("decay_profiles"), own):
+                of = by_threshold[members]
+                decays = frozenset(np.unique(decay[of]).tolist()) | own
+                thresholds = frozenset(np.unique(threshold[of]).tolist())
+                pieces.append(Piece(p, order[of], decays, thresholds, _unit(order[of], places)))
+    return pieces
+
+
+def order_of(network: IntegerNetwork, p: IntegerPopulation) -> tuple[IntArray, int]:
+    """Return the neurons as they should follow each other, and the number of places that they share; 0: no places."""
+    if any(PATTERNS[q.pattern.kind].dims for q in network.projections_to(p.name)):
+        places = size_of(p.shape[1:])
+        return np.arange(p.size).reshape(p.shape[0], places).T.reshape(-1), places
+    return np.arange(p.size), 0
+
+
+def _unit(neurons: IntArray, places: int) -> int:
+    """Return how many of the neurons each place has; 1 where places differ or there are none."""
+    if not places:
+        return 1
+    per_place = np.bincount(neurons % places)
+    per_place = per_place[per_place > 0]
+    return int(per_place[0]) if (per_place == per_place[0]).all() else 1
+
+
+def _parted(profiles: IntArray, limit: int, own: set[int]) -> list[IntArray]:
+    """Return the positions of a list of profiles in parts, each with ``limit`` different ones at most, ``own`` included."""
+    distinct, which = np.unique(profiles, return_inverse=True)
+    part_of, part, held = np.zeros(len(distinct), np.int64), 0, set(own)
+    fresh = True
+    for index, profile in enumerate(distinct.tolist()):
+        if not fresh and len(held | {profile}) > limit:
+            part, held = part + 1, set(own)
+        held.add(profile)
+        part_of[index], fresh = part, False
+    if part == 0:
+        return [np.arange(len(profiles))]
+    label = part_of[which]
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+
+
+# From pieces to cores
+
+
+class _Filler:
+    """Fills cores with the pieces of a network; what slices need of a core is computed once."""
+
+    def __init__(self, network: IntegerNetwork, spec: HardwareSpec) -> None:
+        self.network, self.spec = network, spec
+        self.pieces = pieces_of(network, spec)
+        self.into = {p.name: network.projections_to(p.name) for p in network.populations.values()}
+        self.bits: dict[Piece, IntArray] = {}
+        self.parted: set[Piece] = set()  # pieces of which an empty core cannot hold a unit
+        self.uses: dict[tuple[Slice, ...], Use] = {}
+
+    def fill(self, caps: Mapping[str, int], apart: Set[str]) -> tuple[list[OpenCore], list[Violation]]:
+        """Fill cores; a population has at most ``caps`` neurons on each, and begins on a new one if it is in ``apart``."""
+        cores: list[OpenCore] = []
+        open_cores: list[OpenCore] = []  # earlier ones that nothing but their profiles closed
+        violations: list[Violation] = []
+        failed, begun = "", ""
+        for piece in self.pieces:
+            name = piece.population.name
+            if name == failed:
+                continue
+            alone = name in apart and name != begun
+            begun = name
+            if name not in apart and self._on_earlier_core(open_cores, piece, caps):
+                continue
+            start = guess = 0
+            while start < piece.size:
+                if cores and cores[-1].slices and start == 0 and (alone or not self._admits(cores[-1], piece)):
+                    if not alone:
+                        open_cores.append(cores[-1])
+                    cores.append(OpenCore())
+                if not cores:
+                    cores.append(OpenCore())
+                core = cores[-1]
+                first = not core.slices
+                count = self._largest(core, piece, start, caps.get(name), guess)
+                if count == 0 and first:
+                    violations.append(self._single_violation(piece, start))
+                    failed = name
+                    break
+                if count:
+                    core.add(Slice(piece, start, start + count))
+                    start += count
+                    guess = count if first else 0
+                if start < piece.size:
+                    cores.append(OpenCore())
+        limit = self.spec.limit("chips") * self.spec.limit("cores_per_chip")
+        used = [core for core in cores if core.slices]
+        if not violations and len(used) > limit:
+            violations.append(_cores_violation(self.network, self.spec, len(used), limit))
+        return used, violations
+
+    def _admits(self, core: OpenCore, piece: Piece) -> bool:
+        """Return whether the profiles of a core and of a piece fit one core."""
+        return (
+            len(core.thresholds | piece.thresholds) <= self.spec.limit("threshold_profiles")
+            and len(core.decays | piece.decays) <= self.spec.limit("decay_profiles")
+        )  # fmt: skip
+
+    def _on_earlier_core(self, open_cores: list[OpenCore], piece: Piece, caps: Mapping[str, int]) -> bool:
+        """Put a whole piece on the first open core that holds it; one that is too full for it, axons or synapses, is closed."""
+        name, whole = piece.population.name, Slice(piece, 0, piece.size)
+        for core in open_cores[-MOST_OPEN_CORES:]:
+            if not self._admits(core, piece) or core.compartments + whole.compartments > self.spec.limit("neurons"):
+                continue
+            if name in caps and core.neurons_of(name) + piece.size > caps[name]:
+                continue
+            if self.use([*core.slices, whole]).broken is None:
+                core.add(whole)
+                return True
+            open_cores.remove(core)
+        return False
+
+    def _largest(self, core: OpenCore, piece: Piece, start: int, cap: int | None, guess: int) -> int:
+        """Return how many further neurons of a piece the core can take: whole units, unless an empty core cannot hold one."""
+        p = piece.population
+        room = min(piece.size - start, (self.spec.limit("neurons") - core.compartments) // p.compartments)
+        if cap is not None:
+            room = min(room, cap - core.neurons_of(p.name))
+        if not self._admits(core, piece):
+            return 0
+        if piece not in self.parted:
+            count = self._searched(core, piece, start, room, guess, piece.unit)
+            if count or core.slices or piece.unit == 1:
+                return count
+            self.parted.add(piece)
+        return self._searched(core, piece, start, room, guess, 1)
+
+    def _searched(self, core: OpenCore, piece: Piece, start: int, room: int, guess: int, unit: int) -> int:
+        """Return the largest multiple of ``unit`` neurons up to ``room`` that fits.
+
+        What a slice needs grows with its size, so the answer lies between one that fits and one that does not. The first trial
+        is ``guess``, the slice of the core before, as cores of a large population are alike: if it fits it is the answer,
+        unless much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or
+        could grow.
+        """
+        fits, fails, step, failures = 0, max(room, 0) // unit + 1, 1, 0
+        count = (min(guess, room) if guess else self._estimate(core, piece, start, room)) // unit
+        while fails - fits > 1:
+            count = min(max(count, fits + 1), fails - 1)
+            use = self.use([*core.slices, Slice(piece, start, start + count * unit)])
+            if use.broken is None:
+                fits = count
+                grown = min([4 * count, *(count * use.limits[name] // max(n, 1) for name, n in use.needs.items())])
+                if guess and grown < fits + max(1, fits // WORTH_GROWING):
+                    break
+                count, step = max(grown, fits + step) if not failures else (fits + fails) // 2, 2 * step
+            else:
+                fails, failures = count, failures + 1
+                count = count * use.limits[use.broken] // use.needs[use.broken]
+                if failures > 2 or not fits < count < fails:
+                    count = (fits + fails) // 2
+        return fits * unit
+
+    def _estimate(self, core: OpenCore, piece: Piece, start: int, room: int) -> int:
+        """Return for how many neurons the synapse memory would last if no row were shared and no weight were 0."""
+        if piece not in self.bits:
+            bits = np.zeros(piece.population.size, np.int64)
+            for q in self.into[piece.population.name]:
+                bits += self.network.synapse_counts(q) * q.weight_bits
+            self.bits[piece] = running_sum(bits[piece.neurons])
+        bits = self.bits[piece]
+        left = self.spec.limit("synapse_words") - (self.use(core.slices).needs["synapse_words"] if core.slices else 0)
+        return min(room, int(np.searchsorted(bits, bits[start] + left * WORD, side="right")) - 1 - start)
+
+    def use(self, slices: Sequence[Slice]) -> Use:
+        """Return what slices need of a core: first what counts alone tell, then, exactly, the rows."""
+        key = tuple(slices)
+        if key not in self.uses:
+            self.uses[key] = self._use(key)
+        return self.uses[key]
+
+    def _use(self, slices: Sequence[Slice]) -> Use:
+        decays: Set[int] = frozenset().union(*(s.piece.decays for s in slices))
+        thresholds: Set[int] = frozenset().union(*(s.piece.thresholds for s in slices))
+        return _use_of(self.network, self.spec, _members(slices), len(decays), len(thresholds))
+
+    def _single_violation(self, piece: Piece, start: int) -> Violation:
+        """Explain why one neuron alone does not fit an empty core."""
+        p, spec = piece.population, self.spec
+        use = self.use([Slice(piece, start, start + 1)])
+        assert use.broken is not None
+        name, actual, limit = use.broken, use.needs[use.broken], use.limits[use.broken]
+        code, what, hint = _SINGLE[name]
+        subject = f"{p.name}[{int(piece.neurons[start])}]"
+        message = f"neuron '{subject}' alone needs {actual} of {limit} {what} of a {spec.name} core"
+        if p.compartments > 1 and name in ("neurons", "decay_profiles"):
+            message += ", one of them for its reset by subtraction"
+        return Violation(code, subject, message, actual, limit, spec.limit_text(name), hint, origin=p.origin)
+
+
+def use_of(network: IntegerNetwork, spec: HardwareSpec, held: Held) -> Use:
+    """Return what neurons need of a core, exactly."""
+    decays: set[int] = set()
+    thresholds: set[int] = set()
+    members, slot = [], 0
+    for name, neurons in held:
+        p = network.populations[name]
+        decays |= set(np.unique(decay_profiles(p)[neurons]).tolist())
+        decays |= {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
+        thresholds |= set(np.unique(p.values("vth")[neurons]).tolist())
+        members.append((name, neurons, slot + np.arange(len(neurons)) * p.compartments))
+        slot += len(neurons) * p.compartments
+    return _use_of(network, spec, members, len(decays), len(thresholds))
+
+
+def _use_of(network: IntegerNetwork, spec: HardwareSpec, members: Members, decays: int, thresholds: int) -> Use:
+    """Return what members need of a core: first what counts alone tell, then, exactly, the rows."""
+    needs: dict[str, int] = {}
+    limits: dict[str, int] = {}
+    none = np.zeros(0, np.int64)
+
+    def broken(name: str, needed: int, limit: int | None = None) -> bool:
+        needs[name], limits[name] = needed, spec.limit(name) if limit is None else limit
+        return needed > limits[name]
+
+    neurons = sum(len(of) * network.populations[name].compartments for name, of, _ in members)
+    for name, needed in (("neurons", neurons), ("decay_profiles", decays), ("threshold_profiles", thresholds)):
+        if broken(name, needed):
+            return Use(needs, limits, name, none, none)
+    if broken("input_axons", _n_sources(network, members)):
+        return Use(needs, limits, "input_axons", none, none)
+    rows = rows_of_core(network, members, spec)
+    delay_bits = max((f.delay_bits for f in rows.formats), default=0)
+    checks: list[tuple[str, int, int | None]] = [
+        ("synapse_words", rows.words, None),
+        ("synapse_formats", len(rows.formats), None),
+    ]
+    if delay_bits:
+        checks.append(("delay_address_bits", neurons, 1 << (spec.limit("delay_address_bits") - delay_bits)))
+    first = next((name for name, needed, limit in checks if broken(name, needed, limit)), None)
+    if first is not None:
+        return Use(needs, limits, first, none, none)
+    for name in ("decay_profiles", "threshold_profiles", "synapse_formats"):
+        del needs[name]  # they do not grow with the size of a slice
+    return Use(needs, limits, None, frozen(rows.axon_population), frozen(rows.axon_neuron))
+
+
+def _n_sources(network: IntegerNetwork, members: Members) -> int:
+    """Return the distinct sources of members."""
+    found: dict[str, NDArray[np.bool_]] = {}
+    for name in dict.fromkeys(name for name, _, _ in members):
+        neurons = np.concatenate([of for other, of, _ in members if other == name])
+        for q in network.projections_to(name):
+            reached = found.setdefault(q.source, np.zeros(network.populations[q.source].size, np.bool_))
+            reached[network.sources(q, neurons)] = True
+    return sum(int(np.count_nonzero(reached)) for reached in found.values())
+
+
+_LOWER_FAN_IN = "lower its fan-in, or use a target with a larger core"
+_SINGLE: Mapping[str, tuple[str, str, str]] = {
+    "neurons": ("NC0407", "compartments", "write 'reset: zero', or use a target with a larger core"),
+    "decay_profiles": ("NC0406", "decay profiles", "write 'reset: zero', or use a target with more profiles"),
+    "threshold_profiles": ("NC0406", "threshold profiles", "use a target with more profiles"),
+    "input_axons": ("NC0412", "input axons", _LOWER_FAN_IN),
+    "synapse_words": ("NC0402", "synapse words", _LOWER_FAN_IN),
+    "synapse_formats": ("NC0408", "synapse formats", "let its projections share sign, exponent, weight bits and delay range"),
+    "delay_address_bits": ("NC0409", "compartments that its delays leave", "shorten its delays"),
+}
+"""Limit that a single neuron breaks -> code, what it needs in words, hint."""
+
+
+def _members(slices: Sequence[Slice]) -> Members:
+    """Return slices with their compartments on a core."""
+    members, slot = [], 0
+    for s in slices:
+        members.append((s.population, s.neurons, slot + np.arange(s.size) * s.piece.population.compartments))
+        slot += s.compartments
+    return members
+
+
+def _cores_violation(network: IntegerNetwork, spec: HardwareSpec, cores: int, limit: int) -> Violation:
+    message = f"'{network.name}' needs {cores} cores; {spec.name} has {limit}"
+    source = f"{spec.limit_text('cores_per_chip')}; {spec.limit_text('chips')}"
+    hint = "use a target with more chips or cores, or a smaller network"
+    return Violation("NC0401", network.name, message, cores, limit, source, hint)
+
+
+def _fan_out_violation(p: IntegerPopulation, fan_out: int, spec: HardwareSpec) -> Violation:
+    limit, source = spec.limit("output_axons"), spec.limit_text("output_axons")
+    message = f"a neuron of '{p.name}' sends to {fan_out} cores; {spec.name} has {limit} output axons per core"
+    return Violation("NC0405", p.name, message, fan_out, limit, source, "lower its fan-out", origin=p.origin)
+
+
+# Messages
+
+
+def fan_outs(network: IntegerNetwork, uses: Sequence[Use]) -> dict[str, IntArray]:
+    """Return to how many cores each neuron sends, (n,) per population: one input axon on each."""
+    fan_out = {p.name: np.zeros(p.size, np.int64) for p in network.populations.values() if not p.is_input}
+    for _, name, neurons in senders(network, uses):
+        fan_out[name][neurons] += 1
+    return fan_out
+
+
+def senders(network: IntegerNetwork, uses: Sequence[Use]) -> list[tuple[int, str, IntArray]]:
+    """Return (core, population, its neurons with an axon there) for all populations that are not inputs."""
+    names = list(network.populations)
+    found = []
+    for index, use in enumerate(uses):
+        for population in np.unique(use.axon_population).tolist():
+            if not network.populations[names[population]].is_input:
+                found.append((index, names[population], use.axon_neuron[use.axon_population == population]))
+    return found
+
+
+def _output_overflow(
+    network: IntegerNetwork, spec: HardwareSpec, cores: Sequence[OpenCore], uses: Sequence[Use], apart: Set[str]
+) -> dict[str, tuple[int, int]]:
+    """Return population -> (neurons per core that keep its output axons, largest fan-out) where a core has too many.
+
+    0 neurons: the population, the last one of a core that several share, has to begin on another core.
+    """
+    fan_out = fan_outs(network, uses)
+    result: dict[str, tuple[int, int]] = {}
+    limit = spec.limit("output_axons")
+    for core in cores:
+        of = {
+            name: np.concatenate([fan_out[name][s.neurons] for s in core.slices if s.population == name])
+            for name in dict.fromkeys(s.population for s in core.slices)
+        }
+        if sum(int(values.sum()) for values in of.values()) <= limit:
+            continue
+        worst = max(of, key=lambda name: int(of[name].max()))
+        worst_out = int(of[worst].max())
+        last = core.slices[-1].population
+        if len(of) > 1 and worst_out <= limit and last not in apart:
+            result.setdefault(last, (0, worst_out))
+        else:
+            cap = min(limit // worst_out, len(of[worst]) - 1)
+            result[worst] = (min(cap, result.get(worst, (cap, 0))[0]), worst_out)
+    return result

@@ -1,0 +1,208 @@
+"""The atoms of an integer network, from the geometry of its patterns: dense and convolutional layers are never expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.fixedpoint import running_sum
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.mapping.atoms import Atoms, atoms_of
+from neurocomp.models.patterns import PATTERNS, Conv, Dense, size_of
+
+IntArray = NDArray[np.int64]
+Rates = Mapping[str, NDArray[Any]]
+
+SIZES = (16, 8)
+"""Neurons of an atom at most: the first that leaves enough atoms, else the last."""
+ENOUGH_ATOMS = 4_000
+MOST_PINS = 200_000_000
+"""Larger networks are not partitioned by atoms."""
+RATE_UNITS = 1_000
+"""Packets are counted in thousandths of one per tick."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkAtoms:
+    """Atoms, and which neurons each of them is."""
+
+    atoms: Atoms
+    populations: tuple[str, ...]
+    """Those whose neurons are atoms: on cores, or on the host and sending."""
+    population: IntArray
+    """(n,): of each atom, index into ``populations``."""
+    atom_of: Mapping[str, IntArray]
+    """Population -> the atom of each neuron, (size,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Links:
+    """A projection between classes of neurons: the class of each source and target, and which classes are joined."""
+
+    source: IntArray
+    """(n_source,)"""
+    target: IntArray
+    """(n_target,)"""
+    pairs: tuple[IntArray, IntArray]
+    """Classes of sources and of targets, each pair once."""
+
+
+def atoms_of_network(
+    network: IntegerNetwork, *, orders: Mapping[str, IntArray], parts: Mapping[str, IntArray], family: Mapping[str, IntArray],
+    memory: Mapping[str, NDArray[Any]], rates: Rates | None, largest: Callable[[IntegerPopulation], int],
+) -> NetworkAtoms | None:  # fmt: skip
+    """Return the atoms of a network.
+
+    Args:
+        network: A lowered network without crossbars.
+        orders: Population on cores -> its neurons in the order in which they should follow each other.
+        parts: Population on cores -> a number per neuron, (size,); neurons of different ones are no twins.
+        family: Population on cores -> the family of each neuron, (size,).
+        memory: Population on cores -> synapse memory of each neuron, (size,).
+        rates: Population that sends -> packets per tick of each neuron, (size,); None: one each.
+        largest: Returns how many neurons of a population an atom may have.
+
+    Returns:
+        The atoms; None where the network is too large for them or has patterns that they do not know.
+    """
+    routed = [q for q in network.projections if network.populations[q.source].dynamics != "current"]
+    if any(q.pool is not None for q in routed):
+        return None
+    names = [p.name for p in network.populations.values() if p.size and (not p.is_input or _sends(p, routed))]
+    links = {q.name: _links(network, q) for q in routed}
+    labels: dict[str, list[IntArray]] = {
+        name: [parts[name]] if name in parts else [np.zeros(network.populations[name].size, np.int64)] for name in names
+    }
+    for q in routed:
+        labels[q.source].append(links[q.name].source)
+        labels[q.target].append(links[q.name].target)
+    for size in SIZES:
+        atom_of, first = _numbered(network, names, labels, orders, rates, largest, size)
+        if first[-1] >= ENOUGH_ATOMS:
+            break
+    count = int(first[-1])
+    edges = _edges(routed, links, atom_of, count)
+    if edges is None:
+        return None
+    out_start, out_index = edges
+    neurons, rate, held, kin = (np.zeros(count, np.int64) for _ in range(4))
+    axons = np.zeros(count, np.int64)
+    host = np.zeros(count, np.bool_)
+    for name in names:
+        p, of = network.populations[name], atom_of[name]
+        known = None if rates is None else rates.get(name)
+        sent = np.full(p.size, RATE_UNITS) if known is None else np.rint(known * RATE_UNITS).astype(np.int64)
+        np.add.at(rate, of, np.maximum(1, sent))
+        np.add.at(axons, of, 1)
+        if p.is_input:
+            host[of] = True
+            continue
+        np.add.at(neurons, of, p.compartments)
+        held += np.ceil(np.bincount(of, weights=memory[name], minlength=count)).astype(np.int64)
+        kin[of] = family[name]
+    population = np.repeat(np.arange(len(names)), np.diff(first))
+    atoms = atoms_of(neurons, rate, held, out_start, out_index, axons=axons, family=kin, host=host)
+    return NetworkAtoms(atoms, tuple(names), population, atom_of)
+
+
+def _sends(p: IntegerPopulation, routed: Sequence[IntegerProjection]) -> bool:
+    return any(q.source == p.name for q in routed)
+
+
+def _numbered(
+    network: IntegerNetwork, names: Sequence[str], labels: Mapping[str, list[IntArray]], orders: Mapping[str, IntArray],
+    rates: Rates | None, largest: Callable[[IntegerPopulation], int], size: int,
+) -> tuple[dict[str, IntArray], IntArray]:  # fmt: skip
+    """Return the atom of every neuron, and the first atom of each population.
+
+    Atoms of a population are numbered as their first neurons follow each other.
+    """
+    atom_of: dict[str, IntArray] = {}
+    first = [0]
+    for name in names:
+        p = network.populations[name]
+        most = max(1, min(size, largest(p)))
+        order = orders.get(name, np.arange(p.size))
+        _, kind = np.unique(np.stack(labels[name], axis=1)[order], axis=0, return_inverse=True)
+        kind = kind.reshape(-1)
+        by_kind = np.argsort(kind, kind="stable")
+        sizes = np.bincount(kind)
+        parts = -(-sizes // most)
+        position = np.arange(p.size) - np.repeat(running_sum(sizes)[:-1], sizes)
+        number = np.empty(p.size, np.int64)
+        number[by_kind] = np.repeat(running_sum(parts)[:-1], sizes) + position * np.repeat(parts, sizes) // np.repeat(
+            sizes, sizes
+        )
+        _, seen, rank = np.unique(number, return_index=True, return_inverse=True)
+        renumber = np.empty(len(seen), np.int64)
+        renumber[np.argsort(seen, kind="stable")] = np.arange(len(seen))
+        of = np.empty(p.size, np.int64)
+        of[order] = first[-1] + renumber[rank.reshape(-1)]
+        atom_of[name] = of
+        first.append(first[-1] + len(seen))
+    return atom_of, np.array(first)
+
+
+def _links(network: IntegerNetwork, q: IntegerProjection) -> _Links:
+    """Return classes of neurons that a projection treats alike."""
+    source, target = network.shapes(q)
+    kind = PATTERNS[q.pattern.kind]
+    one = np.zeros(1, np.int64)
+    if isinstance(kind, Dense):
+        return _Links(np.zeros(size_of(source), np.int64), np.zeros(size_of(target), np.int64), (one, one))
+    if isinstance(kind, Conv):
+        groups, n_in, n_out = q.pattern.options["groups"][0], size_of(source[1:]), size_of(target[1:])
+        places = np.stack(np.unravel_index(np.arange(n_out), target[1:]), axis=1)
+        flat, inside = kind.geometry(q.pattern).inputs(source[1:], places)
+        place, position = np.nonzero(inside)
+        group = np.arange(groups)[:, None]
+        pairs = (group * n_in + flat[place, position]).reshape(-1), (group * n_out + place).reshape(-1)
+        return _Links(_by_place(source, groups), _by_place(target, groups), pairs)
+    found = network.synapses(q)
+    n_target = size_of(target)
+    pairs_once = np.unique(np.asarray(found.source, np.int64) * n_target + found.target)
+    return _Links(np.arange(size_of(source)), np.arange(n_target), (pairs_once // n_target, pairs_once % n_target))
+
+
+def _by_place(shape: tuple[int, ...], groups: int) -> IntArray:
+    """Return the group and place of each neuron of channels first, as one number."""
+    places = size_of(shape[1:])
+    group = np.arange(shape[0]) * groups // shape[0]
+    return np.asarray((group[:, None] * places + np.arange(places)).reshape(-1))
+
+
+def _edges(
+    routed: Sequence[IntegerProjection], links: Mapping[str, _Links], atom_of: Mapping[str, IntArray], count: int
+) -> tuple[IntArray, NDArray[np.int32]] | None:
+    """Return whom each atom reaches, None where those are too many."""
+    keys = [np.zeros(0, np.int64)]
+    total = 0
+    for q in routed:
+        link = links[q.name]
+        sources, targets = (
+            _members(label, atom_of[name]) for label, name in ((link.source, q.source), (link.target, q.target))
+        )
+        a, b = link.pairs
+        n_a, n_b = np.diff(sources[0])[a], np.diff(targets[0])[b]
+        total += int((n_a * n_b).sum())
+        if total > MOST_PINS:
+            return None
+        each = n_a * n_b
+        pair = np.repeat(np.arange(len(a)), each)
+        within = np.arange(len(pair)) - np.repeat(running_sum(each)[:-1], each)
+        from_a = sources[1][sources[0][a[pair]] + within // n_b[pair]]
+        to_b = targets[1][targets[0][b[pair]] + within % n_b[pair]]
+        keys.append(np.unique(from_a * count + to_b))
+    key = np.unique(np.concatenate(keys))
+    return running_sum(np.bincount(key // count, minlength=count)), (key % count).astype(np.int32)
+
+
+def _members(label: IntArray, atom: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the atoms of each class: where its list begins, (classes + 1,), and the lists."""
+    pair = np.unique(label * (int(atom.max()) + 1) + atom)
+    width = int(atom.max()) + 1
+    return running_sum(np.bincount(pair // width, minlength=int(label.max()) + 1)), pair % width
