@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neurocomp import artifact as artifacts
 from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
-from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Stimulus, Violation, Witness
+from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Pin, Stimulus, Violation, Witness
 from neurocomp.data import Reference, load_samples, load_stimulus, load_trace
 from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import DECODERS, ENCODERS, decode, encode_samples, possible_answers
@@ -25,11 +25,13 @@ from neurocomp.energy.joules import estimate
 from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, Location, NetworkError, UnsupportedError, UsageError, did_you_mean
+from neurocomp.frontends.from_map import read_pins
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.distance import SpikeDistance
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
 from neurocomp.ir.trace import Event, Trace
+from neurocomp.mapping.pins import pins_of
 from neurocomp.mapping.profile import profile_of
 from neurocomp.mapping.synapse_words import words_by_formula
 from neurocomp.passes.host_currents import analog_inputs
@@ -163,7 +165,7 @@ def _is_archive(path: Path) -> bool:
 
 def compile(
     network: Network | str | Path, target: str = "loihi", *, profile: str | Path | None = None,
-    progress: Callable[[float], None] | None = None, jobs: int | None = None, **options: Any,
+    mapping: str | Path | None = None, progress: Callable[[float], None] | None = None, jobs: int | None = None, **options: Any,
 ) -> Compiled:  # fmt: skip
     """Compile a network for a target: the name of a hardware spec, or the path of one.
 
@@ -172,6 +174,8 @@ def compile(
         target: The hardware spec.
         profile: A trace of `run` with the spikes of all populations, whose means weigh the ways of the mapping; None: the
             calibration samples weigh them where there are any, else all neurons alike.
+        mapping: A file that pins populations, or some of their neurons, to cores; docs/mapping.md has the format. These cores
+            hold nothing else.
         progress: Is told which share of the mapping is done; an interruption then keeps the best mapping so far.
         jobs: Threads of the mapping, which does not depend on them; None: one per processor.
         options: Of the target's backend, by name: ``ticks_per_step``, ``extensions`` (names that the spec lists), and its own,
@@ -181,7 +185,7 @@ def compile(
         UsageError: The backend has no such option (NC0801).
         UnsupportedError: The target cannot do what the network asks for.
         CapacityError: The network does not fit.
-        NetworkError: ``profile`` is no such trace.
+        NetworkError: ``profile`` is no such trace, or ``mapping`` no such file.
     """
     loaded, spec, backend, simulator, chosen = _compilation(network, target, options)
     spikes, where = None, None
@@ -189,7 +193,8 @@ def compile(
         path = Path(profile)
         where = Location(path.name)
         spikes = load_trace(path, {name: p.shape for name, p in loaded.populations.items()})
-    wishes = pipeline.Wishes(spikes, where, progress, jobs)
+    pins = () if mapping is None else read_pins(Path(mapping), loaded)
+    wishes = pipeline.Wishes(spikes, where, pins, progress, jobs)
     return Compiled(pipeline.compile_network(loaded, spec, backend, simulator, chosen, wishes))
 
 
@@ -1167,6 +1172,17 @@ class Compiled:
             name: {"used": used, "available": available * cores, "worst_core": worst, "per_core": available}
             for name, (used, available, worst) in table.items()
         }
+
+    def pins(self) -> list[Pin]:
+        """Return pins that put every neuron where it is.
+
+        Raises:
+            UnsupportedError: The target's neurons cannot be pinned (NC0344).
+        """
+        if not self.artifact.spec.stores_rows:
+            message = f"neurons cannot be pinned to cores of {self.artifact.spec.name}"
+            raise UnsupportedError(Diagnostic("NC0344", message, hint="'neurocomp map show --json' lists its cores"))
+        return pins_of(self.artifact.mapped)
 
     def mapping(self, profile: str | Path | None = None) -> MappingReport:
         """Return where everything is: use of cores, traffic between them, lower bounds.

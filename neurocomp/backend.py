@@ -187,6 +187,19 @@ class Options:
     """Of the random numbers of the mapping's search."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Neurons ``first .. stop - 1`` of a population that a core is to hold."""
+
+    population: str
+    """The user's name."""
+    first: int
+    stop: int
+    chip: int
+    core: int
+    origin: Location | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MappingPlan:
     """How neurons are to be put on cores."""
@@ -197,6 +210,8 @@ class MappingPlan:
     """Of the random numbers of the search."""
     rates: Mapping[str, Array] | None = None
     """Population -> packets per tick of each neuron, (n,); None: one each."""
+    pins: Sequence[Pin] = ()
+    """What is where; a core that they name holds nothing else."""
     jobs: int | None = None
     """Threads; None: one per processor. The result does not depend on it."""
     progress: Callable[[float], None] | None = None

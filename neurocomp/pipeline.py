@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.artifact import Artifact
-from neurocomp.backend import Backend, IntegerSimulator, MappingPlan, Options, Stimulus, Violation
+from neurocomp.backend import Backend, IntegerSimulator, MappingPlan, Options, Pin, Stimulus, Violation
 from neurocomp.encoding import ENCODERS, clipping_warning, decode, encode_samples, scored_output
 from neurocomp.errors import CapacityError, Diagnostic, Location, NeurocompError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.errors.catalogue import CATALOGUE
@@ -50,6 +50,8 @@ class Wishes:
     """The user's population -> spikes, (samples, ticks, n), whose means are the rates; None: those of the calibration."""
     where: Location | None = None
     """The file of these spikes."""
+    pins: Sequence[Pin] = ()
+    """What is where."""
     progress: Callable[[float], None] | None = None
     """Is told which share of the mapping is done; an interruption then keeps the best one so far."""
     jobs: int | None = None
@@ -127,10 +129,13 @@ def check_network(
     lowered = verified(lowering.network, quantized, spec)
     if violations := backend.check(lowered, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
+    if wishes.pins and not spec.stores_rows:
+        message = f"neurons cannot be pinned to cores of {spec.name}"
+        raise UnsupportedError(Diagnostic("NC0344", message, wishes.pins[0].origin, hint="leave --mapping out"))
     mapping_notes: list[str] = []
     plan = MappingPlan(
         options.effort, options.seed, rates=_rates(network, quantization, calibration, lowered, wishes, mapping_notes),
-        jobs=wishes.jobs, progress=wishes.progress, note=mapping_notes.append,
+        pins=wishes.pins, jobs=wishes.jobs, progress=wishes.progress, note=mapping_notes.append,
     )  # fmt: skip
     mapped, violations = backend.map(lowered, spec, plan)
     if mapped is None:

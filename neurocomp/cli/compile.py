@@ -48,12 +48,18 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
     "--profile",
     type=click.Path(path_type=Path),
     metavar="TRACE.npz",
-    help="A trace of 'neurocomp run NET --probe all': its spikes weigh the ways of the mapping, not those of the calibration.",
+    help="A trace of 'neurocomp run NET --probe all': its spikes weigh the mapping, not those of the calibration.",
+)
+@click.option(
+    "--mapping",
+    type=click.Path(path_type=Path),
+    metavar="MAP.json",
+    help="Pins populations, or some of their neurons, to cores ('neurocomp map export' writes such a file).",
 )
 @jobs
 def command(
-    path: Path, target: str, out: Path | None, emit: tuple[str, ...], profile: Path | None, jobs: int | None,
-    options: Mapping[str, Any], output: Output,
+    path: Path, target: str, out: Path | None, emit: tuple[str, ...], profile: Path | None, mapping: Path | None,
+    jobs: int | None, options: Mapping[str, Any], output: Output,
 ) -> None:  # fmt: skip
     """Compile a network for a chip into one file (.ncz).
 
@@ -64,7 +70,7 @@ def command(
     from neurocomp.report.headroom import first_to_run_out
 
     with output.share(f"compiling {path.name} for {target}") as progress:
-        compiled = api.compile(path, target, profile=profile, progress=progress, jobs=jobs, **options)
+        compiled = api.compile(path, target, profile=profile, mapping=mapping, progress=progress, jobs=jobs, **options)
         out = out or Path(path.stem + ".ncz")
         digest = compiled.save(out)
         utilization = compiled.utilization()

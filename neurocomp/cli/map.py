@@ -19,8 +19,9 @@ command = CommandGroup(
     examples=(
         ("neurocomp map show net.ncz", "tables, traffic, lower bounds and a floorplan"),
         ("neurocomp map show net.ncz --floorplan net.svg", "the floorplan as a picture, too"),
+        ("neurocomp map export net.ncz -o map.json", "for --mapping of compile"),
     ),
-    help="Show where everything is on the chip, and what it sends.\n\nIts commands take --json, --quiet and --verbose.",
+    help="Show or export where everything is, and what it sends.\n\nIts commands take --json, --quiet and --verbose.",
 )
 
 
@@ -82,3 +83,29 @@ def show(path: Path, profile: Path | None, color: Color, floorplan: Path | None,
     output.show(mapping(report, color, all_cores=all_cores))
     if floorplan is not None:
         output.summary(f"\nwritten: {floorplan}")
+
+
+@command.command(
+    "export",
+    cls=Command,
+    examples=(
+        ("neurocomp map export net.ncz -o map.json", "every neuron and its core"),
+        ("neurocomp compile net.yaml -t loihi --mapping map.json", "puts them there again; drop pins to free their neurons"),
+    ),
+)
+@artifact_file
+@click.option("--out", "-o", type=FileName(".json"), required=True, metavar="MAP.json", help="The file to write.")
+def export(path: Path, out: Path, output: Output) -> None:
+    """Write a mapping as pins that compile --mapping reads."""
+    from neurocomp.data.whole_file import whole_file
+    from neurocomp.frontends.from_map import pins_text
+
+    compiled = load_artifact(path, "map export")
+    pins = compiled.pins()
+    with whole_file(out, "--out") as file:
+        file.write(pins_text(pins).encode())
+    cores = len(compiled.artifact.mapped.cores)
+    if output.as_json:
+        output.json({"map": str(out), "pins": len(pins), "cores": cores, "not_on_this_chip": compiled.extensions})
+    elif not output.quiet:
+        click.echo(f"wrote {out}: {len(pins):,} pins of {cores:,} cores")

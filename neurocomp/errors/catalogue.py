@@ -210,6 +210,13 @@ CATALOGUE: dict[str, Entry] = {
         "The network has more synapses than files of another tool, which list each of them, may hold.",
         "Export a smaller network, or with --format integers, which keeps the patterns of connections.",
     ),
+    "NC0344": _e(
+        "pins",
+        4,
+        "Neurons can be pinned to cores that store rows of synapses; crossbars are planned in blocks, and the reference has "
+        "one core.",
+        "Leave --mapping out.",
+    ),
     # 04: it does not fit
     "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),
     "NC0402": _e(
@@ -262,6 +269,12 @@ CATALOGUE: dict[str, Entry] = {
         5,
         "A neuron sends to one axon; it reaches more by copies of itself or relays, and not even a core full of them suffices.",
         "Use fewer distinct delays, coarser weights, or partial sums in the layer behind it.",
+    ),
+    "NC0415": _e(
+        "pinned-core",
+        5,
+        "A mapping of the user puts neurons on a core that does not exist, or more than it can hold.",
+        "Change the pins that are named; 'neurocomp map export' writes a mapping that fits.",
     ),
     # 05: specs
     "NC0501": _e("unknown-target", 2, "There is no hardware spec of that name or at that path.", "See 'neurocomp targets'."),

@@ -24,6 +24,10 @@ from neurocomp.models.patterns import PATTERNS, size_of
 
 IntArray = NDArray[np.int64]
 
+Without = Mapping[str, NDArray[np.bool_]]
+"""Population -> which of its neurons are left out, (size,)."""
+NOTHING: Without = {}
+
 WORTH_GROWING = 16
 """A slice as large as that of the core before is taken as it is, unless the core seems to have room for 1 / 16 more."""
 MOST_OPEN_CORES = 64
@@ -122,13 +126,15 @@ class Assignment:
     uses: tuple[Use, ...]
 
 
-def fill_in_order(network: IntegerNetwork, spec: HardwareSpec) -> tuple[Assignment | None, Sequence[Violation]]:
-    """Place every neuron.
+def fill_in_order(
+    network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING
+) -> tuple[Assignment | None, Sequence[Violation]]:
+    """Place every neuron, without those of which some populations have a list, (size,) each.
 
     Returns:
         What each core holds and no violation, or None and what does not fit.
     """
-    filler = _Filler(network, spec)
+    filler = _Filler(network, spec, without)
     caps: dict[str, int] = {}
     apart: set[str] = set()
     while True:
@@ -159,7 +165,7 @@ def _held(slices: Sequence[Slice]) -> Held:
 # From populations to pieces
 
 
-def pieces_of(network: IntegerNetwork, spec: HardwareSpec) -> list[Piece]:
+def pieces_of(network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING) -> list[Piece]:
     """Return the populations of neurons in the order and the pieces in which they fill cores.
 
     A population is split where it has more threshold profiles than a core, then each part where it has more decay profiles.
@@ -169,6 +175,10 @@ def pieces_of(network: IntegerNetwork, spec: HardwareSpec) -> list[Piece]:
         if p.is_input or not p.size:
             continue
         order, places = order_of(network, p)
+        if p.name in without:
+            order = order[~without[p.name][order]]
+            if not len(order):
+                continue
         own = {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
         decay, threshold = decay_profiles(p)[order], p.values("vth")[order]
         for by_threshold in _parted(threshold, spec.limit("threshold_profiles"), set()):
@@ -220,9 +230,9 @@ def _parted(profiles: IntArray, limit: int, own: set[int]) -> list[IntArray]:
 class _Filler:
     """Fills cores with the pieces of a network; what slices need of a core is computed once."""
 
-    def __init__(self, network: IntegerNetwork, spec: HardwareSpec) -> None:
+    def __init__(self, network: IntegerNetwork, spec: HardwareSpec, without: Without) -> None:
         self.network, self.spec = network, spec
-        self.pieces = pieces_of(network, spec)
+        self.pieces = pieces_of(network, spec, without)
         self.into = {p.name: network.projections_to(p.name) for p in network.populations.values()}
         self.bits: dict[Piece, IntArray] = {}
         self.parted: set[Piece] = set()  # pieces of which an empty core cannot hold a unit
@@ -266,7 +276,7 @@ class _Filler:
         limit = self.spec.limit("chips") * self.spec.limit("cores_per_chip")
         used = [core for core in cores if core.slices]
         if not violations and len(used) > limit:
-            violations.append(_cores_violation(self.network, self.spec, len(used), limit))
+            violations.append(cores_violation(self.network, self.spec, len(used), limit))
         return used, violations
 
     def _admits(self, core: OpenCore, piece: Piece) -> bool:
@@ -448,7 +458,7 @@ def _members(slices: Sequence[Slice]) -> Members:
     return members
 
 
-def _cores_violation(network: IntegerNetwork, spec: HardwareSpec, cores: int, limit: int) -> Violation:
+def cores_violation(network: IntegerNetwork, spec: HardwareSpec, cores: int, limit: int) -> Violation:
     message = f"'{network.name}' needs {cores} cores; {spec.name} has {limit}"
     source = f"{spec.limit_text('cores_per_chip')}; {spec.limit_text('chips')}"
     hint = "use a target with more chips or cores, or a smaller network"

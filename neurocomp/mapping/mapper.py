@@ -24,6 +24,8 @@ from neurocomp.mapping.filling import (
     Assignment,
     Held,
     Piece,
+    Without,
+    cores_violation,
     fan_outs,
     fill_in_order,
     order_of,
@@ -33,6 +35,7 @@ from neurocomp.mapping.filling import (
 )
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
 from neurocomp.mapping.partition import Limits, partition
+from neurocomp.mapping.pins import Pinned, pinned_cores, too_much
 from neurocomp.mapping.synapse_words import WORD
 
 Array = NDArray[Any]
@@ -57,13 +60,36 @@ def map_network(
     Returns:
         The mapped network and no violation, or None and what does not fit.
     """
-    plan = plan or MappingPlan()
-    filled, violations = fill_in_order(lowered.network, spec)
+    plan, network = plan or MappingPlan(), lowered.network
+    pinned, violations = pinned_cores(lowered, spec, plan.pins)
+    if violations:
+        return None, violations
+    filled, violations = fill_in_order(network, spec, pinned.without)
     if filled is None:
         return None, violations
     if len(filled.held) > 1:
-        filled = _spread(lowered.network, spec, filled, plan)
-    return assembled(lowered, spec, filled, _places(lowered.network, spec, filled, plan)), ()
+        filled = _spread(network, spec, filled, pinned.without, plan)
+    every = Assignment((*filled.held, *pinned.cores.held), (*filled.uses, *pinned.cores.uses))
+    if violations := _violations_of_all(network, spec, every, pinned):
+        return None, violations
+    fixed = np.concatenate([np.full(len(filled.held), -1), pinned.places])
+    return assembled(lowered, spec, every, _places(network, spec, every, fixed, plan)), ()
+
+
+def _violations_of_all(network: IntegerNetwork, spec: HardwareSpec, every: Assignment, pinned: Pinned) -> Sequence[Violation]:
+    """Return whether the cores are too many, and pinned cores that send to too many others."""
+    if not len(pinned.places):
+        return ()
+    limit = spec.limit("chips") * spec.limit("cores_per_chip")
+    if len(every.held) > limit:
+        return [cores_violation(network, spec, len(every.held), limit)]
+    fan_out, most = fan_outs(network, every.uses), spec.limit("output_axons")
+    violations = []
+    for place, held in zip(pinned.places.tolist(), pinned.cores.held, strict=True):
+        sent = sum(int(fan_out[name][neurons].sum()) for name, neurons in held)
+        if sent > most:
+            violations.append(too_much(spec, place, "output_axons", sent, most, pinned.origins[place]))
+    return violations
 
 
 def map_in_order(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
@@ -77,9 +103,9 @@ def map_in_order(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNet
 # Spreading neurons over cores
 
 
-def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, plan: MappingPlan) -> Assignment:
+def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan) -> Assignment:
     """Return the best of an assignment and of partitions whose every core keeps all limits."""
-    spreading = _Spreading.of(network, spec, filled)
+    spreading = _Spreading.of(network, spec, filled, without)
     best = filled
     packets, cores = _packets(network, filled, plan), len(filled.held)
     for _ in range(ATTEMPTS):
@@ -115,7 +141,7 @@ class _Spreading:
 
     network: IntegerNetwork
     spec: HardwareSpec
-    pieces: tuple[Piece, ...]
+    without: Without
     orders: Mapping[str, IntArray]
     parts: Mapping[str, IntArray]
     families: Mapping[str, IntArray]
@@ -128,10 +154,10 @@ class _Spreading:
     """Whether another partition can do better."""
 
     @classmethod
-    def of(cls, network: IntegerNetwork, spec: HardwareSpec, filled: Assignment) -> _Spreading:
+    def of(cls, network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without) -> _Spreading:
         """Return what the filled cores tell."""
-        pieces = tuple(pieces_of(network, spec))
-        parts = {p.population.name: np.zeros(p.population.size, np.int64) for p in pieces}
+        pieces = tuple(pieces_of(network, spec, without))
+        parts = {p.name: np.zeros(p.size, np.int64) for p in network.populations.values() if p.size and not p.is_input}
         families = {name: np.zeros_like(of) for name, of in parts.items()}
         for number, (piece, family) in enumerate(zip(pieces, _families(pieces, spec), strict=True)):
             parts[piece.population.name][piece.neurons] = number
@@ -149,13 +175,13 @@ class _Spreading:
         for use in filled.uses:
             most = min(most, use.limits.get("delay_address_bits", most))
         limits = Limits(most, spec.limit("input_axons"), spec.limit("synapse_words") * WORD)
-        return cls(network, spec, pieces, orders, parts, families, memory, {}, limits)
+        return cls(network, spec, without, orders, parts, families, memory, {}, limits)
 
     def atoms(self, plan: MappingPlan) -> NetworkAtoms | None:
         """Return the atoms with what each is thought to need."""
         found = atoms_of_network(
             self.network, orders=self.orders, parts=self.parts, family=self.families, memory=self.memory, rates=plan.rates,
-            largest=self._largest,
+            outside=self.without, largest=self._largest,
         )  # fmt: skip
         if found is None:
             return None
@@ -183,6 +209,9 @@ class _Spreading:
         """Return what each core holds."""
         held: list[list[tuple[str, IntArray]]] = [[] for _ in range(cores)]
         for name, order in self.orders.items():
+            order = order[core[found.atom_of[name]][order] >= 0]
+            if not len(order):
+                continue
             own = core[found.atom_of[name]][order]
             by_core = np.argsort(own, kind="stable")
             used, first = np.unique(own[by_core], return_index=True)
@@ -281,16 +310,18 @@ def _packets(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> f
     return float(packets.sum()) + host
 
 
-def _places(network: IntegerNetwork, spec: HardwareSpec, found: Assignment, plan: MappingPlan) -> IntArray:
-    """Return the number of each core, counted over all chips."""
+def _places(network: IntegerNetwork, spec: HardwareSpec, found: Assignment, fixed: IntArray, plan: MappingPlan) -> IntArray:
+    """Return the number of each core, counted over all chips; ``fixed`` has those of pinned ones, -1 for others."""
     source, target, packets, _ = _flows(network, found, plan)
-    k, per_chip = len(found.held), spec.limit("cores_per_chip")
+    k, per_chip, of = len(found.held), spec.limit("cores_per_chip"), spec.mesh
+    chips = max(-(-k // per_chip), int(fixed.max(initial=0)) // per_chip + 1)
     mesh = placement.mesh_of(
-        spec.mesh.tiles_x, spec.mesh.tiles_y, spec.mesh.cores_per_tile, chips=-(-k // per_chip), cores_per_chip=per_chip,
-        global_x=False, crossing=CHIP_HOPS,
-    )  # fmt: skip
+        of.tiles_x, of.tiles_y, of.cores_per_tile, chips=chips, cores_per_chip=per_chip, global_x=False, crossing=CHIP_HOPS
+    )
     traffic = placement.traffic_of(k, source, target, packets)
-    return placement.place_cores(traffic, mesh, effort=plan.effort, seed=plan.seed, jobs=plan.jobs)
+    return placement.place_cores(
+        traffic, mesh, effort=plan.effort, seed=plan.seed, jobs=plan.jobs, fixed=fixed if (fixed >= 0).any() else None
+    )
 
 
 def _core_of(network: IntegerNetwork, held: Sequence[Held]) -> dict[str, IntArray]:

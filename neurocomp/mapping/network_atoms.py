@@ -53,7 +53,8 @@ class _Links:
 
 def atoms_of_network(
     network: IntegerNetwork, *, orders: Mapping[str, IntArray], parts: Mapping[str, IntArray], family: Mapping[str, IntArray],
-    memory: Mapping[str, NDArray[Any]], rates: Rates | None, largest: Callable[[IntegerPopulation], int],
+    memory: Mapping[str, NDArray[Any]], rates: Rates | None, outside: Mapping[str, NDArray[np.bool_]],
+    largest: Callable[[IntegerPopulation], int],
 ) -> NetworkAtoms | None:  # fmt: skip
     """Return the atoms of a network.
 
@@ -64,6 +65,7 @@ def atoms_of_network(
         family: Population on cores -> the family of each neuron, (size,).
         memory: Population on cores -> synapse memory of each neuron, (size,).
         rates: Population that sends -> packets per tick of each neuron, (size,); None: one each.
+        outside: Population on cores -> which of its neurons are on cores that are of no concern, (size,).
         largest: Returns how many neurons of a population an atom may have.
 
     Returns:
@@ -77,6 +79,8 @@ def atoms_of_network(
     labels: dict[str, list[IntArray]] = {
         name: [parts[name]] if name in parts else [np.zeros(network.populations[name].size, np.int64)] for name in names
     }
+    for name, those in outside.items():
+        labels[name].append(those.astype(np.int64))
     for q in routed:
         labels[q.source].append(links[q.name].source)
         labels[q.target].append(links[q.name].target)
@@ -88,10 +92,14 @@ def atoms_of_network(
     edges = _edges(routed, links, atom_of, count)
     if edges is None:
         return None
-    out_start, out_index = edges
+    away = np.zeros(count, np.bool_)
+    for name, those in outside.items():
+        away[atom_of[name][those]] = True
+    key = edges[~away[edges % count]]
+    out_start, out_index = running_sum(np.bincount(key // count, minlength=count)), (key % count).astype(np.int32)
     neurons, rate, held, kin = (np.zeros(count, np.int64) for _ in range(4))
     axons = np.zeros(count, np.int64)
-    host = np.zeros(count, np.bool_)
+    host = away.copy()
     for name in names:
         p, of = network.populations[name], atom_of[name]
         known = None if rates is None else rates.get(name)
@@ -177,8 +185,8 @@ def _by_place(shape: tuple[int, ...], groups: int) -> IntArray:
 
 def _edges(
     routed: Sequence[IntegerProjection], links: Mapping[str, _Links], atom_of: Mapping[str, IntArray], count: int
-) -> tuple[IntArray, NDArray[np.int32]] | None:
-    """Return whom each atom reaches, None where those are too many."""
+) -> IntArray | None:
+    """Return the pairs of atoms of which the first reaches the second, first x count + second; None where they are too many."""
     keys = [np.zeros(0, np.int64)]
     total = 0
     for q in routed:
@@ -197,8 +205,7 @@ def _edges(
         from_a = sources[1][sources[0][a[pair]] + within // n_b[pair]]
         to_b = targets[1][targets[0][b[pair]] + within % n_b[pair]]
         keys.append(np.unique(from_a * count + to_b))
-    key = np.unique(np.concatenate(keys))
-    return running_sum(np.bincount(key // count, minlength=count)), (key % count).astype(np.int32)
+    return np.unique(np.concatenate(keys))
 
 
 def _members(label: IntArray, atom: IntArray) -> tuple[IntArray, IntArray]:

@@ -338,7 +338,7 @@ def _steps(atoms: Atoms, budget: Budget, least: int, share: int) -> int:
     """Return the moves that a share of the budget pays for."""
     n = int(np.count_nonzero(~atoms.host))
     work = min(max(least, budget.per_pin * atoms.pins), budget.most) // share
-    return max(ROUNDS * 256, min(int(work / (STEP_WORK + atoms.pins / max(1, n))), budget.sweeps * n))
+    return max(ROUNDS * 32, min(int(work / (STEP_WORK + atoms.pins / max(1, n))), budget.sweeps * n))
 
 
 def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> Partition:

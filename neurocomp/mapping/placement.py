@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 
 SWAPS = {"fast": 2_000, "default": 20_000, "max": 100_000}
 """Swaps tried per core, for each start."""
+FULL_WORK_FROM = 64
+"""Fewer cores have fewer places to try."""
 MOST_SWAPS = {"fast": 2_000_000, "default": 20_000_000, "max": 400_000_000}
 SMOOTHINGS, FOLD_EVERY = 600, 20
 """Steps of the power iteration for the coordinates, and after how many they are made orthogonal again."""
@@ -139,7 +141,7 @@ def place_cores(
     best: list[tuple[float, int, IntArray]] = [
         (hop_packets(traffic, mesh, start), index, start) for index, start in enumerate(starts)
     ]  # fmt: skip
-    swaps = min(SWAPS[effort] * k, MOST_SWAPS[effort])
+    swaps = min(SWAPS[effort] * k * min(k, FULL_WORK_FROM) // FULL_WORK_FROM, MOST_SWAPS[effort])
 
     def run(index: int) -> None:
         place = starts[index].copy()

@@ -1,0 +1,255 @@
+"""Networks on cores: atoms from geometry, pins, and mappings that keep every limit of the chip."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import neurocomp
+from neurocomp.api import Compiled
+from neurocomp.backend import MappingPlan
+from neurocomp.errors import CapacityError, NetworkError, UnsupportedError
+from neurocomp.hardware import HardwareSpec, load_spec
+from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.mapping.filling import fill_in_order
+from neurocomp.mapping.mapper import _packets, map_in_order, map_network
+from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
+from neurocomp.registry import find_spec
+
+Array = NDArray[Any]
+
+CONVOLUTIONS = """
+neurocomp: 1
+name: small
+timestep: 1 ms
+ticks: 4
+populations:
+  x: {kind: input, shape: [2, 9, 9]}
+  a: {shape: [8, 9, 9], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+  b: {shape: [12, 4, 4], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+  c: {shape: [10], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+projections:
+  - {from: x, to: a, pattern: {conv2d: {kernel: [3, 3], padding: [1, 1]}}, weights: w.npz#xa}
+  - {from: a, to: b, pattern: {conv2d: {kernel: [3, 3], stride: [2, 2]}}, weights: w.npz#ab}
+  - {from: b, to: c, pattern: [flatten, dense], weights: w.npz#bc}
+  - {from: c, to: c, pattern: one_to_one, weights: w.npz#cc, delay: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("small")
+    (place / "net.yaml").write_text(CONVOLUTIONS)
+    rng = np.random.default_rng(0)
+    shapes = {"xa": (8, 2, 3, 3), "ab": (12, 8, 3, 3), "bc": (10, 192), "cc": (10,)}
+    np.savez(place / "w.npz", **{name: rng.normal(0, 0.4, shape) for name, shape in shapes.items()})
+    return place
+
+
+def tight(**limits: int) -> HardwareSpec:
+    """Return Loihi with smaller cores."""
+    spec = find_spec("loihi")
+    text = spec.text
+    for name, value in limits.items():
+        start = text.index(f"  {name}: {{value: ")
+        stop = text.index(",", start)
+        text = f"{text[:start]}  {name}: {{value: {value}{text[stop:]}"
+    return load_spec(text, "tight.yaml")
+
+
+@pytest.fixture(scope="module")
+def compiled(folder: Path) -> Compiled:
+    return neurocomp.compile(folder / "net.yaml")
+
+
+def synapses_of(network: IntegerNetwork) -> list[tuple[str, str, Array, Array]]:
+    found = ((q, network.synapses(q)) for q in network.projections)
+    return [(q.source, q.target, s.source, s.target) for q, s in found]
+
+
+@pytest.fixture(scope="module")
+def atoms(compiled: Compiled) -> NetworkAtoms:
+    network = compiled.artifact.lowered.network
+    on_cores = {p.name: p.size for p in network.populations.values() if not p.is_input}
+    zeros = {name: np.zeros(size, np.int64) for name, size in on_cores.items()}
+    ones = {name: np.ones(size) for name, size in on_cores.items()}
+    found = atoms_of_network(
+        network, orders={}, parts=zeros, family=zeros, memory=ones, rates=None, outside={}, largest=lambda p: 5
+    )
+    assert found is not None
+    return found
+
+
+class TestAtoms:
+    def test_each_atom_reaches_the_atoms_of_all_that_its_neurons_reach(self, compiled: Compiled, atoms: NetworkAtoms) -> None:
+        g = atoms.atoms.graph
+        edges = set()
+        for source, target, s, t in synapses_of(compiled.artifact.lowered.network):
+            edges |= set(zip(atoms.atom_of[source][s].tolist(), atoms.atom_of[target][t].tolist(), strict=True))
+        listed = {(a, int(b)) for a in range(atoms.atoms.size) for b in g.out_index[g.out_start[a] : g.out_start[a + 1]]}
+        assert listed == edges
+
+    def test_neurons_of_an_atom_have_the_same_sources_and_targets(self, compiled: Compiled, atoms: NetworkAtoms) -> None:
+        network = compiled.artifact.lowered.network
+        reach: dict[tuple[str, int], set[Any]] = {
+            (name, i): set() for name in atoms.populations for i in range(network.populations[name].size)
+        }
+        for source, target, s, t in synapses_of(network):
+            for i, j in zip(s.tolist(), t.tolist(), strict=True):
+                reach[source, i].add(("to", target, j))
+                reach[target, j].add(("from", source, i))
+        for name in atoms.populations:
+            for atom in np.unique(atoms.atom_of[name]):
+                members = np.flatnonzero(atoms.atom_of[name] == atom).tolist()
+                assert len(members) <= 5
+                # A neuron that reaches itself is its own only twin.
+                assert len({frozenset(reach[name, i]) for i in members}) == 1 or name == "c"
+
+    def test_sizes_and_hosts(self, compiled: Compiled, atoms: NetworkAtoms) -> None:
+        network, g = compiled.artifact.lowered.network, atoms.atoms.graph
+        for number, name in enumerate(atoms.populations):
+            own = atoms.population == number
+            assert atoms.atoms.host[own].all() == network.populations[name].is_input
+            assert int(g.axons[own].sum()) == network.populations[name].size
+
+
+class TestMapping:
+    @pytest.mark.parametrize("effort", ["fast", "default"])
+    @pytest.mark.parametrize(
+        "limits",
+        [{"neurons": 100}, {"input_axons": 220}, {"synapse_words": 500}, {"neurons": 60, "output_axons": 150}],
+        ids=str,
+    )
+    def test_every_limit_is_kept_and_packets_are_no_more(self, compiled: Compiled, effort: Any, limits: dict[str, int]) -> None:
+        spec, lowered = tight(**limits), compiled.artifact.lowered
+        plan = MappingPlan(effort)
+        mapped, violations = map_network(lowered, spec, plan)
+        in_order, _ = map_in_order(lowered, spec)
+        assert not violations
+        assert mapped is not None
+        assert in_order is not None
+        assert len(mapped.cores) > 2
+        mapped.verify(spec)
+        sent = np.zeros(len(mapped.cores), np.int64)
+        names = mapped.population_names
+        for core in mapped.cores:
+            for population, neuron in zip(core.axon_population.tolist(), core.axon_neuron.tolist(), strict=True):
+                if names[population] in mapped.placements:
+                    sent[mapped.placements[names[population]].core[neuron]] += 1
+        assert int(sent.max()) <= spec.limit("output_axons")
+
+    def test_profiles_that_no_core_holds_together_stay_apart(self, compiled: Compiled) -> None:
+        spec = tight(neurons=100, threshold_profiles=1)
+        mapped, _ = map_network(compiled.artifact.lowered, spec)
+        assert mapped is not None
+        mapped.verify(spec)
+
+    def test_the_seed_and_nothing_else_decides(self, compiled: Compiled) -> None:
+        spec, lowered = tight(neurons=60), compiled.artifact.lowered
+
+        def cores(plan: MappingPlan) -> list[Array]:
+            mapped, _ = map_network(lowered, spec, plan)
+            assert mapped is not None
+            return [place.core for place in mapped.placements.values()]
+
+        one = cores(MappingPlan("fast", 3, jobs=1))
+        assert all(np.array_equal(a, b) for a, b in zip(one, cores(MappingPlan("fast", 3, jobs=4)), strict=True))
+
+    def test_rates_weigh_packets(self, compiled: Compiled) -> None:
+        """Where only some neurons of 'a' spike, their packets alone are saved."""
+        spec, lowered = tight(neurons=60), compiled.artifact.lowered
+        network = lowered.network
+        rates = {name: np.zeros(p.size) for name, p in network.populations.items()}
+        rates["a"][::7] = 1.0
+        filled, _ = fill_in_order(network, spec)
+        assert filled is not None
+        plan = MappingPlan("fast", rates=rates)
+        notes: list[str] = []
+        map_network(lowered, spec, MappingPlan("fast", rates=rates, note=notes.append))
+        assert _packets(network, filled, plan) > 0
+        assert all("packets per tick" in note for note in notes)
+
+    @pytest.mark.parametrize("effort", ["fast", "default", "max"])
+    def test_verify_is_bit_exact(self, folder: Path, effort: str) -> None:
+        target = folder / "tight.yaml"
+        target.write_text(tight(neurons=60).text)
+        made = neurocomp.compile(folder / "net.yaml", str(target), effort=effort)
+        assert len(made.artifact.mapped.cores) > 10
+        spikes = np.random.default_rng(1).integers(0, 2, (2, 4, 162))
+        assert made.verify(["reference", "fast", "chip"], inputs={"x": spikes}).bit_exact
+
+
+class TestPins:
+    def pin(self, folder: Path, *pins: dict[str, Any]) -> Path:
+        path = folder / "map.json"
+        path.write_text(json.dumps({"neurocomp_mapping": 1, "pins": list(pins)}))
+        return path
+
+    def test_pinned_neurons_are_alone_where_they_should_be(self, folder: Path) -> None:
+        path = self.pin(folder, {"population": "c", "core": 9}, {"population": "a", "neurons": [3, 40], "chip": 1, "core": 127})
+        made = neurocomp.compile(folder / "net.yaml", mapping=path)
+        mapped = made.artifact.mapped
+        where = [(core.chip, core.core) for core in mapped.cores]
+        c, a = (mapped.placements[name].core for name in ("c", "a"))
+        assert {where[i] for i in c} == {(0, 9)}
+        assert {where[i] for i in a[3:40]} == {(1, 127)}
+        others = np.concatenate([a[:3], a[40:], mapped.placements["b"].core])
+        assert not {where[i] for i in others} & {(0, 9), (1, 127)}
+
+    def test_an_exported_mapping_is_the_same_mapping(self, folder: Path, compiled: Compiled) -> None:
+        from neurocomp.frontends.from_map import pins_text
+
+        path = folder / "all.json"
+        path.write_text(pins_text(compiled.pins()))
+        again = neurocomp.compile(folder / "net.yaml", mapping=path).artifact.mapped
+        first = compiled.artifact.mapped
+        assert [(c.chip, c.core) for c in again.cores] == [(c.chip, c.core) for c in first.cores]
+        for name, place in first.placements.items():
+            assert np.array_equal(place.core, again.placements[name].core)
+            assert np.array_equal(place.slot, again.placements[name].slot)
+
+    @pytest.mark.parametrize(
+        ("pins", "message"),
+        [
+            ([{"population": "d", "core": 0}], "map.json:1:50: error[NC0201 unknown-population]: there is no population 'd'"),
+            ([{"population": "x", "core": 0}], "there is no population 'x' to pin"),
+            ([{"population": "a"}], "error[NC0104 wrong-type]: the core of a pin is missing"),
+            ([{"population": "a", "core": -1}], "the core of a pin must be a whole number from 0 on, not the number -1"),
+            ([{"population": "a", "core": 0, "neurons": [5]}], "neurons must be [first, last + 1], not a list"),
+            ([{"population": "a", "core": 0, "neurons": [5, 649]}], "'a' has neurons 0 to 647; this range is [5, 649]"),
+            ([{"population": "a", "core": 0}, {"population": "a", "core": 1}], "neuron 'a[0]' is pinned twice"),
+            ([{"population": "a", "core": 0, "chp": 1}], "a pin has no 'chp'"),
+        ],
+    )
+    def test_pins_that_cannot_be_are_named(self, folder: Path, pins: list[dict[str, Any]], message: str) -> None:
+        with pytest.raises(NetworkError) as caught:
+            neurocomp.compile(folder / "net.yaml", mapping=self.pin(folder, *pins))
+        assert message in str(caught.value)
+
+    def test_a_file_that_is_no_mapping(self, folder: Path) -> None:
+        path = folder / "other.json"
+        path.write_text("{}")
+        with pytest.raises(NetworkError, match="this is no mapping"):
+            neurocomp.compile(folder / "net.yaml", mapping=path)
+        with pytest.raises(NetworkError, match="--mapping: cannot read"):
+            neurocomp.compile(folder / "net.yaml", mapping=folder / "none.json")
+
+    def test_more_than_a_core_holds(self, folder: Path) -> None:
+        with pytest.raises(CapacityError) as caught:
+            neurocomp.compile(folder / "net.yaml", mapping=self.pin(folder, {"population": "a", "core": 128}))
+        assert "'a' is pinned to core 128; loihi has 128, counted from 0" in str(caught.value)
+        target = folder / "tight.yaml"
+        target.write_text(tight(neurons=600).text)
+        with pytest.raises(CapacityError) as caught:
+            neurocomp.compile(folder / "net.yaml", str(target), mapping=self.pin(folder, {"population": "a", "core": 0}))
+        assert "what is pinned to core 0 of chip 0 needs 648 compartments; a loihi core has 600" in str(caught.value)
+
+    def test_crossbars_cannot_be_pinned(self, folder: Path) -> None:
+        with pytest.raises(UnsupportedError) as caught:
+            neurocomp.compile(folder / "net.yaml", "reference", mapping=self.pin(folder, {"population": "a", "core": 0}))
+        assert "neurons cannot be pinned to cores of reference" in str(caught.value)
