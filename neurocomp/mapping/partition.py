@@ -49,6 +49,10 @@ FULL_WORK_FROM = 16
 """A network of fewer cores has little to gain, and is given less work."""
 LINKS_SAMPLED = 1 << 15
 """Pairs of atoms that show which cores are neighbours."""
+FEW_ATOMS = 256
+"""So many atoms or fewer are exchanged between cores too, as hardly one can move alone where cores are full."""
+EXCHANGE_RUNS = 12
+"""Annealings by exchanges, one after the other, each from the best so far."""
 STEP_WORK = 12
 """What a tried move costs beside its sources, in sources."""
 
@@ -80,12 +84,14 @@ class Budget:
     """up to so much."""
     sweeps: int
     """Moves per atom at most, of each annealing."""
+    exchanges: int
+    """Exchanges per atom in each annealing of few atoms."""
 
 
 BUDGETS: dict[str, Budget] = {
-    "fast": Budget(2, 60_000_000, 150_000_000, 10, 400_000_000, 500),
-    "default": Budget(6, 400_000_000, 520_000_000, 42, 4_000_000_000, 3_000),
-    "max": Budget(16, 4_000_000_000, 4_000_000_000, 300, 40_000_000_000, 5_000),
+    "fast": Budget(2, 60_000_000, 150_000_000, 10, 400_000_000, 500, 200),
+    "default": Budget(6, 400_000_000, 520_000_000, 42, 4_000_000_000, 3_000, 1_000),
+    "max": Budget(16, 4_000_000_000, 4_000_000_000, 300, 40_000_000_000, 5_000, 4_000),
 }
 
 
@@ -387,7 +393,23 @@ def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> Partit
             raise
         complete = False
     found = [(a.best_packets, a.best_cores, i, a.best) for i, a in enumerate(kept) if a is not None and a.best is not None]
-    return replace(_finished(atoms, min(found, key=lambda x: x[:3])[3] if found else first), complete=complete)
+    best = min(found, key=lambda x: x[:3])[3] if found else first
+    if complete and found and len(inside) <= FEW_ATOMS:
+        best = _exchanged(task, best, inside)
+    return replace(_finished(atoms, best), complete=complete)
+
+
+def _exchanged(task: _Task, core: IntArray, inside: IntArray) -> IntArray:
+    """Return the best partition that annealings by moves and exchanges within every limit find."""
+    mean_rate = max(1.0, float(task.atoms.graph.rate[inside].mean()))
+    state = np.array([np.random.default_rng([task.seed, 6]).integers(1 << 63)], np.uint64)
+    for _ in range(EXCHANGE_RUNS):
+        a = _Annealing(task, core.copy(), 0, task.seed)
+        core = np.empty_like(core)
+        steps = task.budget.exchanges * len(inside)
+        hot, cold = HOT * mean_rate, COLD * mean_rate
+        kernels.exchange(task.atoms.graph, a.core, a.cores, a.of_core, inside, hot, cold, steps, state, core)
+    return core
 
 
 def _in_groups(task: _Task, first: IntArray) -> Partition:

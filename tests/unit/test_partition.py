@@ -187,6 +187,27 @@ class TestMoves:
             for mine, theirs in zip(cores, truth, strict=True):
                 assert np.array_equal(mine, theirs) or mine is cores.family
 
+    def test_exchanges_keep_limits_and_their_change_is_that_of_a_recount(self) -> None:
+        rng = np.random.default_rng(9)
+        n, k = 30, 4
+        network = random_network(n, 4, 9)
+        atoms, core = atoms_from(network), rng.permutation(np.arange(n) % k)
+        cores = kernels.Cores(np.zeros((k, n), np.uint8), *(np.zeros(k, np.int64) for _ in range(4)))
+        packets = int(kernels.tally(atoms.graph, core, cores))
+        most = [int(held.max()) for held in (cores.neurons, cores.axons, cores.memory)]
+        limits = kernels.Limits(np.full(k, most[0]), np.full(k, most[1]), np.full(k, most[2]), 0)
+        best = np.empty(n, np.int64)
+        for hot, saves in ((30.0, True), (1e9, False)):
+            state = np.array([4], np.uint64)
+            change = int(kernels.exchange(atoms.graph, core, cores, limits, np.arange(n), hot, hot / 9, 5_000, state, best))
+            assert recounted(network, best)[0] == packets + change
+            assert (change < 0) or not saves
+            packets, use = recounted(network, core)
+            for c in range(k):
+                now = int(cores.neurons[c]), int(cores.axons[c]), int(cores.memory[c])
+                assert now == use.get(c, (0, 0, 0))
+                assert all(held <= limit for held, limit in zip(now, most, strict=True))
+
 
 class TestTwins:
     def test_atoms_count_as_their_neurons_do(self) -> None:

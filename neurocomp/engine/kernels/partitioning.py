@@ -247,6 +247,72 @@ def anneal(graph, core, cores, limits, prices, nodes, group, here, hot, cold, st
     return total
 
 
+@inlined
+def keeps(cores, limits, c):
+    """Return whether a core holds no more than it may."""
+    memory = cores.memory[c] + limits.axon_memory * cores.axons[c]
+    return (cores.neurons[c] <= limits.neurons[c]) & (cores.axons[c] <= limits.axons[c]) & (memory <= limits.memory[c])
+
+
+@entry
+def exchange(graph, core, cores, limits, nodes, hot, cold, steps, state, best):
+    """Move atoms to any core, or exchange two of different cores, for some steps of annealing that never breaks a limit.
+
+    It is for few atoms, of which hardly one can move alone where cores are full.
+
+    Args:
+        core: (n,): keeps every limit; is changed.
+        nodes: Atoms that may move.
+        hot, cold: Temperature at the first and after the last step, in packets.
+        steps: Moves and exchanges that are tried.
+        state: (1,): of the random numbers.
+        best: (n,): gets the cores with the fewest packets, at first those given.
+
+    Returns:
+        The change in packets from the first to the best.
+    """
+    total, least = np.int64(0), np.int64(0)
+    for e in range(len(core)):
+        best[e] = core[e]
+    n, k = len(nodes), len(cores.neurons)
+    temperature = hot
+    for step in range(steps):
+        if step & 63 == 0:
+            temperature = hot * (cold / hot) ** (step / steps)
+        v, u = nodes[random_below(state, n)], np.int64(-1)
+        a, b = core[v], random_below(state, k)
+        if random_bits(state) & np.uint64(1):
+            u = nodes[random_below(state, n)]
+            b = core[u]
+        if a == b or (cores.neurons[b] > 0 and cores.family[b] != graph.family[v]):
+            continue
+        packets, axons_a, axons_b = moved(graph, core, cores.reached, v, a, b)
+        move(graph, core, cores, v, a, b, axons_a, axons_b)
+        change = packets
+        if u >= 0:
+            packets, axons_b, axons_a = moved(graph, core, cores.reached, u, b, a)
+            move(graph, core, cores, u, b, a, axons_b, axons_a)
+            change += packets
+        taken = keeps(cores, limits, a) & keeps(cores, limits, b)
+        if taken and change > 0:
+            chance = np.float64(random_bits(state) >> np.uint64(11)) * 2.0**-53
+            taken = chance < np.exp(-change / temperature)
+        if taken:
+            cores.family[b] = graph.family[v]
+            total += change
+            if total < least:
+                least = total
+                for e in range(len(core)):
+                    best[e] = core[e]
+            continue
+        if u >= 0:
+            packets, axons_a, axons_b = moved(graph, core, cores.reached, u, a, b)
+            move(graph, core, cores, u, a, b, axons_a, axons_b)
+        packets, axons_b, axons_a = moved(graph, core, cores.reached, v, b, a)
+        move(graph, core, cores, v, b, a, axons_b, axons_a)
+    return least
+
+
 @kernel
 def enqueue(queue, u, bucket):
     """Put an atom at the head of a bucket."""
