@@ -185,6 +185,8 @@ class Options:
     """How much work the mapping may be."""
     seed: int = 1
     """Of the random numbers of the mapping's search."""
+    mapper: Literal["default", "quality"] = "default"
+    """Whether Mt-KaHyPar gives this search another start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,8 @@ class MappingPlan:
     """How much work it may be; the time follows from the work, so that the result is the same everywhere."""
     seed: int = 1
     """Of the random numbers of the search."""
+    mapper: Literal["default", "quality"] = "default"
+    """Whether Mt-KaHyPar gives the search another start."""
     rates: Mapping[str, Array] | None = None
     """Population -> packets per tick of each neuron, (n,); None: one each."""
     pins: Sequence[Pin] = ()

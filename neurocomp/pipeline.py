@@ -133,10 +133,10 @@ def check_network(
         message = f"neurons cannot be pinned to cores of {spec.name}"
         raise UnsupportedError(Diagnostic("NC0344", message, wishes.pins[0].origin, hint="leave --mapping out"))
     mapping_notes: list[str] = []
+    rates = _rates(network, quantization, calibration, lowered, wishes, mapping_notes)
     plan = MappingPlan(
-        options.effort, options.seed, rates=_rates(network, quantization, calibration, lowered, wishes, mapping_notes),
-        pins=wishes.pins, jobs=wishes.jobs, progress=wishes.progress, note=mapping_notes.append,
-    )  # fmt: skip
+        options.effort, options.seed, options.mapper, rates, wishes.pins, wishes.jobs, wishes.progress, mapping_notes.append
+    )
     mapped, violations = backend.map(lowered, spec, plan)
     if mapped is None:
         return Checked(quantization, lowered, None, tuple(violations))

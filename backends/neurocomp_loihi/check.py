@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurocomp.backend import Violation
+from neurocomp.errors import Location
 from neurocomp.hardware import EXTENSIONS, HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.network import Network, Population, Projection
@@ -14,6 +16,7 @@ from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import PATTERNS
 from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
+from neurocomp.passes.host_currents import analog_inputs
 from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, extensions_of, lag_violations
 
 # What the backend emits where a spec lists it as native; a floor of the potential is nothing that it knows.
@@ -51,6 +54,7 @@ def check_network(network: Network, spec: HardwareSpec, options: LoihiOptions = 
         if p.neuron is not None:
             violations += _check_semantics(p, spec, options)
             violations += check_native_population(p, spec) if p.neuron.number_format else check_decays(p, network, spec)
+    violations += _check_fan_in(network, spec)
     for q in network.projections:
         violations += _check_pattern(q, spec)
         if q.native is not None:
@@ -67,6 +71,42 @@ def _check_size(network: Network, spec: HardwareSpec) -> list[Violation]:
     source = "; ".join(spec.limit_text(name) for name in ("neurons", "cores_per_chip", "chips"))
     hint = "use a target with more chips or cores, or a smaller network"
     return [Violation("NC0401", network.name, message, cores, limit, source, hint)]
+
+
+def _check_fan_in(network: Network, spec: HardwareSpec) -> list[Violation]:
+    """Return populations whose neurons have too many sources by the shapes of projections alone, before weights are read.
+
+    Lists of synapses, chains, and what several projections from one source share count when the network is lowered.
+    """
+    on_host, limit = set(analog_inputs(network)), spec.limit("input_axons")
+    violations = []
+    for p in network.populations.values():
+        into = [q for q in network.projections if q.target == p.name and q.source not in on_host]
+        simple = [q for q in into if not q.before and not PATTERNS[q.pattern.kind].array_names]
+        by_source: dict[str, NDArray[np.int64]] = {}
+        for q in simple:
+            counts = PATTERNS[q.pattern.kind].count(q.pattern, network.populations[q.source].shape, p.shape)
+            by_source[q.source] = np.maximum(counts, by_source.get(q.source, 0))
+        fan_in = np.sum(list(by_source.values()), axis=0) if by_source else np.zeros(p.size, np.int64)
+        if fan_in.max(initial=0) > limit:
+            exact = len(by_source) == len(into)
+            violations.append(_fan_in_violation(p.name, fan_in, p.origin, spec, "" if exact else "at least "))
+    return violations
+
+
+def _fan_in_violation(
+    name: str, fan_in: NDArray[np.int64], origin: Location | None, spec: HardwareSpec, at_least: str = ""
+) -> Violation:
+    """Return that neurons of a population, which have so many sources, (n,), fit no core."""
+    limit = spec.limit("input_axons")
+    over = np.flatnonzero(fan_in > limit)
+    neuron, largest = int(over[0]), int(fan_in.argmax())
+    also = f"{len(over) - 1} more neurons of '{name}'; the largest is {name}[{largest}] with {at_least}{int(fan_in[largest])}"
+    subject, actual = f"{name}[{neuron}]", int(fan_in[neuron])
+    message = f"neuron '{subject}' has {at_least}{actual} sources; {spec.name} has {limit} input axons per core"
+    hint = "splitting the population does not help: put one in between, or prune inputs and list the rest as sparse"
+    source = spec.limit_text("input_axons")
+    return Violation("NC0412", subject, message, actual, limit, source, hint, also if len(over) > 1 else None, origin)
 
 
 def _check_pattern(q: Projection, spec: HardwareSpec) -> list[Violation]:
@@ -202,17 +242,6 @@ def check_lowered(lowered: LoweredNetwork, spec: HardwareSpec) -> Sequence[Viola
         if sum(network.populations[name].size for name in sources) <= limit:
             continue
         fan_in = network.fan_in(p.name)
-        over = np.flatnonzero(fan_in > limit)
-        if len(over):
-            neuron, largest = int(over[0]), int(fan_in.argmax())
-            also = f"{len(over) - 1} more neurons of '{p.name}'; the largest is {p.name}[{largest}] with {int(fan_in[largest])}"
-            subject, actual = f"{p.name}[{neuron}]", int(fan_in[neuron])
-            violations.append(
-                Violation(
-                    "NC0412", subject, f"neuron '{subject}' has {actual} sources; {spec.name} has {limit} input axons per core",
-                    actual, limit, spec.limit_text("input_axons"),
-                    "splitting the population does not help: put one in between, or prune inputs and list the rest as sparse",
-                    also if len(over) > 1 else None, p.origin,
-                )
-            )  # fmt: skip
+        if fan_in.max(initial=0) > limit:
+            violations.append(_fan_in_violation(p.name, fan_in, p.origin, spec))
     return violations

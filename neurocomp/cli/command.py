@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LEVELS = ("auto", "trinary", "int4", "int5", "int6", "int8", "codebook2", "codebook3", "codebook4")
 FAN_OUT = ("auto", "duplicate", "split")
+MAPPERS = ("default", "quality")
 EFFORTS = ("fast", "default", "max")
 """Words of options, for completion; the pipeline itself checks them."""
 
@@ -145,18 +146,20 @@ def compilation(function: Function) -> Function:
     partial = "TrueNorth: cut fan-in beyond a core's axons into rate-coded partial sums; lossy, measured."
     leak = "TrueNorth: replace exponential leaks by the linear leak that changes spikes the least; lossy, measured."
     effort = "How much work the mapping may be, which bounds its time: fast, default or max."
+    mapper = "'quality' lets Mt-KaHyPar give the mapping another start (Loihi; pip install 'neurocomp[partition]')."
     seed = "Seed of the mapping's search; the same one gives the same artifact, whatever the number of threads."
     fan_out = "TrueNorth: reach several axons by copies of a neuron (duplicate), by splitter cores (split), or by fewer cores."
 
     @functools.wraps(function)
     def call(*args: Any, allow_extension: tuple[str, ...], **kwargs: Any) -> Any:
-        names = ("ticks_per_step", "compare", "weights", "fan_out", "effort", "seed")
+        names = ("ticks_per_step", "compare", "weights", "fan_out", "effort", "seed", "mapper")
         given = {"extensions": allow_extension or None, **{name: kwargs.pop(name) for name in names}}
         given |= {name: kwargs.pop(name) or None for name in ("partial_sums", "approximate_leak")}
         options = {name: value for name, value in given.items() if value is not None}
         return function(*args, options=options, **kwargs)
 
     for option in (
+        click.option("--mapper", metavar="NAME", shell_complete=completed_by(*MAPPERS), help=f"{mapper} [default: default]"),
         click.option("--seed", type=click.IntRange(min=1), metavar="N", help=f"{seed} [default: 1]"),
         click.option("--effort", metavar="HOW", shell_complete=completed_by(*EFFORTS), help=f"{effort} [default: default]"),
         click.option("--fan-out", metavar="HOW", shell_complete=completed_by(*FAN_OUT), help=f"{fan_out} [default: auto]"),

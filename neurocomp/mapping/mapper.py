@@ -19,7 +19,8 @@ from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
-from neurocomp.mapping import placement
+from neurocomp.mapping import kahypar, placement
+from neurocomp.mapping.atoms import Atoms
 from neurocomp.mapping.filling import (
     Assignment,
     Held,
@@ -34,7 +35,7 @@ from neurocomp.mapping.filling import (
     use_of,
 )
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
-from neurocomp.mapping.partition import Limits, partition
+from neurocomp.mapping.partition import Limits, Partition, partition
 from neurocomp.mapping.pins import Pinned, pinned_cores, too_much
 from neurocomp.mapping.synapse_words import WORD
 
@@ -61,6 +62,8 @@ def map_network(
         The mapped network and no violation, or None and what does not fit.
     """
     plan, network = plan or MappingPlan(), lowered.network
+    if plan.mapper == "quality":
+        kahypar.require()
     pinned, violations = pinned_cores(lowered, spec, plan.pins)
     if violations:
         return None, violations
@@ -112,9 +115,7 @@ def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, wit
         atoms = spreading.atoms(plan)
         if atoms is None or not spreading.fits(atoms):
             break
-        found = partition(
-            atoms.atoms, spreading.limits, effort=plan.effort, seed=plan.seed, jobs=plan.jobs, progress=plan.progress
-        )
+        found = _partition(atoms.atoms, spreading.limits, plan)
         if not found.complete:
             plan.note("mapping: interrupted; the best one until then is kept, which another compilation need not find")
         held = spreading.held(atoms, found.core, found.cores)
@@ -133,6 +134,17 @@ def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, wit
             f"{packets:,.4g} on {cores:,} where the layers fill cores in their order"
         )
     return best
+
+
+def _partition(atoms: Atoms, limits: Limits, plan: MappingPlan) -> Partition:
+    """Return a partition, the better of two where the plan wants another partitioner to be tried."""
+    options: dict[str, Any] = {"effort": plan.effort, "seed": plan.seed, "jobs": plan.jobs, "progress": plan.progress}
+    found = partition(atoms, limits, **options)
+    if plan.mapper == "quality" and found.complete:
+        start = kahypar.partitioned(atoms, limits, found.cores, plan.seed)
+        if start is not None:
+            found = min(found, partition(atoms, limits, start=start, **options), key=lambda p: (p.packets, p.cores))
+    return found
 
 
 @dataclass(slots=True, eq=False)

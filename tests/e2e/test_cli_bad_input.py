@@ -500,7 +500,7 @@ hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key and -
             "compare accuracies with 'neurocomp evaluate'",
         ),
         ("report net.ncz --costs davis2018", "loihi has no cost source 'davis2018'", "did you mean 'davies2018'?"),
-        ("explain NC0415", "there is no code 'NC0415'", "did you mean 'NC0414'?"),
+        ("explain NC0419", "there is no code 'NC0419'", "did you mean 'NC0415'?"),
         ("explain nonsense", "there is no code 'nonsense'", "'neurocomp explain' lists all codes"),
     ],
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import neurocomp
 from neurocomp.api import Compiled
 from neurocomp.backend import MappingPlan
-from neurocomp.errors import CapacityError, NetworkError, UnsupportedError
+from neurocomp.errors import CapacityError, EngineUnavailable, NetworkError, UnsupportedError
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.mapping.filling import fill_in_order
@@ -47,7 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "net.yaml").write_text(CONVOLUTIONS)
     rng = np.random.default_rng(0)
     shapes = {"xa": (8, 2, 3, 3), "ab": (12, 8, 3, 3), "bc": (10, 192), "cc": (10,)}
-    np.savez(place / "w.npz", **{name: rng.normal(0, 0.4, shape) for name, shape in shapes.items()})
+    arrays: dict[str, Any] = {name: rng.normal(0, 0.4, shape) for name, shape in shapes.items()}
+    np.savez(place / "w.npz", **arrays)
     return place
 
 
@@ -142,6 +143,21 @@ class TestMapping:
                 if names[population] in mapped.placements:
                     sent[mapped.placements[names[population]].core[neuron]] += 1
         assert int(sent.max()) <= spec.limit("output_axons")
+
+    def test_another_partitioner_may_give_a_start(self, compiled: Compiled) -> None:
+        pytest.importorskip("mtkahypar", reason="an extra without which --mapper quality is refused")
+        spec, lowered = tight(neurons=100), compiled.artifact.lowered
+        one, two = (map_network(lowered, spec, MappingPlan("fast", mapper="quality"))[0] for _ in range(2))
+        assert one is not None
+        assert two is not None
+        one.verify(spec)
+        assert all(np.array_equal(one.placements[n].core, two.placements[n].core) for n in one.placements)
+
+    def test_without_it_the_way_out_is_named(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(EngineUnavailable) as caught:
+            neurocomp.compile(folder / "net.yaml", mapper="quality")
+        assert "--mapper quality needs Mt-KaHyPar, which is not installed" in str(caught.value)
 
     def test_profiles_that_no_core_holds_together_stay_apart(self, compiled: Compiled) -> None:
         spec = tight(neurons=100, threshold_profiles=1)
