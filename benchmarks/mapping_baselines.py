@@ -19,7 +19,7 @@ from neurocomp.mapping.atoms import Atoms
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 
-MOVES_PER_ATOM = 40
+MOVES_PER_ATOM = 16
 BEYOND_PRICE = 1e9
 """Packets that a unit beyond a limit costs while atoms are moved: more than any move saves."""
 

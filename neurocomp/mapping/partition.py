@@ -20,7 +20,7 @@ from neurocomp.engine.kernels.partitioning import NOWHERE, Cores, Prices, Queue
 from neurocomp.engine.kernels.partitioning import Limits as CoreLimits
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.fixedpoint import running_sum
-from neurocomp.mapping.atoms import Atoms, reordered
+from neurocomp.mapping.atoms import Atoms, atoms_of, reordered
 
 IntArray = NDArray[np.int64]
 Array = NDArray[Any]
@@ -53,6 +53,8 @@ FEW_ATOMS = 256
 """So many atoms or fewer are exchanged between cores too, as hardly one can move alone where cores are full."""
 EXCHANGE_RUNS = 12
 """Annealings by exchanges, one after the other, each from the best so far."""
+ROUGH_FROM, ROUGH_PART = 20_000_000, 8
+"""With so many pins or more, atoms come side by side before they are grown, by every eighth pin: caches are small."""
 STEP_WORK = 12
 """What a tried move costs beside its sources, in sources."""
 
@@ -90,7 +92,7 @@ class Budget:
 
 BUDGETS: dict[str, Budget] = {
     "fast": Budget(2, 60_000_000, 150_000_000, 10, 400_000_000, 500, 200),
-    "default": Budget(6, 400_000_000, 520_000_000, 42, 4_000_000_000, 3_000, 1_000),
+    "default": Budget(6, 400_000_000, 520_000_000, 42, 1_200_000_000, 3_000, 1_000),
     "max": Budget(16, 4_000_000_000, 4_000_000_000, 300, 40_000_000_000, 5_000, 4_000),
 }
 
@@ -130,19 +132,23 @@ def partition(
     if not (~atoms.host).any():
         return Partition(np.full(atoms.size, NOWHERE, np.int64), 0, 0)
     budget, jobs = BUDGETS[effort], jobs or available_processors()
-    first = grown(atoms, limits, seed) if start is None else start
+    rough = _rough_order(atoms, limits, seed) if start is None and atoms.pins >= ROUGH_FROM else None
+    nearby = atoms if rough is None else reordered(atoms, rough)
+    first = grown(nearby, limits, seed) if start is None else start
     hot = HOT if start is None else WARM
     # Atoms of a core side by side, so that what an annealing looks at stays in the cache.
     order = np.argsort(first, kind="stable")
-    sorted_atoms, sorted_first = reordered(atoms, order), first[order]
+    sorted_atoms, sorted_first = reordered(nearby, order), first[order]
+    order = order if rough is None else rough[order]
+    del nearby
     task = _Task(sorted_atoms, limits, budget, seed, jobs, hot, progress)
     if int(first.max()) + 1 >= GROUPED_FROM:
-        found = _in_groups(task, sorted_first)
+        found, complete = _in_groups(task, sorted_first)
     else:
-        found = _from_starts(task, sorted_first, order if start is None else None)
-    core = np.empty_like(found.core)
-    core[order] = found.core
-    return replace(_finished(atoms, core), complete=found.complete)
+        found, complete = _from_starts(task, sorted_first, order if start is None else None)
+    core = np.empty_like(found)
+    core[order] = found
+    return _finished(atoms, core, complete)
 
 
 def _refuse_large(atoms: Atoms, limits: Limits) -> None:
@@ -160,6 +166,8 @@ def _refuse_large(atoms: Atoms, limits: Limits) -> None:
 def fan_in(atoms: Atoms) -> IntArray:
     """Return the axons that each atom needs, (n,)."""
     g = atoms.graph
+    if (g.axons == 1).all():
+        return np.asarray(np.diff(g.in_start))
     total = running_sum(g.axons[g.in_index])
     return np.asarray(total[g.in_start[1:]] - total[g.in_start[:-1]])
 
@@ -175,6 +183,14 @@ def grown(atoms: Atoms, limits: Limits, seed: int, *, stretch: float = 1.0) -> I
     inside = np.flatnonzero(~atoms.host & has_sources)
     k = _grow(atoms, replace(limits, axons=int(limits.axons * stretch)), core, rng.permutation(inside))
     return _attached(atoms, limits, core, k)
+
+
+def _rough_order(atoms: Atoms, limits: Limits, seed: int) -> IntArray:
+    """Return the atoms in the order of cores that are grown by a part of the pins."""
+    g = atoms.graph
+    start, target = -(-g.out_start // ROUGH_PART), g.out_index[::ROUGH_PART]
+    sample = atoms_of(g.neurons, g.rate, g.memory, start, target, axons=g.axons, family=g.family, host=atoms.host)
+    return np.argsort(grown(sample, limits, seed), kind="stable")
 
 
 def _grow(atoms: Atoms, limits: Limits, core: IntArray, order: IntArray) -> int:
@@ -347,8 +363,8 @@ def _steps(atoms: Atoms, budget: Budget, least: int, share: int) -> int:
     return max(ROUNDS * 32, min(int(work / (STEP_WORK + atoms.pins / max(1, n))), budget.sweeps * n))
 
 
-def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> Partition:
-    """Anneal from several starts, or the given one alone, and return the best.
+def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> tuple[IntArray, bool]:
+    """Anneal from several starts, or the given one alone, and return the best, and whether the work was not interrupted.
 
     ``order`` has the number of each atom in the order of the network; None: ``first`` is the only start.
     """
@@ -396,7 +412,7 @@ def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> Partit
     best = min(found, key=lambda x: x[:3])[3] if found else first
     if complete and found and len(inside) <= FEW_ATOMS:
         best = _exchanged(task, best, inside)
-    return replace(_finished(atoms, best), complete=complete)
+    return best, complete
 
 
 def _exchanged(task: _Task, core: IntArray, inside: IntArray) -> IntArray:
@@ -412,8 +428,8 @@ def _exchanged(task: _Task, core: IntArray, inside: IntArray) -> IntArray:
     return core
 
 
-def _in_groups(task: _Task, first: IntArray) -> Partition:
-    """Anneal groups of cores side by side, other groups in every round."""
+def _in_groups(task: _Task, first: IntArray) -> tuple[IntArray, bool]:
+    """Anneal groups of cores side by side, other groups in every round; return as `_from_starts` does."""
     atoms, seed = task.atoms, task.seed
     a = _Annealing(task, first, _steps(atoms, task.budget, task.budget.grouped, 1), seed)
     inside = np.flatnonzero(~atoms.host)
@@ -445,7 +461,7 @@ def _in_groups(task: _Task, first: IntArray) -> Partition:
         if task.progress is None:
             raise
         complete = False
-    return replace(_finished(atoms, first if a.best is None else a.best), complete=complete)
+    return (first if a.best is None else a.best), complete
 
 
 def _groups(atoms: Atoms, core: IntArray, k: int, rng: np.random.Generator) -> IntArray:
@@ -484,7 +500,7 @@ def _groups(atoms: Atoms, core: IntArray, k: int, rng: np.random.Generator) -> I
     return group
 
 
-def _finished(atoms: Atoms, core: IntArray) -> Partition:
+def _finished(atoms: Atoms, core: IntArray, complete: bool) -> Partition:
     """Return a partition with its cores numbered in the order of their first atoms."""
     inside = np.flatnonzero(core >= 0)
     used, first, number = np.unique(core[inside], return_index=True, return_inverse=True)
@@ -492,6 +508,5 @@ def _finished(atoms: Atoms, core: IntArray) -> Partition:
     rank[np.argsort(first)] = np.arange(len(used))
     result = np.full(len(core), NOWHERE, np.int64)
     result[inside] = rank[number]
-    g = atoms.graph
-    cores = Cores(np.zeros((len(used), atoms.size), np.uint16), *(np.zeros(len(used), np.int64) for _ in range(4)))
-    return Partition(result, len(used), int(kernels.tally(g, result, cores)))
+    packets = int(kernels.packets_of(atoms.graph, result, np.full(len(used), -1, np.int64)))
+    return Partition(result, len(used), packets, complete)

@@ -157,4 +157,4 @@ def solved(i: Instance) -> int:
         model.addConstr(sum(y[s][c] for s in range(n)) <= i.caps.axons)
     model.run()
     assert model.getModelStatus() == highspy.HighsModelStatus.kOptimal, model.modelStatusToString(model.getModelStatus())
-    return round(model.getInfo().objective_function_value)
+    return round(float(model.getInfo().objective_function_value))

@@ -132,6 +132,20 @@ def tally(graph, core, cores):
     return packets
 
 
+@entry
+def packets_of(graph, core, stamp):
+    """Return the packets of a partition alone, with no table of atoms and cores; ``stamp`` is (k,), all -1."""
+    packets = np.int64(0)
+    for e in range(len(core)):
+        own = core[e]
+        for i in range(graph.out_start[e], graph.out_start[e + 1]):
+            c = core[graph.out_index[i]]
+            if stamp[c] != e:
+                stamp[c] = e
+                packets += graph.rate[e] * np.int64(c != own)
+    return packets
+
+
 @kernel
 def moved(graph, core, reached, v, a, b):
     """Return what changes if atom v moves from core a to core b: packets, axons of a, axons of b."""
