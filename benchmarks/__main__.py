@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import big_network, command_line, engine, quantization, sanafe_export, simulators, truenorth
+from benchmarks import big_network, command_line, engine, mapping, quantization, sanafe_export, simulators, truenorth
 
 BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "big_network": big_network.measure,
     "command_line": command_line.measure,
     "engine": engine.measure,
+    "mapping": mapping.measure,
     "quantization": quantization.measure,
     "sanafe_export": sanafe_export.measure,
     "simulators": simulators.measure,

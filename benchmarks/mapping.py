@@ -415,8 +415,8 @@ def fitting(network: Listed, name: str) -> None:
     for limit, what in ((caps.axons, "axons"), (caps.synapses, "synapses")):
         if (fan_in > limit).any():
             worst, more = int(np.argmax(fan_in)), int(np.count_nonzero(fan_in > limit)) - 1
-            also = f", as have {more} more neurons too many" if more else ""
-            raise Refused(f"neuron {worst} has {fan_in[worst]} sources{also}; a core of {name} has {limit} {what}")
+            also = f"; {more} more neurons have too many" if more else ""
+            raise Refused(f"neuron {worst} has {fan_in[worst]} sources, and a core of {name} {limit} {what}{also}")
 
 
 def map_csr(
