@@ -89,7 +89,8 @@ def test_a_hilbert_curve_visits_neighbours() -> None:
 
 def saved(path: Path, **changes: Any) -> Path:
     network = network_of()
-    arrays = {"ptr": network.start, "idx": network.target, "w": network.rate, "lo": network.low, "hi": network.high} | changes
+    known = {"ptr": network.start, "idx": network.target, "w": network.rate, "lo": network.low, "hi": network.high}
+    arrays: dict[str, Any] = known | changes
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
     return path
 
@@ -98,7 +99,7 @@ def saved(path: Path, **changes: Any) -> Path:
 def test_a_network_of_a_file_is_mapped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, caps: str
 ) -> None:
-    monkeypatch.setitem(mapping.CAPS, caps, Caps(20, 60, 200))
+    monkeypatch.setitem(mapping_count.CAPS, caps, Caps(20, 60, 200))
     path, out = saved(tmp_path / "net.npz", lo=None, hi=None), tmp_path / "cores"
     arguments = ["mapping", "--csr", str(path), "--caps", caps, "--assignment", str(out), "--effort", "fast", "--json"]
     monkeypatch.setattr("sys.argv", arguments)
@@ -123,7 +124,7 @@ AT = int(NET.start[FIRST])
 def with_target(at: int, value: int) -> Array:
     target = NET.target.copy()
     target[at] = value
-    return target
+    return np.asarray(target)
 
 
 @pytest.mark.parametrize(
