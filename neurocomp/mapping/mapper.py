@@ -162,6 +162,8 @@ class _Spreading:
     wide: dict[str, int]
     """Population -> neurons of it that a core may hold because of its output axons."""
     limits: Limits
+    filled: int
+    """Cores that the filling in order takes."""
     hopeful: bool = True
     """Whether another partition can do better."""
 
@@ -187,7 +189,7 @@ class _Spreading:
         for use in filled.uses:
             most = min(most, use.limits.get("delay_address_bits", most))
         limits = Limits(most, spec.limit("input_axons"), spec.limit("synapse_words") * WORD)
-        return cls(network, spec, without, orders, parts, families, memory, {}, limits)
+        return cls(network, spec, without, orders, parts, families, memory, {}, limits, len(filled.held))
 
     def atoms(self, plan: MappingPlan) -> NetworkAtoms | None:
         """Return the atoms with what each is thought to need."""
@@ -233,23 +235,24 @@ class _Spreading:
 
     def corrected(self, found: Assignment) -> bool:
         """Return whether every core keeps its limits, and learn from those that do not."""
-        good = True
-        for held, use in zip(found.held, found.uses, strict=True):
-            if use.broken is None:
-                continue
-            good = False
+        broken = [(held, use) for held, use in zip(found.held, found.uses, strict=True) if use.broken is not None]
+        before = dict(self.memory)
+        for held, use in broken:
             if use.broken == "synapse_words":
                 factor = MARGIN * use.needs["synapse_words"] / use.limits["synapse_words"]
-                for name, neurons in held:
-                    self.memory[name][neurons] *= factor
-                    self.memory[name] = np.maximum(self.memory[name], np.median(self.memory[name][neurons]))
+                for name, _ in held:
+                    # Cores of a population are alike: what one needs, others will.
+                    self.memory[name] = np.maximum(self.memory[name], before[name] * factor)
             elif use.broken == "delay_address_bits":
                 neurons_left = min(self.limits.neurons, use.limits["delay_address_bits"])
                 self.limits = Limits(neurons_left, self.limits.axons, self.limits.memory)
             else:
                 self.hopeful = False
-        if not good:
+        if broken:
+            # Rows that cores share are lost where tiles are torn: no partition by these estimates beats whole tiles then.
+            self.hopeful &= sum(float(of.sum()) for of in self.memory.values()) <= self.filled * self.limits.memory
             return False
+        good = True
         limit = self.spec.limit("output_axons")
         fan_out = fan_outs(self.network, found.uses)
         for held in found.held:
