@@ -18,15 +18,18 @@ from neurocomp.fixedpoint import running_sum
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import RESET_DECAY_PROFILE, decay_profiles
 from neurocomp.ir.network import frozen
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.mapping.synapse_words import WORD, Members, rows_of_core
-from neurocomp.models.patterns import PATTERNS, size_of
+from neurocomp.models.patterns import PATTERNS, Conv, size_of
 
 IntArray = NDArray[np.int64]
 
+Tile = tuple[int, int]
+"""Rows and columns of places that a core holds together."""
 Without = Mapping[str, NDArray[np.bool_]]
 """Population -> which of its neurons are left out, (size,)."""
 NOTHING: Without = {}
+NO_TILES: Mapping[str, Tile] = {}
 
 WORTH_GROWING = 16
 """A slice as large as that of the core before is taken as it is, unless the core seems to have room for 1 / 16 more."""
@@ -45,6 +48,8 @@ class Piece:
     thresholds: frozenset[int]
     unit: int
     """So many neurons stay together where a core can hold them: the channels of a place."""
+    tile: int
+    """So many neurons should stay together: those of a tile, or as many as ``unit``."""
 
     @property
     def size(self) -> int:
@@ -127,14 +132,14 @@ class Assignment:
 
 
 def fill_in_order(
-    network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING
+    network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING, tiles: Mapping[str, Tile] = NO_TILES
 ) -> tuple[Assignment | None, Sequence[Violation]]:
-    """Place every neuron, without those of which some populations have a list, (size,) each.
+    """Place every neuron, without those of which some populations have a list, (size,) each; populations with tiles by tiles.
 
     Returns:
         What each core holds and no violation, or None and what does not fit.
     """
-    filler = _Filler(network, spec, without)
+    filler = _Filler(network, spec, without, tiles)
     caps: dict[str, int] = {}
     apart: set[str] = set()
     while True:
@@ -156,6 +161,72 @@ def fill_in_order(
     return Assignment(held, tuple(uses)), ()
 
 
+def row_by_row(network: IntegerNetwork, spec: HardwareSpec, found: Assignment) -> Assignment | None:
+    """Return the assignment with the neurons of each core in the order without tiles; None where a core then needs too much."""
+    rank = {}
+    for name in {name for held in found.held for name, _ in held}:
+        order = order_of(network, network.populations[name])[0]
+        rank[name] = np.empty(len(order), np.int64)
+        rank[name][order] = np.arange(len(order))
+    held = tuple([(name, neurons[np.argsort(rank[name][neurons])]) for name, neurons in of] for of in found.held)
+    uses = tuple(use_of(network, spec, of) for of in held)
+    return None if any(use.broken for use in uses) else Assignment(held, uses)
+
+
+def tiles_of(network: IntegerNetwork, spec: HardwareSpec, found: Assignment) -> dict[str, Tile]:
+    """Return for images how they are best cut into tiles of the size that cores hold of them.
+
+    A tile divides its image. Of those with no more places than cores hold now, the one with the fewest sources over all tiles
+    is taken, by the geometry of the convolutions, whose tile in the middle fits a core by the exact formulas: rows of the image
+    that are cut share less of the synapse memory.
+    """
+    tiles = {}
+    most: dict[str, int] = {}
+    for held in found.held:
+        for name, neurons in held:
+            most[name] = max(most.get(name, 0), len(neurons) // max(1, network.populations[name].shape[0]))
+    for p in network.populations.values():
+        convolutions = [q for q in network.projections_to(p.name) if isinstance(PATTERNS[q.pattern.kind], Conv)]
+        if len(p.shape) != 3 or not convolutions or most.get(p.name, 0) < 2:
+            continue
+        rows, columns = p.shape[1:]
+        fitting = [
+            (height, width)
+            for height in range(1, rows + 1) if rows % height == 0
+            for width in range(1, columns + 1) if columns % width == 0 and height * width <= most[p.name]
+        ]  # fmt: skip
+
+        def sources(tile: Tile, p: IntegerPopulation = p, convolutions: Sequence[IntegerProjection] = convolutions) -> int:
+            total = 0
+            for q in convolutions:
+                kind = PATTERNS[q.pattern.kind]
+                assert isinstance(kind, Conv)
+                g, source = kind.geometry(q.pattern), network.shapes(q)[0]
+                spans = [
+                    min((t - 1) * s + d * (k - 1) + 1, n)
+                    for t, s, d, k, n in zip(tile, g.stride, g.dilation, g.kernel, source[1:], strict=True)
+                ]
+                total += source[0] * spans[0] * spans[1]
+            return total * (p.shape[1] // tile[0]) * (p.shape[2] // tile[1])
+
+        for tile in sorted(fitting, key=lambda tile: (sources(tile), -tile[1])):
+            if tile[1] == columns:
+                break  # that is how they are cut without tiles
+            if use_of(network, spec, [(p.name, _middle(network, p, tile))]).broken is None:
+                tiles[p.name] = tile
+                break
+    return tiles
+
+
+def _middle(network: IntegerNetwork, p: IntegerPopulation, tile: Tile) -> IntArray:
+    """Return the neurons of the tile in the middle of an image."""
+    size = p.shape[0] * tile[0] * tile[1]
+    down, across = p.shape[1] // tile[0], p.shape[2] // tile[1]
+    number = down // 2 * across + across // 2
+    order = order_of(network, p, tile)[0]
+    return order[number * size : (number + 1) * size]
+
+
 def _held(slices: Sequence[Slice]) -> Held:
     """Return slices as populations with their neurons."""
     names = dict.fromkeys(s.population for s in slices)
@@ -165,7 +236,9 @@ def _held(slices: Sequence[Slice]) -> Held:
 # From populations to pieces
 
 
-def pieces_of(network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING) -> list[Piece]:
+def pieces_of(
+    network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING, tiles: Mapping[str, Tile] = NO_TILES
+) -> list[Piece]:
     """Return the populations of neurons in the order and the pieces in which they fill cores.
 
     A population is split where it has more threshold profiles than a core, then each part where it has more decay profiles.
@@ -174,7 +247,7 @@ def pieces_of(network: IntegerNetwork, spec: HardwareSpec, without: Without = NO
     for p in network.populations.values():
         if p.is_input or not p.size:
             continue
-        order, places = order_of(network, p)
+        order, places = order_of(network, p, tiles.get(p.name))
         if p.name in without:
             order = order[~without[p.name][order]]
             if not len(order):
@@ -186,15 +259,23 @@ def pieces_of(network: IntegerNetwork, spec: HardwareSpec, without: Without = NO
                 of = by_threshold[members]
                 decays = frozenset(np.unique(decay[of]).tolist()) | own
                 thresholds = frozenset(np.unique(threshold[of]).tolist())
-                pieces.append(Piece(p, order[of], decays, thresholds, _unit(order[of], places)))
+                unit = _unit(order[of], places)
+                pieces.append(Piece(p, order[of], decays, thresholds, unit, unit * size_of(tiles.get(p.name, (1, 1)))))
     return pieces
 
 
-def order_of(network: IntegerNetwork, p: IntegerPopulation) -> tuple[IntArray, int]:
-    """Return the neurons as they should follow each other, and the number of places that they share; 0: no places."""
+def order_of(network: IntegerNetwork, p: IntegerPopulation, tile: Tile | None = None) -> tuple[IntArray, int]:
+    """Return the neurons as they should follow each other, and the number of places that they share; 0: no places.
+
+    Places follow each other row by row, with a tile tile by tile, whose extents divide those of the image.
+    """
     if any(PATTERNS[q.pattern.kind].dims for q in network.projections_to(p.name)):
         places = size_of(p.shape[1:])
-        return np.arange(p.size).reshape(p.shape[0], places).T.reshape(-1), places
+        order = np.arange(places)
+        if tile is not None:
+            (rows, columns), (height, width) = p.shape[1:], tile
+            order = order.reshape(rows // height, height, columns // width, width).swapaxes(1, 2).reshape(-1)
+        return np.arange(p.size).reshape(p.shape[0], places).T[order].reshape(-1), places
     return np.arange(p.size), 0
 
 
@@ -230,12 +311,12 @@ def _parted(profiles: IntArray, limit: int, own: set[int]) -> list[IntArray]:
 class _Filler:
     """Fills cores with the pieces of a network; what slices need of a core is computed once."""
 
-    def __init__(self, network: IntegerNetwork, spec: HardwareSpec, without: Without) -> None:
+    def __init__(self, network: IntegerNetwork, spec: HardwareSpec, without: Without, tiles: Mapping[str, Tile]) -> None:
         self.network, self.spec = network, spec
-        self.pieces = pieces_of(network, spec, without)
+        self.pieces = pieces_of(network, spec, without, tiles)
         self.into = {p.name: network.projections_to(p.name) for p in network.populations.values()}
         self.bits: dict[Piece, IntArray] = {}
-        self.parted: set[Piece] = set()  # pieces of which an empty core cannot hold a unit
+        self.parted: set[tuple[Piece, int]] = set()  # pieces of which an empty core cannot hold so many neurons together
         self.uses: dict[tuple[Slice, ...], Use] = {}
 
     def fill(self, caps: Mapping[str, int], apart: Set[str]) -> tuple[list[OpenCore], list[Violation]]:
@@ -308,11 +389,12 @@ class _Filler:
             room = min(room, cap - core.neurons_of(p.name))
         if not self._admits(core, piece):
             return 0
-        if piece not in self.parted:
-            count = self._searched(core, piece, start, room, guess, piece.unit)
-            if count or core.slices or piece.unit == 1:
-                return count
-            self.parted.add(piece)
+        for unit in (piece.tile, piece.unit):
+            if unit > 1 and (piece, unit) not in self.parted:
+                count = self._searched(core, piece, start, room, guess, unit)
+                if count or core.slices:
+                    return count
+                self.parted.add((piece, unit))
         return self._searched(core, piece, start, room, guess, 1)
 
     def _searched(self, core: OpenCore, piece: Piece, start: int, room: int, guess: int, unit: int) -> int:

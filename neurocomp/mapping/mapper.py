@@ -31,7 +31,9 @@ from neurocomp.mapping.filling import (
     fill_in_order,
     order_of,
     pieces_of,
+    row_by_row,
     senders,
+    tiles_of,
     use_of,
 )
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
@@ -71,7 +73,7 @@ def map_network(
     if filled is None:
         return None, violations
     if len(filled.held) > 1:
-        filled = _spread(network, spec, filled, pinned.without, plan)
+        filled = _best(network, spec, filled, pinned.without, plan)
     every = Assignment((*filled.held, *pinned.cores.held), (*filled.uses, *pinned.cores.uses))
     if violations := _violations_of_all(network, spec, every, pinned):
         return None, violations
@@ -106,11 +108,34 @@ def map_in_order(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNet
 # Spreading neurons over cores
 
 
+def _best(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan) -> Assignment:
+    """Return the best of an assignment, one whose images are cut into tiles, and partitions."""
+    best = filled
+    tiles = tiles_of(network, spec, filled)
+    if tiles:
+        tiled, _ = fill_in_order(network, spec, without, tiles)
+        tiled = row_by_row(network, spec, tiled) if tiled is not None else None
+        if tiled is not None and _score(network, tiled, filled, plan) < 2:
+            best = tiled
+    best = _spread(network, spec, best, without, plan)
+    if best is not filled:
+        plan.note(
+            f"mapping: {_packets(network, best, plan):,.4g} packets per tick on {len(best.held):,} cores; "
+            f"{_packets(network, filled, plan):,.4g} on {len(filled.held):,} where the layers fill cores row by row"
+        )
+    return best
+
+
+def _score(network: IntegerNetwork, found: Assignment, other: Assignment, plan: MappingPlan) -> float:
+    """Return packets and cores of an assignment in parts of those of another one: below 2 it is better."""
+    packets = _packets(network, found, plan) / max(_packets(network, other, plan), 1e-12)
+    return packets + len(found.held) / len(other.held)
+
+
 def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan) -> Assignment:
     """Return the best of an assignment and of partitions whose every core keeps all limits."""
     spreading = _Spreading.of(network, spec, filled, without)
     best = filled
-    packets, cores = _packets(network, filled, plan), len(filled.held)
     for _ in range(ATTEMPTS):
         atoms = spreading.atoms(plan)
         if atoms is None or not spreading.fits(atoms):
@@ -122,17 +147,11 @@ def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, wit
         uses = tuple(use_of(network, spec, of) for of in held)
         assignment = Assignment(held, uses)
         if spreading.corrected(assignment):
-            score = _packets(network, assignment, plan) / max(packets, 1e-12) + len(held) / cores
-            if score < 2:
+            if _score(network, assignment, filled, plan) < 2:
                 best = assignment
             break
         if not found.complete or not spreading.hopeful:
             break
-    if best is not filled:
-        plan.note(
-            f"mapping: {_packets(network, best, plan):,.4g} packets per tick on {len(best.held):,} cores; "
-            f"{packets:,.4g} on {cores:,} where the layers fill cores in their order"
-        )
     return best
 
 
@@ -162,6 +181,8 @@ class _Spreading:
     wide: dict[str, int]
     """Population -> neurons of it that a core may hold because of its output axons."""
     limits: Limits
+    filled: int
+    """Cores that the filling in order takes."""
     hopeful: bool = True
     """Whether another partition can do better."""
 
@@ -187,7 +208,7 @@ class _Spreading:
         for use in filled.uses:
             most = min(most, use.limits.get("delay_address_bits", most))
         limits = Limits(most, spec.limit("input_axons"), spec.limit("synapse_words") * WORD)
-        return cls(network, spec, without, orders, parts, families, memory, {}, limits)
+        return cls(network, spec, without, orders, parts, families, memory, {}, limits, len(filled.held))
 
     def atoms(self, plan: MappingPlan) -> NetworkAtoms | None:
         """Return the atoms with what each is thought to need."""
@@ -233,23 +254,24 @@ class _Spreading:
 
     def corrected(self, found: Assignment) -> bool:
         """Return whether every core keeps its limits, and learn from those that do not."""
-        good = True
-        for held, use in zip(found.held, found.uses, strict=True):
-            if use.broken is None:
-                continue
-            good = False
+        broken = [(held, use) for held, use in zip(found.held, found.uses, strict=True) if use.broken is not None]
+        before = dict(self.memory)
+        for held, use in broken:
             if use.broken == "synapse_words":
                 factor = MARGIN * use.needs["synapse_words"] / use.limits["synapse_words"]
-                for name, neurons in held:
-                    self.memory[name][neurons] *= factor
-                    self.memory[name] = np.maximum(self.memory[name], np.median(self.memory[name][neurons]))
+                for name, _ in held:
+                    # Cores of a population are alike: what one needs, others will.
+                    self.memory[name] = np.maximum(self.memory[name], before[name] * factor)
             elif use.broken == "delay_address_bits":
                 neurons_left = min(self.limits.neurons, use.limits["delay_address_bits"])
                 self.limits = Limits(neurons_left, self.limits.axons, self.limits.memory)
             else:
                 self.hopeful = False
-        if not good:
+        if broken:
+            # Rows that cores share are lost where tiles are torn: no partition by these estimates beats whole tiles then.
+            self.hopeful &= sum(float(of.sum()) for of in self.memory.values()) <= self.filled * self.limits.memory
             return False
+        good = True
         limit = self.spec.limit("output_axons")
         fan_out = fan_outs(self.network, found.uses)
         for held in found.held:

@@ -172,7 +172,7 @@ def _links(network: IntegerNetwork, q: IntegerProjection) -> _Links:
         return _Links(_by_place(source, groups), _by_place(target, groups), pairs)
     found = network.synapses(q)
     n_target = size_of(target)
-    pairs_once = np.unique(np.asarray(found.source, np.int64) * n_target + found.target)
+    pairs_once = _once(np.asarray(found.source, np.int64) * n_target + found.target)
     return _Links(np.arange(size_of(source)), np.arange(n_target), (pairs_once // n_target, pairs_once % n_target))
 
 
@@ -204,12 +204,18 @@ def _edges(
         within = np.arange(len(pair)) - np.repeat(running_sum(each)[:-1], each)
         from_a = sources[1][sources[0][a[pair]] + within // n_b[pair]]
         to_b = targets[1][targets[0][b[pair]] + within % n_b[pair]]
-        keys.append(np.unique(from_a * count + to_b))
-    return np.unique(np.concatenate(keys))
+        keys.append(from_a * count + to_b)
+    return _once(np.concatenate(keys))
 
 
 def _members(label: IntArray, atom: IntArray) -> tuple[IntArray, IntArray]:
     """Return the atoms of each class: where its list begins, (classes + 1,), and the lists."""
-    pair = np.unique(label * (int(atom.max()) + 1) + atom)
+    pair = _once(label * (int(atom.max()) + 1) + atom)
     width = int(atom.max()) + 1
     return running_sum(np.bincount(pair // width, minlength=int(label.max()) + 1)), pair % width
+
+
+def _once(values: IntArray) -> IntArray:
+    """Return the distinct values, ascending: by sorting, which is many times faster than the table that numpy may build."""
+    values = np.sort(values)
+    return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values

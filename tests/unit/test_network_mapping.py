@@ -16,7 +16,7 @@ from neurocomp.backend import MappingPlan
 from neurocomp.errors import CapacityError, EngineUnavailable, NetworkError, UnsupportedError
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.quantized import IntegerNetwork
-from neurocomp.mapping.filling import fill_in_order
+from neurocomp.mapping.filling import fill_in_order, row_by_row, tiles_of
 from neurocomp.mapping.mapper import _packets, map_in_order, map_network
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
 from neurocomp.registry import find_spec
@@ -198,6 +198,68 @@ class TestMapping:
         assert len(made.artifact.mapped.cores) > 10
         spikes = np.random.default_rng(1).integers(0, 2, (2, 4, 162))
         assert made.verify(["reference", "fast", "chip"], inputs={"x": spikes}).bit_exact
+
+
+IMAGE = """
+neurocomp: 1
+name: image
+timestep: 1 ms
+ticks: 4
+populations:
+  x: {kind: input, shape: [2, 12, 12]}
+  a: {shape: [8, 12, 12], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+  b: {shape: [8, 12, 12], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+projections:
+  - {from: x, to: a, pattern: {conv2d: {kernel: [3, 3], padding: [1, 1]}}, weights: w.npz#xa}
+  - {from: a, to: b, pattern: {conv2d: {kernel: [3, 3], padding: [1, 1]}}, weights: w.npz#ab}
+"""
+
+
+class TestTiles:
+    @pytest.fixture
+    def network(self, tmp_path: Path) -> IntegerNetwork:
+        (tmp_path / "net.yaml").write_text(IMAGE)
+        rng = np.random.default_rng(2)
+        np.savez(tmp_path / "w.npz", xa=rng.normal(0, 0.4, (8, 2, 3, 3)), ab=rng.normal(0, 0.4, (8, 8, 3, 3)))
+        return neurocomp.compile(tmp_path / "net.yaml").artifact.lowered.network
+
+    def test_the_tile_with_the_fewest_sources_that_fits_is_taken(self, network: IntegerNetwork) -> None:
+        spec = tight(neurons=8 * 18)
+        filled, _ = fill_in_order(network, spec)
+        assert filled is not None
+        tiles = tiles_of(network, spec, filled)
+        assert tiles == {"a": (3, 6), "b": (3, 6)}
+        tiled, _ = fill_in_order(network, spec, {}, tiles)
+        assert tiled is not None
+        held = {name: [neurons for of in tiled.held for n, neurons in of if n == name] for name in tiles}
+        for cores in held.values():
+            for neurons in cores:
+                place = np.unique(neurons % 144)
+                assert [int(np.ptp(place // 12)), int(np.ptp(place % 12))] == [2, 5]
+        assert len(tiled.held) == len(filled.held)
+        assert _packets(network, tiled, MappingPlan()) < _packets(network, filled, MappingPlan())
+
+    def test_rows_of_a_core_follow_each_other(self, network: IntegerNetwork) -> None:
+        spec = tight(neurons=8 * 18)
+        tiled, _ = fill_in_order(network, spec, {}, {"a": (3, 6), "b": (3, 6)})
+        assert tiled is not None
+        by_rows = row_by_row(network, spec, tiled)
+        assert by_rows is not None
+        for before, after in zip(tiled.held, by_rows.held, strict=True):
+            for (name, was), (same, now) in zip(before, after, strict=True):
+                assert name == same
+                assert sorted(was.tolist()) == sorted(now.tolist())
+                assert (np.diff(now % 144 * 8 + now // 144) > 0).all()
+
+    def test_a_tile_that_needs_too_many_words_is_not_taken(self, network: IntegerNetwork) -> None:
+        spec = tight(neurons=8 * 18)
+        filled, _ = fill_in_order(network, spec)
+        tiled, _ = fill_in_order(network, spec, {}, {"b": (3, 6)})
+        assert filled is not None
+        assert tiled is not None
+        inner = max(use.needs["synapse_words"] for of, use in zip(tiled.held, tiled.uses, strict=True) if of[0][0] == "b")
+        assert tiles_of(network, tight(neurons=8 * 18, synapse_words=inner), filled)["b"] == (3, 6)
+        assert tiles_of(network, tight(neurons=8 * 18, synapse_words=inner - 1), filled).get("b") != (3, 6)
 
 
 class TestPins:
