@@ -549,21 +549,3 @@ def reorder(start, target, order, rank, new_start, new_target):
         first = new_start[index]
         for i in range(start[s], start[s + 1]):
             new_target[first + i - start[s]] = rank[target[i]]
-
-
-@entry
-def recount(start, target, rate, core, stamp, neurons, axons, memory, fan_in):
-    """Count packets, and what each of k cores needs, from single neurons; ``stamp`` is (k,), all -1."""
-    packets = np.int64(0)
-    for s in range(len(start) - 1):
-        own = core[s]
-        neurons[own] += 1
-        memory[own] += fan_in[s]
-        for i in range(start[s], start[s + 1]):
-            c = core[target[i]]
-            if stamp[c] != s:
-                stamp[c] = s
-                axons[c] += 1
-                if c != own:
-                    packets += rate[s]
-    return packets
