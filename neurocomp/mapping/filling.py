@@ -7,6 +7,7 @@ profiles than a core has is split into pieces whose profiles fit.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -318,6 +319,7 @@ class _Filler:
         self.bits: dict[Piece, IntArray] = {}
         self.parted: set[tuple[Piece, int]] = set()  # pieces of which an empty core cannot hold so many neurons together
         self.uses: dict[tuple[Slice, ...], Use] = {}
+        self.alike: dict[bytes, Use] = {}  # by geometry: what places of an image need, others with the same windows do too
 
     def fill(self, caps: Mapping[str, int], apart: Set[str]) -> tuple[list[OpenCore], list[Violation]]:
         """Fill cores; a population has at most ``caps`` neurons on each, and begins on a new one if it is in ``apart``."""
@@ -444,7 +446,18 @@ class _Filler:
     def _use(self, slices: Sequence[Slice]) -> Use:
         decays: Set[int] = frozenset().union(*(s.piece.decays for s in slices))
         thresholds: Set[int] = frozenset().union(*(s.piece.thresholds for s in slices))
-        return _use_of(self.network, self.spec, _members(slices), len(decays), len(thresholds))
+        members = _members(slices)
+        key = _geometry_of(self.network, members) if len(decays) == len(thresholds) == 1 else None
+        if key is None:
+            return _use_of(self.network, self.spec, members, len(decays), len(thresholds))
+        if key not in self.alike:
+            self.alike[key] = _use_of(self.network, self.spec, members, 1, 1)
+            return self.alike[key]
+        known = self.alike[key]
+        if known.broken is not None:
+            return known
+        population, neuron = _sources_of(self.network, members)
+        return Use(known.needs, known.limits, None, frozen(population), frozen(neuron))
 
     def _single_violation(self, piece: Piece, start: int) -> Violation:
         """Explain why one neuron alone does not fit an empty core."""
@@ -505,6 +518,49 @@ def _use_of(network: IntegerNetwork, spec: HardwareSpec, members: Members, decay
     for name in ("decay_profiles", "threshold_profiles", "synapse_formats"):
         del needs[name]  # they do not grow with the size of a slice
     return Use(needs, limits, None, frozen(rows.axon_population), frozen(rows.axon_neuron))
+
+
+def _geometry_of(network: IntegerNetwork, members: Members) -> bytes | None:
+    """Return what decides the rows of some places of an image, None for anything else.
+
+    Rows of a convolution depend on which places its windows join, and not on where in the image these are: two cores whose
+    places have the same windows, but for a shift of the source, store the same rows.
+    """
+    if len(members) != 1:
+        return None
+    name, neurons, _ = members[0]
+    p, into = network.populations[name], network.projections_to(name)
+    if len(p.shape) < 2 or not into:
+        return None
+    channels, places = p.shape[0], size_of(p.shape[1:])
+    grid = neurons.reshape(-1, channels) if len(neurons) % channels == 0 else None
+    if grid is None or (grid != grid[:, :1] + np.arange(channels) * places).any() or (grid[:, 0] >= places).any():
+        return None
+    digest = hashlib.sha256(f"{name} {len(grid)}".encode())
+    at = np.stack(np.unravel_index(grid[:, 0], p.shape[1:]), axis=1)
+    for q in into:
+        kind = PATTERNS[q.pattern.kind]
+        if not isinstance(kind, Conv) or q.pool is not None or q.pattern.options["groups"] != (1,) or q.delay.ndim:
+            return None
+        flat, inside = kind.geometry(q.pattern).inputs(network.shapes(q)[0][1:], at)
+        if not inside.any():
+            return None
+        digest.update(np.packbits(inside).tobytes())
+        digest.update(np.where(inside, flat - flat[inside].min(), -1).tobytes())
+    return digest.digest()
+
+
+def _sources_of(network: IntegerNetwork, members: Members) -> tuple[IntArray, IntArray]:
+    """Return the sources of members: population, as its number in the network, and neuron, in the order of both."""
+    reached: dict[str, list[IntArray]] = {}
+    for name, neurons, _ in members:
+        for q in network.projections_to(name):
+            reached.setdefault(q.source, []).append(network.sources(q, neurons))
+    found = [
+        (number, np.unique(np.concatenate(reached[name]))) for number, name in enumerate(network.populations) if name in reached
+    ]
+    population = np.concatenate([np.full(len(neurons), number, np.int64) for number, neurons in found])
+    return population, np.concatenate([neurons for _, neurons in found])
 
 
 def _n_sources(network: IntegerNetwork, members: Members) -> int:

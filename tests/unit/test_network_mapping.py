@@ -16,7 +16,7 @@ from neurocomp.backend import MappingPlan
 from neurocomp.errors import CapacityError, EngineUnavailable, NetworkError, UnsupportedError
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.quantized import IntegerNetwork
-from neurocomp.mapping.filling import fill_in_order, row_by_row, tiles_of
+from neurocomp.mapping.filling import Tile, fill_in_order, row_by_row, tiles_of, use_of
 from neurocomp.mapping.mapper import _packets, map_in_order, map_network
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
 from neurocomp.registry import find_spec
@@ -238,6 +238,19 @@ class TestTiles:
                 assert [int(np.ptp(place // 12)), int(np.ptp(place % 12))] == [2, 5]
         assert len(tiled.held) == len(filled.held)
         assert _packets(network, tiled, MappingPlan()) < _packets(network, filled, MappingPlan())
+
+    @pytest.mark.parametrize("neurons", [8 * 4, 8 * 12, 8 * 18, 8 * 30 + 3])
+    def test_cores_that_are_alike_need_what_each_would_alone(self, network: IntegerNetwork, neurons: int) -> None:
+        spec = tight(neurons=neurons)
+        cut: dict[str, Tile] = {"a": (2, 6), "b": (2, 2)}
+        for tiles in ({}, cut):
+            filled, _ = fill_in_order(network, spec, {}, tiles)
+            assert filled is not None
+            for held, use in zip(filled.held, filled.uses, strict=True):
+                alone = use_of(network, spec, held)
+                assert (alone.needs, alone.limits, alone.broken) == (use.needs, use.limits, use.broken)
+                assert np.array_equal(alone.axon_population, use.axon_population)
+                assert np.array_equal(alone.axon_neuron, use.axon_neuron)
 
     def test_rows_of_a_core_follow_each_other(self, network: IntegerNetwork) -> None:
         spec = tight(neurons=8 * 18)
