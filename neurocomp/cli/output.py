@@ -142,7 +142,7 @@ class Output:
 
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
         with Progress(*columns, console=_console(sys.stderr), transient=True) as bar:
-            task = bar.add_task(what, total=None)
+            task = bar.add_task(f"{what} ...", total=None)
             yield lambda done: bar.update(task, description=f"{what}: mapping", completed=done, total=1.0)
 
     @contextmanager

@@ -657,3 +657,12 @@ def _output_overflow(
             cap = min(limit // worst_out, len(of[worst]) - 1)
             result[worst] = (min(cap, result.get(worst, (cap, 0))[0]), worst_out)
     return result
+
+
+def cores_of(network: IntegerNetwork, held: Sequence[Held]) -> dict[str, IntArray]:
+    """Return the core of every neuron, (n,) per population."""
+    core_of = {p.name: np.full(p.size, -1, np.int64) for p in network.populations.values() if not p.is_input}
+    for index, of in enumerate(held):
+        for name, neurons in of:
+            core_of[name][neurons] = index
+    return core_of

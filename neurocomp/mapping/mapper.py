@@ -6,8 +6,7 @@ synapse memory is corrected until every core holds its share by the exact formul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,41 +17,20 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
 from neurocomp.ir.network import frozen
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
-from neurocomp.mapping import kahypar, placement
-from neurocomp.mapping.atoms import Atoms
+from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.mapping.filling import (
     Assignment,
-    Held,
-    Piece,
-    Without,
+    cores_of,
     cores_violation,
     fan_outs,
     fill_in_order,
-    order_of,
-    pieces_of,
-    row_by_row,
     senders,
-    tiles_of,
-    use_of,
 )
-from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
-from neurocomp.mapping.partition import Limits, Partition, partition
 from neurocomp.mapping.pins import Pinned, pinned_cores, too_much
-from neurocomp.mapping.synapse_words import WORD
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-ATTEMPTS = 4
-"""Partitions at most; after each the estimates are corrected by what cores really need."""
-MARGIN = 1.02
-"""What was too much is taken for so much more than it was."""
-PART_OF_CORE = 6
-"""An atom takes this part of a core at most."""
-CHIP_HOPS = 8.0
-"""What a way from chip to chip counts in hops of the mesh when cores are placed; published figures differ more than that."""
 
 
 def map_network(
@@ -65,6 +43,8 @@ def map_network(
     """
     plan, network = plan or MappingPlan(), lowered.network
     if plan.mapper == "quality":
+        from neurocomp.mapping import kahypar
+
         kahypar.require()
     pinned, violations = pinned_cores(lowered, spec, plan.pins)
     if violations:
@@ -73,12 +53,20 @@ def map_network(
     if filled is None:
         return None, violations
     if len(filled.held) > 1:
-        filled = _best(network, spec, filled, pinned.without, plan)
+        # numba compiles what a single core does not need.
+        from neurocomp.mapping.spreading import best_assignment
+
+        filled = best_assignment(network, spec, filled, pinned.without, plan)
     every = Assignment((*filled.held, *pinned.cores.held), (*filled.uses, *pinned.cores.uses))
     if violations := _violations_of_all(network, spec, every, pinned):
         return None, violations
     fixed = np.concatenate([np.full(len(filled.held), -1), pinned.places])
-    return assembled(lowered, spec, every, _places(network, spec, every, fixed, plan)), ()
+    places = fixed if (fixed >= 0).all() else np.zeros(1, np.int64)
+    if len(every.held) > 1 and (fixed < 0).any():
+        from neurocomp.mapping.spreading import places_of
+
+        places = places_of(network, spec, every, fixed, plan)
+    return assembled(lowered, spec, every, places), ()
 
 
 def _violations_of_all(network: IntegerNetwork, spec: HardwareSpec, every: Assignment, pinned: Pinned) -> Sequence[Violation]:
@@ -105,274 +93,12 @@ def map_in_order(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNet
     return assembled(lowered, spec, filled, np.arange(len(filled.held))), ()
 
 
-# Spreading neurons over cores
-
-
-def _best(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan) -> Assignment:
-    """Return the best of an assignment, one whose images are cut into tiles, and partitions."""
-    best = filled
-    tiles = tiles_of(network, spec, filled)
-    if tiles:
-        tiled, _ = fill_in_order(network, spec, without, tiles)
-        tiled = row_by_row(network, spec, tiled) if tiled is not None else None
-        if tiled is not None and _score(network, tiled, filled, plan) < 2:
-            best = tiled
-    best = _spread(network, spec, best, without, plan)
-    if best is not filled:
-        plan.note(
-            f"mapping: {_packets(network, best, plan):,.4g} packets per tick on {len(best.held):,} cores; "
-            f"{_packets(network, filled, plan):,.4g} on {len(filled.held):,} where the layers fill cores row by row"
-        )
-    return best
-
-
-def _score(network: IntegerNetwork, found: Assignment, other: Assignment, plan: MappingPlan) -> float:
-    """Return packets and cores of an assignment in parts of those of another one: below 2 it is better."""
-    packets = _packets(network, found, plan) / max(_packets(network, other, plan), 1e-12)
-    return packets + len(found.held) / len(other.held)
-
-
-def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan) -> Assignment:
-    """Return the best of an assignment and of partitions whose every core keeps all limits."""
-    spreading = _Spreading.of(network, spec, filled, without)
-    best = filled
-    for _ in range(ATTEMPTS):
-        atoms = spreading.atoms(plan)
-        if atoms is None or not spreading.fits(atoms):
-            break
-        found = _partition(atoms.atoms, spreading.limits, plan)
-        if not found.complete:
-            plan.note("mapping: interrupted; the best one until then is kept, which another compilation need not find")
-        held = spreading.held(atoms, found.core, found.cores)
-        uses = tuple(use_of(network, spec, of) for of in held)
-        assignment = Assignment(held, uses)
-        if spreading.corrected(assignment):
-            if _score(network, assignment, filled, plan) < 2:
-                best = assignment
-            break
-        if not found.complete or not spreading.hopeful:
-            break
-    return best
-
-
-def _partition(atoms: Atoms, limits: Limits, plan: MappingPlan) -> Partition:
-    """Return a partition, the better of two where the plan wants another partitioner to be tried."""
-    options: dict[str, Any] = {"effort": plan.effort, "seed": plan.seed, "jobs": plan.jobs, "progress": plan.progress}
-    found = partition(atoms, limits, **options)
-    if plan.mapper == "quality" and found.complete:
-        start = kahypar.partitioned(atoms, limits, found.cores, plan.seed)
-        if start is not None:
-            found = min(found, partition(atoms, limits, start=start, **options), key=lambda p: (p.packets, p.cores))
-    return found
-
-
-@dataclass(slots=True, eq=False)
-class _Spreading:
-    """What the partition is told of a network, and what was learnt from its results."""
-
-    network: IntegerNetwork
-    spec: HardwareSpec
-    without: Without
-    orders: Mapping[str, IntArray]
-    parts: Mapping[str, IntArray]
-    families: Mapping[str, IntArray]
-    memory: dict[str, FloatArray]
-    """Bits of synapse memory of each neuron, as they should be by what cores needed so far."""
-    wide: dict[str, int]
-    """Population -> neurons of it that a core may hold because of its output axons."""
-    limits: Limits
-    filled: int
-    """Cores that the filling in order takes."""
-    hopeful: bool = True
-    """Whether another partition can do better."""
-
-    @classmethod
-    def of(cls, network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without) -> _Spreading:
-        """Return what the filled cores tell."""
-        pieces = tuple(pieces_of(network, spec, without))
-        parts = {p.name: np.zeros(p.size, np.int64) for p in network.populations.values() if p.size and not p.is_input}
-        families = {name: np.zeros_like(of) for name, of in parts.items()}
-        for number, (piece, family) in enumerate(zip(pieces, _families(pieces, spec), strict=True)):
-            parts[piece.population.name][piece.neurons] = number
-            families[piece.population.name][piece.neurons] = family
-        orders = {name: order_of(network, network.populations[name])[0] for name in parts}
-        bits = {name: _synapse_bits(network, network.populations[name]) for name in parts}
-        needed, counted = dict.fromkeys(parts, 0.0), dict.fromkeys(parts, 0.0)
-        for held, use in zip(filled.held, filled.uses, strict=True):
-            own = {name: float(bits[name][neurons].sum()) for name, neurons in held}
-            for name, of in own.items():
-                counted[name] += of
-                needed[name] += use.needs["synapse_words"] * WORD * of / max(sum(own.values()), 1.0)
-        memory = {name: bits[name] * (needed[name] / counted[name] if counted[name] else 0.0) for name in parts}
-        most = spec.limit("neurons")
-        for use in filled.uses:
-            most = min(most, use.limits.get("delay_address_bits", most))
-        limits = Limits(most, spec.limit("input_axons"), spec.limit("synapse_words") * WORD)
-        return cls(network, spec, without, orders, parts, families, memory, {}, limits, len(filled.held))
-
-    def atoms(self, plan: MappingPlan) -> NetworkAtoms | None:
-        """Return the atoms with what each is thought to need."""
-        found = atoms_of_network(
-            self.network, orders=self.orders, parts=self.parts, family=self.families, memory=self.memory, rates=plan.rates,
-            outside=self.without, largest=self._largest,
-        )  # fmt: skip
-        if found is None:
-            return None
-        for number, name in enumerate(found.populations):
-            if name in self.wide:
-                own = found.population == number
-                share = self.limits.neurons / self.wide[name]
-                found.atoms.graph.neurons[own] = np.ceil(found.atoms.graph.neurons[own] * share)
-        return found
-
-    def _largest(self, p: IntegerPopulation) -> int:
-        """Return how many neurons of a population an atom may have."""
-        if p.is_input:
-            return p.size
-        by_memory = self.limits.memory / max(float(self.memory[p.name].max(initial=0.0)), 1.0)
-        by_neurons = self.wide.get(p.name, self.limits.neurons // p.compartments)
-        return max(1, int(min(by_memory, by_neurons)) // PART_OF_CORE)
-
-    def fits(self, found: NetworkAtoms) -> bool:
-        """Return whether each atom fits a core by the estimates."""
-        g, inside = found.atoms.graph, ~found.atoms.host
-        return bool((g.neurons[inside] <= self.limits.neurons).all() and (g.memory[inside] <= self.limits.memory).all())
-
-    def held(self, found: NetworkAtoms, core: IntArray, cores: int) -> tuple[Held, ...]:
-        """Return what each core holds."""
-        held: list[list[tuple[str, IntArray]]] = [[] for _ in range(cores)]
-        for name, order in self.orders.items():
-            order = order[core[found.atom_of[name]][order] >= 0]
-            if not len(order):
-                continue
-            own = core[found.atom_of[name]][order]
-            by_core = np.argsort(own, kind="stable")
-            used, first = np.unique(own[by_core], return_index=True)
-            for c, neurons in zip(used.tolist(), np.split(order[by_core], first[1:]), strict=True):
-                held[c].append((name, neurons))
-        return tuple(held)
-
-    def corrected(self, found: Assignment) -> bool:
-        """Return whether every core keeps its limits, and learn from those that do not."""
-        broken = [(held, use) for held, use in zip(found.held, found.uses, strict=True) if use.broken is not None]
-        before = dict(self.memory)
-        for held, use in broken:
-            if use.broken == "synapse_words":
-                factor = MARGIN * use.needs["synapse_words"] / use.limits["synapse_words"]
-                for name, _ in held:
-                    # Cores of a population are alike: what one needs, others will.
-                    self.memory[name] = np.maximum(self.memory[name], before[name] * factor)
-            elif use.broken == "delay_address_bits":
-                neurons_left = min(self.limits.neurons, use.limits["delay_address_bits"])
-                self.limits = Limits(neurons_left, self.limits.axons, self.limits.memory)
-            else:
-                self.hopeful = False
-        if broken:
-            # Rows that cores share are lost where tiles are torn: no partition by these estimates beats whole tiles then.
-            self.hopeful &= sum(float(of.sum()) for of in self.memory.values()) <= self.filled * self.limits.memory
-            return False
-        good = True
-        limit = self.spec.limit("output_axons")
-        fan_out = fan_outs(self.network, found.uses)
-        for held in found.held:
-            sent = {name: int(fan_out[name][neurons].sum()) for name, neurons in held}
-            if sum(sent.values()) <= limit:
-                continue
-            good = False
-            for name, neurons in held:
-                own = max(1, int(limit / max(1.0, MARGIN * sent[name] / len(neurons))))
-                own = min(own, max(1, len(neurons) - 1))
-                self.wide[name] = min(own, self.wide.get(name, own))
-        return good
-
-
-def _families(pieces: Sequence[Piece], spec: HardwareSpec) -> list[int]:
-    """Return the family of each piece: those of one have profiles that fit a core together."""
-    family, decays, thresholds = 0, set[int](), set[int]()
-    found: list[int] = []
-    for piece in pieces:
-        more_decays, more_thresholds = decays | piece.decays, thresholds | piece.thresholds
-        too_many = len(more_decays) > spec.limit("decay_profiles") or len(more_thresholds) > spec.limit("threshold_profiles")
-        if found and too_many:
-            family, more_decays, more_thresholds = family + 1, set(piece.decays), set(piece.thresholds)
-        decays, thresholds = more_decays, more_thresholds
-        found.append(family)
-    return found
-
-
-def _synapse_bits(network: IntegerNetwork, p: IntegerPopulation) -> FloatArray:
-    """Return the bits of the weights onto each neuron of a population, (n,)."""
-    bits = np.zeros(p.size, np.float64)
-    for q in network.projections_to(p.name):
-        if network.populations[q.source].dynamics != "current":
-            bits += network.synapse_counts(q) * max(1, q.weight_bits)
-    return bits
-
-
-# Traffic and places
-
-
-def _flows(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> tuple[IntArray, IntArray, FloatArray, float]:
-    """Return packets per tick between cores (source, target, packets, without those that stay), and from the host."""
-    core_of = _core_of(network, found.held)
-    names = list(network.populations)
-    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
-    host = 0.0
-    for index, use in enumerate(found.uses):
-        for number in np.unique(use.axon_population).tolist():
-            p = network.populations[names[number]]
-            neurons = use.axon_neuron[use.axon_population == number]
-            rate = np.ones(len(neurons)) if plan.rates is None else np.asarray(plan.rates[p.name], np.float64)[neurons]
-            if p.is_input:
-                host += float(rate.sum())
-                continue
-            source = core_of[p.name][neurons]
-            sums = np.bincount(source, weights=rate, minlength=len(found.held))
-            senders_here = np.flatnonzero(np.bincount(source, minlength=len(found.held)))
-            senders_here = senders_here[senders_here != index]
-            parts.append((senders_here, np.full(len(senders_here), index), sums[senders_here]))
-    if not parts:
-        none = np.zeros(0, np.int64)
-        return none, none, np.zeros(0), host
-    source, target, packets = (np.concatenate(x) for x in zip(*parts, strict=True))
-    return source, target, packets, host
-
-
-def _packets(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> float:
-    """Return packets per tick into cores from others and from the host."""
-    _, _, packets, host = _flows(network, found, plan)
-    return float(packets.sum()) + host
-
-
-def _places(network: IntegerNetwork, spec: HardwareSpec, found: Assignment, fixed: IntArray, plan: MappingPlan) -> IntArray:
-    """Return the number of each core, counted over all chips; ``fixed`` has those of pinned ones, -1 for others."""
-    source, target, packets, _ = _flows(network, found, plan)
-    k, per_chip, of = len(found.held), spec.limit("cores_per_chip"), spec.mesh
-    chips = max(-(-k // per_chip), int(fixed.max(initial=0)) // per_chip + 1)
-    mesh = placement.mesh_of(
-        of.tiles_x, of.tiles_y, of.cores_per_tile, chips=chips, cores_per_chip=per_chip, global_x=False, crossing=CHIP_HOPS
-    )
-    traffic = placement.traffic_of(k, source, target, packets)
-    return placement.place_cores(
-        traffic, mesh, effort=plan.effort, seed=plan.seed, jobs=plan.jobs, fixed=fixed if (fixed >= 0).any() else None
-    )
-
-
-def _core_of(network: IntegerNetwork, held: Sequence[Held]) -> dict[str, IntArray]:
-    """Return the core of every neuron, (n,) per population."""
-    core_of = {p.name: np.full(p.size, -1, np.int64) for p in network.populations.values() if not p.is_input}
-    for index, of in enumerate(held):
-        for name, neurons in of:
-            core_of[name][neurons] = index
-    return core_of
-
-
 def assembled(lowered: LoweredNetwork, spec: HardwareSpec, found: Assignment, places: IntArray) -> MappedNetwork:
     """Return the mapped network; ``places`` are the numbers of the cores, counted over all chips."""
     network = lowered.network
     order = np.argsort(places, kind="stable")
     held, uses = [found.held[i] for i in order.tolist()], [found.uses[i] for i in order.tolist()]
-    core_of = _core_of(network, held)
+    core_of = cores_of(network, held)
     slot_of = {name: np.zeros(len(cores), np.int64) for name, cores in core_of.items()}
     per_chip = spec.limit("cores_per_chip")
     cores: list[Core] = []

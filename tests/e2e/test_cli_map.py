@@ -173,7 +173,7 @@ def test_cores_lists_all(cli: Cli) -> None:
 def test_help(cli: Cli) -> None:
     bare, asked = cli("map"), cli("map", "--help")
     assert (bare.code, bare.out) == (0, asked.out)
-    assert "  show  Show a mapping" in bare.out
+    assert "  show    Show a mapping" in bare.out
     purpose, blank, title, example, *_ = cli("map", "show", "--help").out.splitlines()
     assert (purpose[-1], blank, title) == (".", "", "Examples:")
     assert example == "  neurocomp map show net.ncz"

@@ -418,6 +418,7 @@ def test_options_are_stored(network: Network) -> None:
     compiled = neurocomp.compile(network, compare="gt", extensions=["ternary", "graded"])
     assert compiled.artifact.options == {
         "target": "loihi", "ticks_per_step": 1, "extensions": ("graded", "ternary"), "compare": "gt",
+        "effort": "default", "seed": 1, "mapper": "default",
     }  # fmt: skip
     assert (compiled.extensions, compiled.ticks_per_step) == ((), 1)  # allowed, and not used
 

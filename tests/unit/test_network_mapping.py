@@ -17,8 +17,9 @@ from neurocomp.errors import CapacityError, EngineUnavailable, NetworkError, Uns
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.mapping.filling import Tile, fill_in_order, row_by_row, tiles_of, use_of
-from neurocomp.mapping.mapper import _packets, map_in_order, map_network
+from neurocomp.mapping.mapper import map_in_order, map_network
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
+from neurocomp.mapping.spreading import packets_of
 from neurocomp.registry import find_spec
 
 Array = NDArray[Any]
@@ -176,7 +177,7 @@ class TestMapping:
         one = cores(MappingPlan("fast", 3, jobs=1))
         assert all(np.array_equal(a, b) for a, b in zip(one, cores(MappingPlan("fast", 3, jobs=4)), strict=True))
 
-    def test_rates_weigh_packets(self, compiled: Compiled) -> None:
+    def test_rates_weighpackets_of(self, compiled: Compiled) -> None:
         """Where only some neurons of 'a' spike, their packets alone are saved."""
         spec, lowered = tight(neurons=60), compiled.artifact.lowered
         network = lowered.network
@@ -187,7 +188,7 @@ class TestMapping:
         plan = MappingPlan("fast", rates=rates)
         notes: list[str] = []
         map_network(lowered, spec, MappingPlan("fast", rates=rates, note=notes.append))
-        assert _packets(network, filled, plan) > 0
+        assert packets_of(network, filled, plan) > 0
         assert all("packets per tick" in note for note in notes)
 
     @pytest.mark.parametrize("effort", ["fast", "default", "max"])
@@ -237,7 +238,7 @@ class TestTiles:
                 place = np.unique(neurons % 144)
                 assert [int(np.ptp(place // 12)), int(np.ptp(place % 12))] == [2, 5]
         assert len(tiled.held) == len(filled.held)
-        assert _packets(network, tiled, MappingPlan()) < _packets(network, filled, MappingPlan())
+        assert packets_of(network, tiled, MappingPlan()) < packets_of(network, filled, MappingPlan())
 
     @pytest.mark.parametrize("neurons", [8 * 4, 8 * 12, 8 * 18, 8 * 30 + 3])
     def test_cores_that_are_alike_need_what_each_would_alone(self, network: IntegerNetwork, neurons: int) -> None:
