@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 
 SWAPS = {"fast": 2_000, "default": 20_000, "max": 100_000}
 """Swaps tried per core, for each start."""
-FULL_WORK_FROM = 16
+FULL_WORK_FROM = 8
 """Fewer cores have fewer places to try."""
 MOST_SWAPS = {"fast": 2_000_000, "default": 20_000_000, "max": 400_000_000}
 SMOOTHINGS, FOLD_EVERY = 600, 20
