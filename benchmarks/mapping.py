@@ -34,8 +34,9 @@ from benchmarks import mapping_baselines as baselines
 from benchmarks import mapping_scale, peers
 from benchmarks.mapping_count import CAPS, Caps, Use, count, hops
 from benchmarks.mapping_networks import NETWORKS, Listed, build, liquid
+from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.mapping.atoms import Atoms, atoms_of
-from neurocomp.mapping.partition import Effort, Limits
+from neurocomp.mapping.partition import Effort
 from neurocomp.mapping.placement import Mesh, mesh_of, place_cores, traffic_of
 from neurocomp.mapping.twins import contracted, find_twins, partition_neurons
 

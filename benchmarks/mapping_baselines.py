@@ -120,7 +120,7 @@ def refined(atoms: Atoms, caps: Caps, core: IntArray, seed: int = 0) -> IntArray
     """Return the partition after moves that cost nothing, each to a core of a neighbour; every limit is kept."""
     core, cores = core.copy(), _cores(atoms, core)
     k = len(cores.neurons)
-    limits = kernels.Limits(np.full(k, caps.neurons), np.full(k, caps.axons), np.full(k, caps.synapses), 0)
+    limits = kernels.Limits(caps.neurons, caps.axons, caps.synapses)
     prices = kernels.Prices(BEYOND_PRICE, BEYOND_PRICE, BEYOND_PRICE)
     state = np.array([np.random.default_rng(seed).integers(1 << 63)], np.uint64)
     steps = MOVES_PER_ATOM * atoms.size

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.engine.kernels.partitioning import NOWHERE
+from neurocomp.engine.kernels.partitioning import NOWHERE, Limits
 from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.mapping.atoms import Atoms
-from neurocomp.mapping.partition import Limits
 
 IntArray = NDArray[np.int64]
 

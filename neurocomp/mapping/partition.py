@@ -9,15 +9,14 @@ the seed and on nothing else, least of all on the number of threads.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import partitioning as kernels
-from neurocomp.engine.kernels.partitioning import NOWHERE, Cores, Prices, Queue
-from neurocomp.engine.kernels.partitioning import Limits as CoreLimits
+from neurocomp.engine.kernels.partitioning import NOWHERE, Cores, Limits, Prices, Queue
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.fixedpoint import running_sum
 from neurocomp.mapping.atoms import Atoms, atoms_of, reordered
@@ -57,17 +56,6 @@ ROUGH_FROM, ROUGH_PART = 20_000_000, 8
 """With so many pins or more, atoms come side by side before they are grown, by every eighth pin: caches are small."""
 STEP_WORK = 12
 """What a tried move costs beside its sources, in sources."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a core may hold."""
-
-    neurons: int
-    axons: int
-    memory: int
-    axon_memory: int = 0
-    """Synapse memory that an axon takes beside its synapses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +169,7 @@ def grown(atoms: Atoms, limits: Limits, seed: int, *, stretch: float = 1.0) -> I
     core = np.where(atoms.host, NOWHERE, UNPLACED)
     has_sources = np.diff(atoms.graph.in_start) > 0
     inside = np.flatnonzero(~atoms.host & has_sources)
-    k = _grow(atoms, replace(limits, axons=int(limits.axons * stretch)), core, rng.permutation(inside))
+    k = _grow(atoms, limits._replace(axons=int(limits.axons * stretch)), core, rng.permutation(inside))
     return _attached(atoms, limits, core, k)
 
 
@@ -199,8 +187,7 @@ def _grow(atoms: Atoms, limits: Limits, core: IntArray, order: IntArray) -> int:
     none = np.full(n, -1, np.int64)
     return int(
         kernels.grow(
-            atoms.graph, order, needed, limits.neurons, limits.axons, limits.memory, limits.axon_memory, core,
-            np.zeros(n, np.int64), np.zeros(n, np.int64), none,
+            atoms.graph, order, needed, limits, core, np.zeros(n, np.int64), np.zeros(n, np.int64), none,
             Queue(np.full(int(needed.max(initial=0)) + 1, -1, np.int64), none.copy(), none.copy()),
         )
     )  # fmt: skip
@@ -273,7 +260,6 @@ class _Annealing:
     best_packets: int = 0
     best_cores: int = 0
     cores: Cores = field(init=False)
-    of_core: CoreLimits = field(init=False)
     packets: int = 0
     mean_rate: float = field(init=False)
     floor: NDArray[np.float64] = field(init=False)
@@ -293,34 +279,29 @@ class _Annealing:
 
     def hold(self, core: IntArray) -> None:
         """Go on from a partition."""
-        g, of = self.task.atoms.graph, self.task.limits
+        g = self.task.atoms.graph
         self.core = core
         self.k = k = int(core.max()) + 1
-        degree = int(np.diff(g.out_start).max(initial=0))
-        count = np.zeros((k, self.task.atoms.size), np.uint8 if degree < 256 else np.uint16)
-        self.cores = Cores(count, *(np.zeros(k, np.int64) for _ in range(4)))
+        smallest = np.min_scalar_type(int(np.diff(g.out_start).max(initial=0)))
+        self.cores = Cores(np.zeros((k, self.task.atoms.size), smallest), *(np.zeros(k, np.int64) for _ in range(4)))
         self.packets = int(kernels.tally(g, core, self.cores))
-        self.of_core = CoreLimits(np.full(k, of.neurons), np.full(k, of.axons), np.full(k, of.memory), of.axon_memory)
 
     def overdrawn(self) -> NDArray[np.bool_]:
-        """Return which of neurons, axons and memory a core has too much of."""
+        """Return whether each core has too many neurons, axons, or too much memory, (3, k)."""
         c, of = self.cores, self.task.limits
-        memory = c.memory + of.axon_memory * c.axons
-        return np.array([(c.neurons > of.neurons).any(), (c.axons > of.axons).any(), (memory > of.memory).any()])
+        return np.stack([c.neurons > of.neurons, c.axons > of.axons, c.memory + of.axon_memory * c.axons > of.memory])
 
     def split(self, rng: np.random.Generator) -> None:
         """Spread the atoms of every core that holds too much over cores that do not."""
-        c, of = self.cores, self.task.limits
-        memory = c.memory + of.axon_memory * c.axons
-        full = np.flatnonzero((c.neurons > of.neurons) | (c.axons > of.axons) | (memory > of.memory))
+        full = np.flatnonzero(self.overdrawn().any(axis=0))
         if not len(full):
             return
-        empty = np.flatnonzero(c.neurons == 0).tolist()
+        empty = np.flatnonzero(self.cores.neurons == 0).tolist()
         core, k = self.core.copy(), self.k
         for number in full.tolist():
             members = np.flatnonzero(core == number)
             core[members] = UNPLACED
-            parts = _grow(self.task.atoms, of, core, rng.permutation(members))
+            parts = _grow(self.task.atoms, self.task.limits, core, rng.permutation(members))
             names = [number, *empty[: parts - 1]]
             del empty[: parts - 1]
             names += range(k, k + parts - len(names))
@@ -342,7 +323,7 @@ class _Annealing:
         for r in range(ROUNDS):
             begin, end = (hot * (cold / hot) ** (x / ROUNDS) for x in (r, r + 1))
             self.packets += run(begin, end, self.steps // ROUNDS, r)
-            too_much = self.overdrawn()
+            too_much = self.overdrawn().any(axis=1)
             self.price = np.where(too_much, self.price * DEARER, np.maximum(self.floor, self.price * CHEAPER))
             if r in SPLITS:
                 self.split(np.random.default_rng([self.seed, 5, r]))
@@ -390,7 +371,7 @@ def _from_starts(task: _Task, first: IntArray, order: IntArray | None) -> tuple[
         def one(hot: float, cold: float, steps: int, r: int) -> int:
             group = np.zeros(a.k, np.int64)
             return int(
-                kernels.anneal(atoms.graph, a.core, a.cores, a.of_core, a.prices, inside, group, 0, hot, cold, steps, state)
+                kernels.anneal(atoms.graph, a.core, a.cores, task.limits, a.prices, inside, group, 0, hot, cold, steps, state)
             )
 
         def tell(share: float) -> None:
@@ -424,7 +405,7 @@ def _exchanged(task: _Task, core: IntArray, inside: IntArray) -> IntArray:
         core = np.empty_like(core)
         steps = task.budget.exchanges * len(inside)
         hot, cold = HOT * mean_rate, COLD * mean_rate
-        kernels.exchange(task.atoms.graph, a.core, a.cores, a.of_core, inside, hot, cold, steps, state, core)
+        kernels.exchange(task.atoms.graph, a.core, a.cores, task.limits, inside, hot, cold, steps, state, core)
     return core
 
 
@@ -448,7 +429,7 @@ def _in_groups(task: _Task, first: IntArray) -> tuple[IntArray, bool]:
             own = max(1, steps * len(members[g]) // len(inside))
             return int(
                 kernels.anneal(
-                    atoms.graph, a.core, a.cores, a.of_core, a.prices, members[g], group, g, hot, cold, own, states[g]
+                    atoms.graph, a.core, a.cores, task.limits, a.prices, members[g], group, g, hot, cold, own, states[g]
                 )
             )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backend import MappingPlan
+from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp.mapping import kahypar, placement
@@ -33,7 +34,7 @@ from neurocomp.mapping.filling import (
     use_of,
 )
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
-from neurocomp.mapping.partition import Limits, Partition, partition
+from neurocomp.mapping.partition import Partition, partition
 from neurocomp.mapping.synapse_words import WORD
 
 Array = NDArray[Any]
@@ -207,8 +208,7 @@ class _Spreading:
                     # Cores of a population are alike: what one needs, others will.
                     self.memory[name] = np.maximum(self.memory[name], before[name] * factor)
             elif use.broken == "delay_address_bits":
-                neurons_left = min(self.limits.neurons, use.limits["delay_address_bits"])
-                self.limits = Limits(neurons_left, self.limits.axons, self.limits.memory)
+                self.limits = self.limits._replace(neurons=min(self.limits.neurons, use.limits["delay_address_bits"]))
             else:
                 self.hopeful = False
         if broken:

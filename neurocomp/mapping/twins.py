@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import partitioning as kernels
+from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.fixedpoint import running_sum
 from neurocomp.mapping.atoms import Atoms, atoms_of
-from neurocomp.mapping.partition import Effort, Limits, Partition, Progress, partition
+from neurocomp.mapping.partition import Effort, Partition, Progress, partition
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]

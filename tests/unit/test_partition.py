@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import partitioning as kernels
+from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.mapping import partition as module
 from neurocomp.mapping.atoms import Atoms, atoms_of, transposed
-from neurocomp.mapping.partition import Effort, Limits, Partition, fan_in, partition
+from neurocomp.mapping.partition import Effort, Partition, fan_in, partition
 from neurocomp.mapping.twins import contracted, find_twins, partition_neurons
 
 Array = NDArray[Any]
@@ -175,8 +176,7 @@ class TestMoves:
             return int(kernels.tally(atoms.graph, core, cores)), cores
 
         packets, cores = counted()
-        wide = np.full(k, 1 << 40)
-        limits = kernels.Limits(wide, wide, wide, 0)
+        limits = Limits(1 << 40, 1 << 40, 1 << 40)
         prices = kernels.Prices(0.0, 0.0, 0.0)
         state = np.array([3], np.uint64)
         for _ in range(60):
@@ -195,7 +195,7 @@ class TestMoves:
         cores = kernels.Cores(np.zeros((k, n), np.uint8), *(np.zeros(k, np.int64) for _ in range(4)))
         packets = int(kernels.tally(atoms.graph, core, cores))
         most = [int(held.max()) for held in (cores.neurons, cores.axons, cores.memory)]
-        limits = kernels.Limits(np.full(k, most[0]), np.full(k, most[1]), np.full(k, most[2]), 0)
+        limits = Limits(*most)
         best = np.empty(n, np.int64)
         for hot, saves in ((30.0, True), (1e9, False)):
             state = np.array([4], np.uint64)

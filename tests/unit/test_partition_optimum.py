@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.mapping_count import Caps, count
 from benchmarks.mapping_networks import Convolution, Listed, dense, layered, liquid, rates, small_world
-from neurocomp.mapping.partition import Limits
+from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.mapping.twins import partition_neurons
 
 Array = NDArray[Any]

@@ -57,12 +57,12 @@ class Cores(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What each core may hold, (k,)."""
+    """What a core may hold."""
 
-    neurons: NDArray[np.int64]
-    axons: NDArray[np.int64]
-    memory: NDArray[np.int64]
-    axon_memory: int
+    neurons: int
+    axons: int
+    memory: int
+    axon_memory: int = 0
     """Synapse memory that an axon takes beside its synapses."""
 
 
@@ -238,18 +238,18 @@ def anneal(graph, core, cores, limits, prices, nodes, group, here, hot, cold, st
         packets, axons_a, axons_b = moved(graph, core, cores.reached, v, a, b)
         neurons, memory = graph.neurons[v], graph.memory[v]
         fee = prices.neurons * (
-            beyond(cores.neurons[b] + neurons, limits.neurons[b]) - beyond(cores.neurons[b], limits.neurons[b])
-            + beyond(cores.neurons[a] - neurons, limits.neurons[a]) - beyond(cores.neurons[a], limits.neurons[a])
+            beyond(cores.neurons[b] + neurons, limits.neurons) - beyond(cores.neurons[b], limits.neurons)
+            + beyond(cores.neurons[a] - neurons, limits.neurons) - beyond(cores.neurons[a], limits.neurons)
         )  # fmt: skip
         fee += prices.axons * (
-            beyond(cores.axons[b] + axons_b, limits.axons[b]) - beyond(cores.axons[b], limits.axons[b])
-            + beyond(cores.axons[a] + axons_a, limits.axons[a]) - beyond(cores.axons[a], limits.axons[a])
+            beyond(cores.axons[b] + axons_b, limits.axons) - beyond(cores.axons[b], limits.axons)
+            + beyond(cores.axons[a] + axons_a, limits.axons) - beyond(cores.axons[a], limits.axons)
         )  # fmt: skip
         each = limits.axon_memory
         held_a, held_b = cores.memory[a] + each * cores.axons[a], cores.memory[b] + each * cores.axons[b]
         fee += prices.memory * (
-            beyond(held_b + memory + each * axons_b, limits.memory[b]) - beyond(held_b, limits.memory[b])
-            + beyond(held_a - memory + each * axons_a, limits.memory[a]) - beyond(held_a, limits.memory[a])
+            beyond(held_b + memory + each * axons_b, limits.memory) - beyond(held_b, limits.memory)
+            + beyond(held_a - memory + each * axons_a, limits.memory) - beyond(held_a, limits.memory)
         )  # fmt: skip
         cost = packets + fee
         if cost > 0:
@@ -265,7 +265,7 @@ def anneal(graph, core, cores, limits, prices, nodes, group, here, hot, cold, st
 def keeps(cores, limits, c):
     """Return whether a core holds no more than it may."""
     memory = cores.memory[c] + limits.axon_memory * cores.axons[c]
-    return (cores.neurons[c] <= limits.neurons[c]) & (cores.axons[c] <= limits.axons[c]) & (memory <= limits.memory[c])
+    return (cores.neurons[c] <= limits.neurons) & (cores.axons[c] <= limits.axons) & (memory <= limits.memory)
 
 
 @entry
@@ -350,7 +350,7 @@ def dequeue(queue, u, bucket):
 
 
 @entry
-def grow(graph, order, fan_in, most_neurons, most_axons, most_memory, axon_memory, core, shared, touched, stamp, queue):
+def grow(graph, order, fan_in, limits, core, shared, touched, stamp, queue):
     """Fill one core after the other with atoms that need the fewest further axons; every core keeps its limits.
 
     A core begins with the atom outside that shares the most sources with the core before, else with the next one in the given
@@ -359,8 +359,7 @@ def grow(graph, order, fan_in, most_neurons, most_axons, most_memory, axon_memor
     Args:
         order: The atoms to place, in the order in which cores begin; others stay where they are.
         fan_in: (n,): axons that each atom needs.
-        most_neurons, most_axons, most_memory: What a core may hold.
-        axon_memory: Synapse memory of an axon.
+        limits: Of every core.
         core: (n,): gets the core of each; -2 where it is to be placed.
         shared: (n,) zeros: axons of an atom that the core has; is overwritten, as are the next three.
         touched: (n,)
@@ -405,20 +404,20 @@ def grow(graph, order, fan_in, most_neurons, most_axons, most_memory, axon_memor
                     enqueue(queue, u, bucket)
                     lowest = min(lowest, bucket)
             best, bucket = -1, lowest
-            while best < 0 and bucket < len(queue.head) and axons + bucket <= most_axons:
+            while best < 0 and bucket < len(queue.head) and axons + bucket <= limits.axons:
                 u = queue.head[bucket]
                 while u >= 0 and best < 0:
                     if (
                         graph.family[u] == family
-                        and neurons + graph.neurons[u] <= most_neurons
-                        and memory + graph.memory[u] + axon_memory * (axons + bucket) <= most_memory
+                        and neurons + graph.neurons[u] <= limits.neurons
+                        and memory + graph.memory[u] + limits.axon_memory * (axons + bucket) <= limits.memory
                     ):
                         best = u
                     u = queue.after[u]
                 if queue.head[bucket] < 0 and bucket == lowest:
                     lowest += 1
                 bucket += 1
-            if best < 0 and 2 * max(neurons / most_neurons, axons / most_axons, memory / most_memory) < 1:
+            if best < 0 and 2 * max(neurons / limits.neurons, axons / limits.axons, memory / limits.memory) < 1:
                 i, tried = at, 0
                 while i < len(order) and tried < 64 and best < 0:
                     u = order[i]
@@ -427,9 +426,9 @@ def grow(graph, order, fan_in, most_neurons, most_axons, most_memory, axon_memor
                         needed = axons + fan_in[u]
                         if (
                             graph.family[u] == family
-                            and neurons + graph.neurons[u] <= most_neurons
-                            and needed <= most_axons
-                            and memory + graph.memory[u] + axon_memory * needed <= most_memory
+                            and neurons + graph.neurons[u] <= limits.neurons
+                            and needed <= limits.axons
+                            and memory + graph.memory[u] + limits.axon_memory * needed <= limits.memory
                         ):
                             best = u
                     i += 1
