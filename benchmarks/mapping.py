@@ -37,7 +37,7 @@ from benchmarks.mapping_networks import NETWORKS, Listed, build, liquid
 from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.mapping.atoms import Atoms, atoms_of
 from neurocomp.mapping.partition import Effort
-from neurocomp.mapping.placement import Mesh, mesh_of, place_cores, traffic_of
+from neurocomp.mapping.placement import Grid, core_graph, grid_of, place_cores
 from neurocomp.mapping.twins import contracted, find_twins, partition_neurons
 
 Array = NDArray[Any]
@@ -135,7 +135,7 @@ def warm() -> None:
                 network.start, network.target, network.rate, Limits(neurons, 400, 100_000), effort="fast", seed=0
             )
             count(network.start, network.target, network.rate, found.core, pairs=True)
-    place_cores(traffic_of(3, np.array([0, 1]), np.array([1, 2]), np.ones(2)), mesh_of(2, 2, 1), effort="fast")
+    place_cores(core_graph(3, np.array([0, 1]), np.array([1, 2]), np.ones(2)), grid_of(2, 2, 1), effort="fast")
 
 
 def mapped(network: Listed, caps: Caps, effort: Effort, seed: int, jobs: int | None, *, pairs: bool = False) -> Mapped:
@@ -228,8 +228,8 @@ def placement(
 ) -> dict[str, Any]:  # fmt: skip
     """Place the cores of a network on a mesh of one chip, and count hops anew."""
     use, k = of.use, of.use.cores
-    mesh: Mesh = mesh_of(placed.columns, placed.rows, 1)
-    traffic, preparing = timed(traffic_of, k, use.source, use.target, use.traffic / TICKS)
+    mesh: Grid = grid_of(placed.columns, placed.rows, 1)
+    traffic, preparing = timed(core_graph, k, use.source, use.target, use.traffic / TICKS)
     slack = 1.0 if network_seed is None else UNSEEN
     efforts: dict[Effort, dict[str, float]] = {}
     for level in levels(effort):

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError, did_you_mean
@@ -16,7 +17,7 @@ from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network
 from neurocomp.ir.program import Program
-from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, QuantizedNetwork
 from neurocomp.ir.trace import Trace
 
 Array = NDArray[Any]
@@ -222,6 +223,11 @@ class MappingPlan:
     """Is told which share of the work is done; an interruption then ends the search with the best that it found."""
     note: Callable[[str], None] = lambda text: None
     """Is told what the mapping did, a line each."""
+
+    def rate(self, population: IntegerPopulation) -> Array:
+        """Return the packets per tick of each neuron of a population, (n,): one each where nothing says how many."""
+        known = None if self.rates is None else self.rates.get(population.name)
+        return np.ones(population.size) if known is None else np.asarray(known, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

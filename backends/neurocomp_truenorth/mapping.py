@@ -14,7 +14,7 @@ from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route, crossbar_messages, mesh_place
 from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import Crossbar, IntegerNetwork
-from neurocomp.mapping.placement import mesh_of, place_cores, traffic_of
+from neurocomp.mapping.placement import places_on
 
 IntArray = NDArray[np.int64]
 
@@ -113,15 +113,10 @@ def _near(
     """Return the numbers of k cores, ascending, such that packets have short ways, and which of them each core becomes."""
     parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for q, source, target in crossbar_messages(network):
-        rate = np.ones(len(source)) if plan.rates is None else np.asarray(plan.rates[q.source], np.float64)[source]
+        rate = plan.rate(network.populations[q.source])[source]
         parts.append((neurons[q.source].core[source], banks[q.target].core[target], rate))
     source, target, packets = (np.concatenate(x) for x in zip(*parts, strict=True))
-    per_chip = spec.limit("cores_per_chip")
-    mesh = mesh_of(
-        spec.mesh.tiles_x, spec.mesh.tiles_y, spec.mesh.cores_per_tile, chips=max(1, -(-k // per_chip)), cores_per_chip=per_chip
-    )
-    traffic = traffic_of(k, source, target, packets)
-    places = place_cores(traffic, mesh, effort=plan.effort, seed=plan.seed, jobs=plan.jobs)
+    places = places_on(spec, plan, k, (source, target, packets))
     numbers = np.sort(places)
     return numbers, np.searchsorted(numbers, places)
 

@@ -16,6 +16,12 @@ Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 IndexArray = NDArray[np.int32]
 
+SIZES = (16, 8)
+"""Neurons of an atom at most: the first that leaves enough atoms, else the last."""
+ENOUGH_ATOMS = 4_000
+PART_OF_CORE = 6
+"""An atom takes this part of a core at most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Atoms:
@@ -88,3 +94,20 @@ def reordered(atoms: Atoms, order: IntArray) -> Atoms:
         g.neurons[order], g.rate[order], g.memory[order], start, target,
         axons=g.axons[order], family=g.family[order], host=atoms.host[order],
     )  # fmt: skip
+
+
+def cut(sizes: IntArray, most: IntArray | int) -> tuple[IntArray, IntArray]:
+    """Cut classes of twins into atoms of nearly equal size.
+
+    Args:
+        sizes: Neurons of each class, (classes,).
+        most: Neurons of an atom at most, of all classes or of each.
+
+    Returns:
+        The number of atoms of each class, and the atom of every neuron, class by class, (sizes.sum(),).
+    """
+    parts: IntArray = -(-sizes // most)
+    kind = np.repeat(np.arange(len(sizes)), sizes)
+    position = np.arange(len(kind)) - running_sum(sizes)[kind]
+    number: IntArray = running_sum(parts)[kind] + position * parts[kind] // sizes[kind]
+    return parts, number

@@ -7,7 +7,6 @@ synapse memory is corrected until every core holds its share by the exact formul
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +27,7 @@ from neurocomp.mapping.filling import (
 )
 from neurocomp.mapping.pins import Pinned, pinned_cores, too_much
 
-Array = NDArray[Any]
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 def map_network(
@@ -61,12 +58,11 @@ def map_network(
     if violations := _violations_of_all(network, spec, every, pinned):
         return None, violations
     fixed = np.concatenate([np.full(len(filled.held), -1), pinned.places])
-    places = fixed if (fixed >= 0).all() else np.zeros(1, np.int64)
     if len(every.held) > 1 and (fixed < 0).any():
-        from neurocomp.mapping.spreading import places_of
+        from neurocomp.mapping.spreading import placed
 
-        places = places_of(network, spec, every, fixed, plan)
-    return assembled(lowered, spec, every, places), ()
+        fixed = placed(network, spec, every, fixed, plan)
+    return assembled(lowered, spec, every, np.maximum(fixed, 0)), ()
 
 
 def _violations_of_all(network: IntegerNetwork, spec: HardwareSpec, every: Assignment, pinned: Pinned) -> Sequence[Violation]:

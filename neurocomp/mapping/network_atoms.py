@@ -11,15 +11,11 @@ from numpy.typing import NDArray
 
 from neurocomp.fixedpoint import running_sum
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
-from neurocomp.mapping.atoms import Atoms, atoms_of
+from neurocomp.mapping.atoms import ENOUGH_ATOMS, SIZES, Atoms, atoms_of, cut
 from neurocomp.models.patterns import PATTERNS, Conv, Dense, size_of
 
 IntArray = NDArray[np.int64]
-Rates = Mapping[str, NDArray[Any]]
 
-SIZES = (16, 8)
-"""Neurons of an atom at most: the first that leaves enough atoms, else the last."""
-ENOUGH_ATOMS = 4_000
 MOST_PINS = 200_000_000
 """Larger networks are not partitioned by atoms."""
 RATE_UNITS = 1_000
@@ -53,7 +49,8 @@ class _Links:
 
 def atoms_of_network(
     network: IntegerNetwork, *, orders: Mapping[str, IntArray], parts: Mapping[str, IntArray], family: Mapping[str, IntArray],
-    memory: Mapping[str, NDArray[Any]], rates: Rates | None, outside: Mapping[str, NDArray[np.bool_]],
+    memory: Mapping[str, NDArray[Any]], rate: Callable[[IntegerPopulation], NDArray[Any]],
+    outside: Mapping[str, NDArray[np.bool_]],
     largest: Callable[[IntegerPopulation], int],
 ) -> NetworkAtoms | None:  # fmt: skip
     """Return the atoms of a network.
@@ -64,7 +61,7 @@ def atoms_of_network(
         parts: Population on cores -> a number per neuron, (size,); neurons of different ones are no twins.
         family: Population on cores -> the family of each neuron, (size,).
         memory: Population on cores -> synapse memory of each neuron, (size,).
-        rates: Population that sends -> packets per tick of each neuron, (size,); None: one each.
+        rate: Returns the packets per tick of each neuron of a population, (size,).
         outside: Population on cores -> which of its neurons are on cores that are of no concern, (size,).
         largest: Returns how many neurons of a population an atom may have.
 
@@ -85,7 +82,7 @@ def atoms_of_network(
         labels[q.source].append(links[q.name].source)
         labels[q.target].append(links[q.name].target)
     for size in SIZES:
-        atom_of, first = _numbered(network, names, labels, orders, rates, largest, size)
+        atom_of, first = _numbered(network, names, labels, orders, largest, size)
         if first[-1] >= ENOUGH_ATOMS:
             break
     count = int(first[-1])
@@ -97,14 +94,12 @@ def atoms_of_network(
         away[atom_of[name][those]] = True
     key = edges[~away[edges % count]]
     out_start, out_index = running_sum(np.bincount(key // count, minlength=count)), (key % count).astype(np.int32)
-    neurons, rate, held, kin = (np.zeros(count, np.int64) for _ in range(4))
+    neurons, sent, held, kin = (np.zeros(count, np.int64) for _ in range(4))
     axons = np.zeros(count, np.int64)
     host = away.copy()
     for name in names:
         p, of = network.populations[name], atom_of[name]
-        known = None if rates is None else rates.get(name)
-        sent = np.full(p.size, RATE_UNITS) if known is None else np.rint(known * RATE_UNITS).astype(np.int64)
-        np.add.at(rate, of, np.maximum(1, sent))
+        np.add.at(sent, of, np.maximum(1, np.rint(rate(p) * RATE_UNITS)).astype(np.int64))
         np.add.at(axons, of, 1)
         if p.is_input:
             host[of] = True
@@ -113,7 +108,7 @@ def atoms_of_network(
         held += np.ceil(np.bincount(of, weights=memory[name], minlength=count)).astype(np.int64)
         kin[of] = family[name]
     population = np.repeat(np.arange(len(names)), np.diff(first))
-    atoms = atoms_of(neurons, rate, held, out_start, out_index, axons=axons, family=kin, host=host)
+    atoms = atoms_of(neurons, sent, held, out_start, out_index, axons=axons, family=kin, host=host)
     return NetworkAtoms(atoms, tuple(names), population, atom_of)
 
 
@@ -123,7 +118,7 @@ def _sends(p: IntegerPopulation, routed: Sequence[IntegerProjection]) -> bool:
 
 def _numbered(
     network: IntegerNetwork, names: Sequence[str], labels: Mapping[str, list[IntArray]], orders: Mapping[str, IntArray],
-    rates: Rates | None, largest: Callable[[IntegerPopulation], int], size: int,
+    largest: Callable[[IntegerPopulation], int], size: int,
 ) -> tuple[dict[str, IntArray], IntArray]:  # fmt: skip
     """Return the atom of every neuron, and the first atom of each population.
 
@@ -138,13 +133,8 @@ def _numbered(
         _, kind = np.unique(np.stack(labels[name], axis=1)[order], axis=0, return_inverse=True)
         kind = kind.reshape(-1)
         by_kind = np.argsort(kind, kind="stable")
-        sizes = np.bincount(kind)
-        parts = -(-sizes // most)
-        position = np.arange(p.size) - np.repeat(running_sum(sizes)[:-1], sizes)
         number = np.empty(p.size, np.int64)
-        number[by_kind] = np.repeat(running_sum(parts)[:-1], sizes) + position * np.repeat(parts, sizes) // np.repeat(
-            sizes, sizes
-        )
+        _, number[by_kind] = cut(np.bincount(kind), most)
         _, seen, rank = np.unique(number, return_index=True, return_inverse=True)
         renumber = np.empty(len(seen), np.int64)
         renumber[np.argsort(seen, kind="stable")] = np.arange(len(seen))

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.backend import MappingPlan
 from neurocomp.engine.kernels import placing as kernels
-from neurocomp.engine.kernels.placing import FREE, Places, Traffic
+from neurocomp.engine.kernels.placing import FREE, CoreGraph, Places
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.fixedpoint import running_sum
+from neurocomp.hardware import HardwareSpec
 from neurocomp.mapping.partition import Effort, Progress
 
 IntArray = NDArray[np.int64]
@@ -29,10 +31,12 @@ NO_COORDINATE = 1e-12
 HOT, COLD = 0.5, 0.002
 """First and last temperature of a start, in packets x hops of the average core."""
 ROUNDS = 16
+CHIP_HOPS = 8.0
+"""What a way from chip to chip counts in hops of the mesh; published figures differ more than that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mesh:
+class Grid:
     """Places for cores, numbered chip by chip."""
 
     places: Places
@@ -46,10 +50,10 @@ class Mesh:
         return len(self.places.x)
 
 
-def mesh_of(
+def grid_of(
     tiles_x: int, tiles_y: int, cores_per_tile: int, *, chips: int = 1, cores_per_chip: int | None = None,
     global_x: bool = True, crossing: float = 0.0,
-) -> Mesh:  # fmt: skip
+) -> Grid:  # fmt: skip
     """Return the places of chips that lie side by side in the direction of x.
 
     Args:
@@ -69,20 +73,20 @@ def mesh_of(
     column = chip * tiles_x + x
     table[column, y, depth] = number
     places = Places(column if global_x else x, y, chip, column, y, table, float(crossing))
-    return Mesh(places, per_chip, np.ones(len(number), np.bool_))
+    return Grid(places, per_chip, np.ones(len(number), np.bool_))
 
 
-def compact(mesh: Mesh, k: int, kept: IntArray) -> Mesh:
+def compact(grid: Grid, k: int, kept: IntArray) -> Grid:
     """Return a mesh of which k cores may take the most square corner of tiles with room for them, and some kept places.
 
     Where k cores need several chips, the mesh is as it was.
     """
-    p = mesh.places
-    if k > mesh.cores_per_chip:
-        return mesh
-    columns, rows = int(p.column[: mesh.cores_per_chip].max()) + 1, int(p.row.max()) + 1
+    p = grid.places
+    if k > grid.cores_per_chip:
+        return grid
+    columns, rows = int(p.column[: grid.cores_per_chip].max()) + 1, int(p.row.max()) + 1
     sizes = np.zeros((columns, rows), np.int64)
-    np.add.at(sizes, (p.column[: mesh.cores_per_chip], p.row[: mesh.cores_per_chip]), 1)
+    np.add.at(sizes, (p.column[: grid.cores_per_chip], p.row[: grid.cores_per_chip]), 1)
     room = np.cumsum(np.cumsum(sizes, axis=0), axis=1)
     width, height = (x + 1 for x in np.indices(room.shape))
     enough = np.where(room >= k, width + height, np.iinfo(np.int64).max)
@@ -91,10 +95,10 @@ def compact(mesh: Mesh, k: int, kept: IntArray) -> Mesh:
     usable = (p.column < w) & (p.row < h)
     usable[kept] = True
     table = np.where(p.table >= 0, np.where(usable[p.table], p.table, -1), -1)
-    return Mesh(p._replace(table=table), mesh.cores_per_chip, usable)
+    return Grid(p._replace(table=table), grid.cores_per_chip, usable)
 
 
-def traffic_of(k: int, source: IntArray, target: IntArray, packets: FloatArray) -> Traffic:
+def core_graph(k: int, source: IntArray, target: IntArray, packets: FloatArray) -> CoreGraph:
     """Return the traffic between k cores from packets of ordered pairs; those from a core to itself are left out."""
     apart = source != target
     a, b, w = source[apart], target[apart], packets[apart]
@@ -105,59 +109,86 @@ def traffic_of(k: int, source: IntArray, target: IntArray, packets: FloatArray) 
     first, second, both = np.concatenate([low, high]), np.concatenate([high, low]), np.concatenate([total, total])
     order = np.lexsort((second, first))
     start = running_sum(np.bincount(first, minlength=k))
-    return Traffic(start, second[order].astype(np.int32), np.ascontiguousarray(both[order], np.float64))
+    return CoreGraph(start, second[order].astype(np.int32), np.ascontiguousarray(both[order], np.float64))
 
 
-def hop_packets(traffic: Traffic, mesh: Mesh, place: IntArray) -> float:
+def hop_packets(graph: CoreGraph, grid: Grid, place: IntArray) -> float:
     """Return the sum of packets x hops."""
-    return float(kernels.hops(traffic, mesh.places, place))
+    return float(kernels.hops(graph, grid.places, place))
+
+
+def places_on(
+    spec: HardwareSpec, plan: MappingPlan, k: int, flows: tuple[IntArray, IntArray, FloatArray],
+    fixed: IntArray | None = None,
+) -> IntArray:  # fmt: skip
+    """Return the numbers that k cores get on the chips of a spec, counted over all chips, (k,).
+
+    Chips of crossbars share a mesh, on which a border of chips is a hop as any other. Else packets go along x and y on a chip
+    of their own, and from chip to chip beside that.
+
+    Args:
+        spec: Its mesh and cores.
+        plan: How much work it may be.
+        k: Number of cores.
+        flows: Source, target and packets per tick of pairs of cores.
+        fixed: (k,): numbers of cores that stay where they are, -1 for others; None: none does.
+    """
+    of, per_chip = spec.mesh, spec.limit("cores_per_chip")
+    furthest = k - 1 if fixed is None else max(k - 1, int(fixed.max(initial=0)))
+    grid = grid_of(
+        of.tiles_x, of.tiles_y, of.cores_per_tile, chips=furthest // per_chip + 1, cores_per_chip=per_chip,
+        global_x=spec.has_crossbars, crossing=0.0 if spec.has_crossbars else CHIP_HOPS,
+    )  # fmt: skip
+    return place_cores(
+        core_graph(k, *flows), grid, effort=plan.effort, seed=plan.seed, jobs=plan.jobs, fixed=fixed
+    )  # fmt: skip
 
 
 def place_cores(
-    traffic: Traffic, mesh: Mesh, *, effort: Effort = "default", seed: int = 0, jobs: int | None = None,
+    graph: CoreGraph, grid: Grid, *, effort: Effort = "default", seed: int = 0, jobs: int | None = None,
     fixed: IntArray | None = None, progress: Progress | None = None,
 ) -> IntArray:  # fmt: skip
     """Return the place of each core, (k,): the best of annealings from several starts.
 
     Args:
-        traffic: Packets between the cores.
-        mesh: At least as many places; the first chips are used.
+        graph: Packets between the cores.
+        grid: At least as many places; the first chips are used.
         effort: How many swaps are tried.
         seed: Of all random numbers; the result does not depend on the threads.
         jobs: Threads; None: one per processor.
         fixed: (k,): places of cores that stay where they are, -1 for others; None: none does.
         progress: Is told which share of the work is done.
     """
-    k = len(traffic.start) - 1
-    if k > mesh.size:
-        raise ValueError(f"{k} cores have {mesh.size} places")
+    k = len(graph.start) - 1
+    if k > grid.size:
+        raise ValueError(f"{k} cores have {grid.size} places")
     if k < 2 and fixed is None:
         return np.zeros(k, np.int64)
     fixed = np.full(k, -1, np.int64) if fixed is None else fixed
-    chips = -(-k // mesh.cores_per_chip)
-    mesh = compact(mesh, k, fixed[fixed >= 0])
-    starts = [_pinned(start, fixed, mesh) for start in _starts(traffic, mesh, chips, seed)]
+    chips = -(-k // grid.cores_per_chip)
+    grid = compact(grid, k, fixed[fixed >= 0])
+    starts = [_pinned(start, fixed, grid) for start in _starts(graph, grid, chips, seed)]
     done = [0.0] * len(starts)
     best: list[tuple[float, int, IntArray]] = [
-        (hop_packets(traffic, mesh, start), index, start) for index, start in enumerate(starts)
+        (hop_packets(graph, grid, start), index, start) for index, start in enumerate(starts)
     ]  # fmt: skip
     swaps = min(SWAPS[effort] * k * min(k, FULL_WORK_FROM) // FULL_WORK_FROM, MOST_SWAPS[effort])
 
     def run(index: int) -> None:
         place = starts[index].copy()
-        held = np.full(mesh.size, FREE, np.int64)
+        held = np.full(grid.size, FREE, np.int64)
         held[place] = np.arange(k)
         state = np.array([np.random.default_rng([seed, 11, index]).integers(1 << 63)], np.uint64)
         mean = max(1e-9, 2 * best[index][0] / k)
-        wide = max(mesh.places.table.shape[:2])
+        wide = max(grid.places.table.shape[:2])
         for r in range(ROUNDS):
             part, following = r / ROUNDS, (r + 1) / ROUNDS
             hot, cold = (mean * HOT * (COLD / HOT) ** x for x in (part, following))
             reach = max(3, int(wide * 0.5 * (1 - part)))
             kernels.anneal_places(
-                traffic, mesh.places, place, held, reach, hot, cold, swaps // ROUNDS, fixed >= 0, state
+                graph, grid.places, place, held, reach, hot, cold, swaps // ROUNDS, fixed >= 0, state
             )  # fmt: skip
-            found = hop_packets(traffic, mesh, place)
+            found = hop_packets(graph, grid, place)
             if found < best[index][0]:
                 best[index] = found, index, place.copy()
             done[index] = following
@@ -173,10 +204,10 @@ def place_cores(
     return min(best, key=lambda entry: entry[:2])[2]
 
 
-def _pinned(place: IntArray, fixed: IntArray, mesh: Mesh) -> IntArray:
+def _pinned(place: IntArray, fixed: IntArray, grid: Grid) -> IntArray:
     """Return a placement in which fixed cores are where they must be, and who was there is where they were."""
     place = place.copy()
-    held = np.full(mesh.size, FREE, np.int64)
+    held = np.full(grid.size, FREE, np.int64)
     held[place] = np.arange(len(place))
     for core in np.flatnonzero(fixed >= 0).tolist():
         at, wanted = int(place[core]), int(fixed[core])
@@ -191,36 +222,36 @@ def _pinned(place: IntArray, fixed: IntArray, mesh: Mesh) -> IntArray:
 # Starts
 
 
-def _starts(traffic: Traffic, mesh: Mesh, chips: int, seed: int) -> list[IntArray]:
+def _starts(graph: CoreGraph, grid: Grid, chips: int, seed: int) -> list[IntArray]:
     """Return a start from two coordinates of the traffic, and one along a Hilbert curve in the order of the first."""
-    coordinates = spectral(traffic, seed)
+    coordinates = spectral(graph, seed)
     order = np.argsort(coordinates[:, 0], kind="stable")
     spread, curve = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
-    per_chip = mesh.cores_per_chip
+    per_chip = grid.cores_per_chip
     for chip in range(chips):
         of = order[chip * len(order) // chips : (chip + 1) * len(order) // chips]
         own = np.arange(chip * per_chip, (chip + 1) * per_chip)
-        own = own[mesh.open[own]]
-        spread[of] = _in_columns(of, coordinates, own, mesh)
-        curve[of] = _along_hilbert(own, mesh)[: len(of)]
+        own = own[grid.open[own]]
+        spread[of] = _in_columns(of, coordinates, own, grid)
+        curve[of] = _along_hilbert(own, grid)[: len(of)]
     return [spread, curve]
 
 
-def spectral(traffic: Traffic, seed: int) -> FloatArray:
+def spectral(graph: CoreGraph, seed: int) -> FloatArray:
     """Return coordinates of the cores, (k, COORDINATES): the slowest modes of a random walk on the traffic.
 
     They are found by a power iteration with a fixed number of steps, so that they are the same everywhere.
     """
-    k = len(traffic.start) - 1
-    weight = np.add.reduceat(np.append(traffic.packets, 0.0), np.minimum(traffic.start[:-1], len(traffic.packets)))
-    weight = np.where(np.diff(traffic.start) > 0, weight, 0.0)
+    k = len(graph.start) - 1
+    weight = np.add.reduceat(np.append(graph.packets, 0.0), np.minimum(graph.start[:-1], len(graph.packets)))
+    weight = np.where(np.diff(graph.start) > 0, weight, 0.0)
     weight = weight / weight.sum() if weight.sum() > 0 else np.full(k, 1 / k)
     x = np.random.default_rng([seed, 12]).standard_normal((k, COORDINATES))
     other = np.empty_like(x)
     for step in range(SMOOTHINGS):
         if step % FOLD_EVERY == 0:
             x = _orthogonal(x, weight)
-        kernels.smooth(traffic, x, COORDINATES, other)
+        kernels.smooth(graph, x, COORDINATES, other)
         x, other = other, x
     return _orthogonal(x, weight)
 
@@ -235,9 +266,9 @@ def _orthogonal(x: FloatArray, weight: FloatArray) -> FloatArray:
     return np.ascontiguousarray((x @ vectors) * scale)
 
 
-def _in_columns(cores: IntArray, coordinates: FloatArray, places: IntArray, mesh: Mesh) -> IntArray:
+def _in_columns(cores: IntArray, coordinates: FloatArray, places: IntArray, grid: Grid) -> IntArray:
     """Return places of cores: columns by the first coordinate, in each column by the second."""
-    p = mesh.places
+    p = grid.places
     by_column = places[np.lexsort((p.row[places], p.column[places]))]
     n, total = len(cores), len(places)
     # The part of each column that is used, so that a chip that is not full is used evenly.
@@ -255,9 +286,9 @@ def _in_columns(cores: IntArray, coordinates: FloatArray, places: IntArray, mesh
     return result
 
 
-def _along_hilbert(places: IntArray, mesh: Mesh) -> IntArray:
+def _along_hilbert(places: IntArray, grid: Grid) -> IntArray:
     """Return the places of a chip in the order in which a Hilbert curve through it visits them."""
-    p = mesh.places
+    p = grid.places
     x, y = p.column[places] - p.column[places].min(), p.row[places]
     side = 1
     while side < max(int(x.max()), int(y.max())) + 1:

@@ -17,8 +17,8 @@ from neurocomp.backend import MappingPlan
 from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
-from neurocomp.mapping import kahypar, placement
-from neurocomp.mapping.atoms import Atoms
+from neurocomp.mapping import kahypar
+from neurocomp.mapping.atoms import PART_OF_CORE, Atoms
 from neurocomp.mapping.filling import (
     Assignment,
     Held,
@@ -35,6 +35,7 @@ from neurocomp.mapping.filling import (
 )
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
 from neurocomp.mapping.partition import Partition, partition
+from neurocomp.mapping.placement import places_on
 from neurocomp.mapping.synapse_words import WORD
 
 Array = NDArray[Any]
@@ -45,10 +46,6 @@ ATTEMPTS = 4
 """Partitions at most; after each the estimates are corrected by what cores really need."""
 MARGIN = 1.02
 """What was too much is taken for so much more than it was."""
-PART_OF_CORE = 6
-"""An atom takes this part of a core at most."""
-CHIP_HOPS = 8.0
-"""What a way from chip to chip counts in hops of the mesh when cores are placed; published figures differ more than that."""
 
 
 def best_assignment(
@@ -158,7 +155,7 @@ class _Spreading:
     def atoms(self, plan: MappingPlan) -> NetworkAtoms | None:
         """Return the atoms with what each is thought to need."""
         found = atoms_of_network(
-            self.network, orders=self.orders, parts=self.parts, family=self.families, memory=self.memory, rates=plan.rates,
+            self.network, orders=self.orders, parts=self.parts, family=self.families, memory=self.memory, rate=plan.rate,
             outside=self.without, largest=self._largest,
         )  # fmt: skip
         if found is None:
@@ -266,7 +263,7 @@ def _flows(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> tup
         for number in np.unique(use.axon_population).tolist():
             p = network.populations[names[number]]
             neurons = use.axon_neuron[use.axon_population == number]
-            rate = np.ones(len(neurons)) if plan.rates is None else np.asarray(plan.rates[p.name], np.float64)[neurons]
+            rate = plan.rate(p)[neurons]
             if p.is_input:
                 host += float(rate.sum())
                 continue
@@ -288,15 +285,8 @@ def packets_of(network: IntegerNetwork, found: Assignment, plan: MappingPlan) ->
     return float(packets.sum()) + host
 
 
-def places_of(network: IntegerNetwork, spec: HardwareSpec, found: Assignment, fixed: IntArray, plan: MappingPlan) -> IntArray:
+def placed(network: IntegerNetwork, spec: HardwareSpec, found: Assignment, fixed: IntArray, plan: MappingPlan) -> IntArray:
     """Return the number of each core, counted over all chips; ``fixed`` has those of pinned ones, -1 for others."""
     source, target, packets, _ = _flows(network, found, plan)
-    k, per_chip, of = len(found.held), spec.limit("cores_per_chip"), spec.mesh
-    chips = max(-(-k // per_chip), int(fixed.max(initial=0)) // per_chip + 1)
-    mesh = placement.mesh_of(
-        of.tiles_x, of.tiles_y, of.cores_per_tile, chips=chips, cores_per_chip=per_chip, global_x=False, crossing=CHIP_HOPS
-    )
-    traffic = placement.traffic_of(k, source, target, packets)
-    return placement.place_cores(
-        traffic, mesh, effort=plan.effort, seed=plan.seed, jobs=plan.jobs, fixed=fixed if (fixed >= 0).any() else None
-    )
+    known = fixed if (fixed >= 0).any() else None
+    return places_on(spec, plan, len(found.held), (source, target, packets), known)

@@ -11,18 +11,13 @@ from numpy.typing import NDArray
 from neurocomp.engine.kernels import partitioning as kernels
 from neurocomp.engine.kernels.partitioning import Limits
 from neurocomp.fixedpoint import running_sum
-from neurocomp.mapping.atoms import Atoms, atoms_of
+from neurocomp.mapping.atoms import ENOUGH_ATOMS, PART_OF_CORE, SIZES, Atoms, atoms_of, cut
 from neurocomp.mapping.partition import Effort, Partition, Progress, partition
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 IndexArray = NDArray[np.int32]
 
-SIZES = (16, 8)
-"""Neurons of an atom at most: the first that leaves enough atoms, else the last."""
-ENOUGH_ATOMS = 4_000
-PART_OF_CORE = 6
-"""An atom takes this part of a core at most."""
 FINER = 4
 """Atoms are so much smaller when the partition is refined."""
 MOST_FINE_PINS = 1_000_000
@@ -119,13 +114,10 @@ def contracted(start: IntArray, target: IndexArray, rate: IntArray, twins: Twins
     sizes = twins.sizes
     if len(sizes) == n:
         return atoms_of(np.ones(n, np.int64), rate, np.bincount(target, minlength=n), start, target), np.arange(n)
-    parts = -(-sizes // size)
-    first = running_sum(parts)
-    kind = np.repeat(np.arange(len(sizes)), sizes)
-    position = np.arange(n) - twins.start[:-1][kind]
+    parts, number = cut(sizes, size)
     atom = np.empty(n, np.int64)
-    atom[twins.order] = first[kind] + position * parts[kind] // sizes[kind]
-    n_atoms = int(first[-1])
+    atom[twins.order] = number
+    n_atoms = int(parts.sum())
     members = twins.order[twins.start[:-1]]
     stamp, degree = np.full(n_atoms, -1, np.int64), np.empty(len(members), np.int64)
     kernels.count_distinct(start, target, atom, members, stamp, degree)

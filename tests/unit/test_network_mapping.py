@@ -81,7 +81,7 @@ def atoms(compiled: Compiled) -> NetworkAtoms:
     zeros = {name: np.zeros(size, np.int64) for name, size in on_cores.items()}
     ones = {name: np.ones(size) for name, size in on_cores.items()}
     found = atoms_of_network(
-        network, orders={}, parts=zeros, family=zeros, memory=ones, rates=None, outside={}, largest=lambda p: 5
+        network, orders={}, parts=zeros, family=zeros, memory=ones, rate=MappingPlan().rate, outside={}, largest=lambda p: 5
     )
     assert found is not None
     return found

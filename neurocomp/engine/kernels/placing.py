@@ -16,7 +16,7 @@ FREE = -1
 """The core of a place that has none."""
 
 
-class Traffic(NamedTuple):
+class CoreGraph(NamedTuple):
     """Packets between k cores, both directions together; lists of neighbours."""
 
     start: NDArray[np.int64]
@@ -40,14 +40,14 @@ class Places(NamedTuple):
 
 
 @entry
-def smooth(traffic, rank, columns, result):
+def smooth(graph, rank, columns, result):
     """Replace coordinates of cores by half of their own and half of their neighbours' weighted mean, ``(k, columns)``."""
-    for a in range(len(traffic.start) - 1):
+    for a in range(len(graph.start) - 1):
         total = 0.0
         for d in range(columns):
             result[a, d] = 0.0
-        for i in range(traffic.start[a], traffic.start[a + 1]):
-            b, w = traffic.other[i], traffic.packets[i]
+        for i in range(graph.start[a], graph.start[a + 1]):
+            b, w = graph.other[i], graph.packets[i]
             total += w
             for d in range(columns):
                 result[a, d] += w * rank[b, d]
@@ -64,31 +64,31 @@ def distance(places, p, q):
 
 
 @entry
-def hops(traffic, places, place):
+def hops(graph, places, place):
     """Return the sum of packets x hops over all pairs of cores."""
     total = 0.0
     for a in range(len(place)):
-        for i in range(traffic.start[a], traffic.start[a + 1]):
-            b = traffic.other[i]
+        for i in range(graph.start[a], graph.start[a + 1]):
+            b = graph.other[i]
             if b > a:
-                total += traffic.packets[i] * distance(places, place[a], place[b])
+                total += graph.packets[i] * distance(places, place[a], place[b])
     return total
 
 
 @kernel
-def pull(traffic, places, place, a, p, q, beside):
+def pull(graph, places, place, a, p, q, beside):
     """Return what changes if core a moves from place p to q; the way to core ``beside`` is left out."""
     change = 0.0
-    for i in range(traffic.start[a], traffic.start[a + 1]):
-        b = traffic.other[i]
+    for i in range(graph.start[a], graph.start[a + 1]):
+        b = graph.other[i]
         if b != beside:
             at = place[b]
-            change += traffic.packets[i] * (distance(places, q, at) - distance(places, p, at))
+            change += graph.packets[i] * (distance(places, q, at) - distance(places, p, at))
     return change
 
 
 @entry
-def anneal_places(traffic, places, place, held, wide, hot, cold, steps, fixed, state):
+def anneal_places(graph, places, place, held, wide, hot, cold, steps, fixed, state):
     """Swap places of cores for some steps of simulated annealing.
 
     Args:
@@ -122,9 +122,9 @@ def anneal_places(traffic, places, place, held, wide, hot, cold, steps, fixed, s
         b = held[q]
         if b >= 0 and fixed[b]:
             continue
-        change = pull(traffic, places, place, a, p, q, b)
+        change = pull(graph, places, place, a, p, q, b)
         if b >= 0:
-            change += pull(traffic, places, place, b, q, p, a)
+            change += pull(graph, places, place, b, q, p, a)
         if change > 0:
             chance = np.float64(random_bits(state) >> np.uint64(11)) * 2.0**-53
             if chance >= np.exp(-change / temperature):
