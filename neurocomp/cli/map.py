@@ -102,7 +102,7 @@ def export(path: Path, out: Path, output: Output) -> None:
 
     compiled = load_artifact(path, "map export")
     pins = compiled.pins()
-    with whole_file(out, "--out") as file:
+    with whole_file(out) as file:
         file.write(pins_text(pins).encode())
     cores = len(compiled.artifact.mapped.cores)
     if output.as_json:

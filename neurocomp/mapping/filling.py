@@ -465,7 +465,7 @@ class _Filler:
         use = self.use([Slice(piece, start, start + 1)])
         assert use.broken is not None
         name, actual, limit = use.broken, use.needs[use.broken], use.limits[use.broken]
-        code, what, hint = _SINGLE[name]
+        code, what, hint = SINGLE[name]
         subject = f"{p.name}[{int(piece.neurons[start])}]"
         message = f"neuron '{subject}' alone needs {actual} of {limit} {what} of a {spec.name} core"
         if p.compartments > 1 and name in ("neurons", "decay_profiles"):
@@ -575,7 +575,7 @@ def _n_sources(network: IntegerNetwork, members: Members) -> int:
 
 
 _LOWER_FAN_IN = "lower its fan-in, or use a target with a larger core"
-_SINGLE: Mapping[str, tuple[str, str, str]] = {
+SINGLE: Mapping[str, tuple[str, str, str]] = {
     "neurons": ("NC0407", "compartments", "write 'reset: zero', or use a target with a larger core"),
     "decay_profiles": ("NC0406", "decay profiles", "write 'reset: zero', or use a target with more profiles"),
     "threshold_profiles": ("NC0406", "threshold profiles", "use a target with more profiles"),

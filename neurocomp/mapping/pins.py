@@ -13,20 +13,11 @@ from neurocomp.errors import Location
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
-from neurocomp.mapping.filling import Assignment, Held, Use, Without, order_of, use_of
+from neurocomp.mapping.filling import SINGLE, Assignment, Held, Use, Without, order_of, use_of
 
 IntArray = NDArray[np.int64]
 
-IN_WORDS = {
-    "neurons": "compartments",
-    "decay_profiles": "decay profiles",
-    "threshold_profiles": "threshold profiles",
-    "input_axons": "input axons",
-    "output_axons": "output axons",
-    "synapse_words": "synapse words",
-    "synapse_formats": "synapse formats",
-    "delay_address_bits": "compartments that the delays leave",
-}
+IN_WORDS = {name: words for name, (_, words, _) in SINGLE.items()} | {"output_axons": "output axons"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,20 +50,14 @@ def pinned_cores(lowered: LoweredNetwork, spec: HardwareSpec, pins: Sequence[Pin
             name, number = ("cores_per_chip", pin.core) if pin.core >= per_chip else ("chips", pin.chip)
             what = "core" if pin.core >= per_chip else "chip"
             message = f"'{pin.population}' is pinned to {what} {number}; {spec.name} has {spec.limit(name):,}, counted from 0"
-            hint = "pin it to one that exists"
-            violations.append(
-                Violation(
-                    "NC0415", pin.population, message, number, spec.limit(name) - 1, spec.limit_text(name), hint,
-                    origin=pin.origin,
-                )
-            )  # fmt: skip
+            most, source, hint = spec.limit(name) - 1, spec.limit_text(name), "pin it to one that exists"
+            violations.append(Violation("NC0415", pin.population, message, number, most, source, hint, origin=pin.origin))
             continue
         there = lowered.map.get(pin.population)
         if there is None:
             message = f"'{pin.population}' is pinned, but was folded into what it feeds and is on no core"
-            violations.append(
-                Violation("NC0415", pin.population, message, 0, 0, hint="leave this pin out", origin=pin.origin)
-            )  # fmt: skip
+            hint = "leave this pin out"
+            violations.append(Violation("NC0415", pin.population, message, 0, 0, None, hint, origin=pin.origin))
             continue
         size = network.populations[there.population].size
         own = place_of.setdefault(there.population, np.full(size, -1, np.int64))

@@ -20,6 +20,7 @@ from neurocomp.mapping.filling import Tile, fill_in_order, row_by_row, tiles_of,
 from neurocomp.mapping.mapper import map_in_order, map_network
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
 from neurocomp.mapping.spreading import packets_of
+from neurocomp.mapping.traffic import traffic_of
 from neurocomp.registry import find_spec
 
 Array = NDArray[Any]
@@ -127,7 +128,9 @@ class TestMapping:
         [{"neurons": 100}, {"input_axons": 220}, {"synapse_words": 500}, {"neurons": 60, "output_axons": 150}],
         ids=str,
     )
-    def test_every_limit_is_kept_and_packets_are_no_more(self, compiled: Compiled, effort: Any, limits: dict[str, int]) -> None:
+    def test_every_limit_is_kept_and_packets_and_cores_are_no_more(
+        self, compiled: Compiled, effort: Any, limits: dict[str, int]
+    ) -> None:
         spec, lowered = tight(**limits), compiled.artifact.lowered
         plan = MappingPlan(effort)
         mapped, violations = map_network(lowered, spec, plan)
@@ -137,6 +140,8 @@ class TestMapping:
         assert in_order is not None
         assert len(mapped.cores) > 2
         mapped.verify(spec)
+        packets = [found.unicast.packets + found.host for found in (traffic_of(m, spec) for m in (mapped, in_order))]
+        assert packets[0] / packets[1] + len(mapped.cores) / len(in_order.cores) <= 2
         sent = np.zeros(len(mapped.cores), np.int64)
         names = mapped.population_names
         for core in mapped.cores:
@@ -177,19 +182,17 @@ class TestMapping:
         one = cores(MappingPlan("fast", 3, jobs=1))
         assert all(np.array_equal(a, b) for a, b in zip(one, cores(MappingPlan("fast", 3, jobs=4)), strict=True))
 
-    def test_rates_weighpackets_of(self, compiled: Compiled) -> None:
-        """Where only some neurons of 'a' spike, their packets alone are saved."""
+    def test_rates_weigh_packets(self, compiled: Compiled) -> None:
+        """Where few neurons spike, a mapping that knows which has fewer of their packets than one that does not."""
         spec, lowered = tight(neurons=60), compiled.artifact.lowered
-        network = lowered.network
-        rates = {name: np.zeros(p.size) for name, p in network.populations.items()}
-        rates["a"][::7] = 1.0
-        filled, _ = fill_in_order(network, spec)
-        assert filled is not None
-        plan = MappingPlan("fast", rates=rates)
-        notes: list[str] = []
-        map_network(lowered, spec, MappingPlan("fast", rates=rates, note=notes.append))
-        assert packets_of(network, filled, plan) > 0
-        assert all("packets per tick" in note for note in notes)
+        rates = {name: np.zeros(p.size) for name, p in lowered.network.populations.items()}
+        rates["a"][np.arange(648) % 81 < 27] = 1.0  # the upper third of the image
+        packets = []
+        for known in (None, rates):
+            mapped, _ = map_network(lowered, spec, MappingPlan("fast", rates=known))
+            assert mapped is not None
+            packets.append(traffic_of(mapped, spec, rates).unicast.packets)
+        assert packets[1] < packets[0]
 
     @pytest.mark.parametrize("effort", ["fast", "default", "max"])
     def test_verify_is_bit_exact(self, folder: Path, effort: str) -> None:
