@@ -3,8 +3,8 @@
 ``python -m benchmarks.mapping [--json] [--peers none]`` measures the networks of `mapping_networks` on cores of ideal chips:
 packets per tick are the sum over neurons of the rate x the cores reached beside the own one. Every figure is counted anew from
 single synapses, by numpy, which also refuses a core beyond a cap. Kernels are compiled before any time is taken: seconds are
-those of mapping a network that is in memory, twins and atoms included. A row has the effort "default" where the issue limits
-time or the target is met, else "max"; both are shown.
+those of mapping a network that is in memory, twins and atoms included. A row has the effort "default" where its time is
+limited or the target is met, else "max"; both are shown.
 
 ``--csr NET.npz --caps ideal-loihi --assignment OUT.npy`` maps any network given as lists of synapses, for anyone to count
 again: ptr (n + 1) and idx, the targets of each neuron ascending; w, spikes of each neuron in 1000 ticks; lo and hi of its

@@ -119,8 +119,9 @@ def _fast_engine() -> Finding:
     import numba
 
     from neurocomp.engine.kernels import jit
+    from neurocomp.engine.warm import ENGINE
 
-    if jit.are_compiled():
+    if jit.are_compiled(ENGINE):
         return Finding("fast engine", "ok", f"kernels compiled by numba {numba.__version__} in {jit.FOLDER}")
     text = f"its kernels are compiled by the first job that needs them, once, by numba {numba.__version__} into {jit.FOLDER}"
     return Finding("fast engine", "note", text)

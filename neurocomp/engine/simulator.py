@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.counting import Counting
-from neurocomp.engine.kernels import counting, jit, machine
+from neurocomp.engine.kernels import counting, machine
 from neurocomp.engine.kernels.layout import readable
 from neurocomp.engine.kernels.records import TILE, Chunk
 from neurocomp.engine.metering import Tally, Wiring
@@ -127,21 +127,11 @@ class FastSimulator:
             return self._plan[3]
 
 
-_compiling = threading.Lock()
-
-
 def compile_kernels() -> None:
-    """Compile what is not compiled yet, once for a machine and a version; with a message, as it takes a while."""
-    if jit.are_compiled():
-        return
-    with _compiling:
-        if jit.are_compiled():
-            return
-        logger.info("compiling the kernels of the fast engine, once for this machine and version ...")
-        from neurocomp.engine.warm import run_every_kernel
+    """Compile what is not compiled yet."""
+    from neurocomp.engine import warm
 
-        run_every_kernel(FastSimulator(jobs=1))
-        jit.mark_compiled()
+    warm.compile_once(warm.ENGINE, lambda: warm.run_every_kernel(FastSimulator(jobs=1)))
 
 
 def _spans(samples: int, size: int) -> Iterator[tuple[int, int]]:

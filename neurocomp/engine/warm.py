@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neurocomp.engine.kernels import jit
 from neurocomp.engine.metering import Ways, Wiring
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
@@ -14,6 +18,31 @@ from neurocomp.models.patterns import Pattern
 
 if TYPE_CHECKING:
     from neurocomp.engine.simulator import FastSimulator
+
+
+logger = logging.getLogger("neurocomp")
+
+ENGINE = "the fast engine"
+"""What the kernels of the simulation belong to."""
+
+_compiling = threading.Lock()
+
+
+def compile_once(of: str, run: Callable[[], None]) -> None:
+    """Compile kernels that are not compiled yet, once for a machine and a version; with a message, as it takes a while.
+
+    Args:
+        of: What they belong to.
+        run: Runs every one of them.
+    """
+    if jit.are_compiled(of):
+        return
+    with _compiling:
+        if jit.are_compiled(of):
+            return
+        logger.info("compiling the kernels of %s, once for this machine and version ...", of)
+        run()
+        jit.mark_compiled(of)
 
 
 def smallest_network() -> IntegerNetwork:

@@ -29,6 +29,9 @@ from neurocomp.mapping.pins import Pinned, pinned_cores, too_much
 
 IntArray = NDArray[np.int64]
 
+SPREAD_FROM = 3
+"""Neurons of so many cores or more are spread anew: fewer have next to nothing to gain."""
+
 
 def map_network(
     lowered: LoweredNetwork, spec: HardwareSpec, plan: MappingPlan | None = None
@@ -49,8 +52,8 @@ def map_network(
     filled, violations = fill_in_order(network, spec, pinned.without)
     if filled is None:
         return None, violations
-    if len(filled.held) > 1:
-        # numba compiles what a single core does not need.
+    if len(filled.held) >= SPREAD_FROM:
+        # numba takes its time, which fewer cores are not worth.
         from neurocomp.mapping.spreading import best_assignment
 
         filled = best_assignment(network, spec, filled, pinned.without, plan)
@@ -58,11 +61,14 @@ def map_network(
     if violations := _violations_of_all(network, spec, every, pinned):
         return None, violations
     fixed = np.concatenate([np.full(len(filled.held), -1), pinned.places])
-    if len(every.held) > 1 and (fixed < 0).any():
+    free = fixed < 0
+    if free.all() and len(fixed) <= spec.mesh.cores_per_tile:
+        fixed = np.arange(len(fixed))
+    elif free.any():
         from neurocomp.mapping.spreading import placed
 
         fixed = placed(network, spec, every, fixed, plan)
-    return assembled(lowered, spec, every, np.maximum(fixed, 0)), ()
+    return assembled(lowered, spec, every, fixed), ()
 
 
 def _violations_of_all(network: IntegerNetwork, spec: HardwareSpec, every: Assignment, pinned: Pinned) -> Sequence[Violation]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from neurocomp.engine.kernels import partitioning as kernels
 from neurocomp.engine.kernels.partitioning import NOWHERE, Cores, Limits, Prices, Queue
 from neurocomp.engine.threads import available_processors, in_order
+from neurocomp.engine.warm import compile_once
 from neurocomp.fixedpoint import running_sum
 from neurocomp.mapping.atoms import Atoms, atoms_of, reordered
 
@@ -137,6 +138,20 @@ def partition(
     core = np.empty_like(found)
     core[order] = found
     return _finished(atoms, core, complete)
+
+
+def compile_kernels() -> None:
+    """Compile what is not compiled yet."""
+
+    def run() -> None:
+        # Atoms too many for exchanges, and few; some without sources.
+        for n in (FEW_ATOMS + 2, 6):
+            ones, chain = np.ones(n, np.int64), np.arange(1, n, dtype=np.int32)
+            start = np.minimum(np.arange(n + 1), n - 1)
+            for most in (3, n):
+                partition(atoms_of(ones, ones, ones, start, chain), Limits(most, n, n), effort="fast", jobs=1)
+
+    compile_once("the partition", run)
 
 
 def _refuse_large(atoms: Atoms, limits: Limits) -> None:

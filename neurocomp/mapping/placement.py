@@ -11,6 +11,7 @@ from neurocomp.backend import MappingPlan
 from neurocomp.engine.kernels import placing as kernels
 from neurocomp.engine.kernels.placing import FREE, CoreGraph, Places
 from neurocomp.engine.threads import available_processors, in_order
+from neurocomp.engine.warm import compile_once
 from neurocomp.fixedpoint import running_sum
 from neurocomp.hardware import HardwareSpec
 from neurocomp.mapping.partition import Effort, Progress
@@ -134,6 +135,9 @@ def places_on(
         fixed: (k,): numbers of cores that stay where they are, -1 for others; None: none does.
     """
     of, per_chip = spec.mesh, spec.limit("cores_per_chip")
+    if k <= of.cores_per_tile and fixed is None:
+        return np.arange(k)
+    compile_kernels()
     furthest = k - 1 if fixed is None else max(k - 1, int(fixed.max(initial=0)))
     grid = grid_of(
         of.tiles_x, of.tiles_y, of.cores_per_tile, chips=furthest // per_chip + 1, cores_per_chip=per_chip,
@@ -202,6 +206,16 @@ def place_cores(
         if progress is None:
             raise
     return min(best, key=lambda entry: entry[:2])[2]
+
+
+def compile_kernels() -> None:
+    """Compile what is not compiled yet."""
+
+    def run() -> None:
+        graph = core_graph(3, np.array([0, 1]), np.array([1, 2]), np.ones(2))
+        place_cores(graph, grid_of(2, 2, 1), effort="fast", jobs=1)
+
+    compile_once("the placement", run)
 
 
 def _pinned(place: IntArray, fixed: IntArray, grid: Grid) -> IntArray:

@@ -34,7 +34,7 @@ from neurocomp.mapping.filling import (
     use_of,
 )
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
-from neurocomp.mapping.partition import Partition, partition
+from neurocomp.mapping.partition import Partition, compile_kernels, partition
 from neurocomp.mapping.placement import places_on
 from neurocomp.mapping.synapse_words import WORD
 
@@ -76,6 +76,7 @@ def score(network: IntegerNetwork, found: Assignment, other: Assignment, plan: M
 
 def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan) -> Assignment:
     """Return the best of an assignment and of partitions whose every core keeps all limits."""
+    compile_kernels()
     spreading = _Spreading.of(network, spec, filled, without)
     best = filled
     for _ in range(ATTEMPTS):

@@ -14,6 +14,7 @@ import pytest
 
 from neurocomp.cli import run
 from neurocomp.engine.simulator import compile_kernels
+from neurocomp.mapping import partition, placement
 
 NET = """\
 neurocomp: 1
@@ -68,8 +69,9 @@ def write_network(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the network and what it compiles to; the kernels of the fast engine are compiled, which says so once."""
-    compile_kernels()
+    """A folder with the network and what it compiles to; the kernels are compiled, which says so once."""
+    for compiles in (compile_kernels, partition.compile_kernels, placement.compile_kernels):
+        compiles()
     folder = tmp_path_factory.mktemp("compiled")
     write_network(folder)
     with pytest.MonkeyPatch.context() as patch:

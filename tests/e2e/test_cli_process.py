@@ -283,9 +283,10 @@ warm.run_every_kernel = lambda simulator: print("COMPILING")
 from neurocomp.cli import run
 from neurocomp.engine.simulator import compile_kernels
 from neurocomp.engine.kernels import jit
+from neurocomp.engine.warm import ENGINE
 import json, logging, sys
 codes = [run(["doctor"])]
-assert not jit.are_compiled()
+assert not jit.are_compiled(ENGINE)
 from neurocomp.engine.simulator import FastSimulator
 from neurocomp_reference import ReferenceSimulator
 FastSimulator.run = lambda self, *given, **options: ReferenceSimulator().run(*given, **options)

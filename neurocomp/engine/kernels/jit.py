@@ -66,18 +66,21 @@ def _folder() -> Path:
 _config: Any = numba.config
 _njit: Any = numba.njit
 FOLDER = _folder()
-_MARK = FOLDER / "complete"
 
 
-def are_compiled() -> bool:
-    """Return whether every kernel lies compiled on disk."""
-    return _MARK.exists()
+def are_compiled(of: str) -> bool:
+    """Return whether every kernel of a part of the program lies compiled on disk."""
+    return _mark(of).exists()
 
 
-def mark_compiled() -> None:
-    """Note that every kernel lies compiled on disk."""
+def mark_compiled(of: str) -> None:
+    """Note that every kernel of a part of the program lies compiled on disk."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    _MARK.touch()
+    _mark(of).touch()
+
+
+def _mark(of: str) -> Path:
+    return FOLDER / f"complete-{of.replace(' ', '-')}"
 
 
 def _compiled(function: Function, **options: bool) -> Function:
