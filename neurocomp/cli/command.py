@@ -182,6 +182,15 @@ def jobs(function: Function) -> Function:
     return click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help=what)(function)
 
 
+def profile(function: Function) -> Function:
+    """Add ``--profile``."""
+    what = (
+        "A trace of 'neurocomp run ... --probe all': its spikes per tick are the rates of the neurons, by which packets count."
+    )
+    kind = click.Path(path_type=Path)
+    return click.option("--profile", type=kind, metavar="TRACE.npz", help=what)(function)
+
+
 def samples(function: Function) -> Function:
     """Add ``--samples``."""
     return click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use at most N samples.")(function)

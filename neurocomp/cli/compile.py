@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocomp.cli.command import Command, FileName, compilation, completed_by, jobs, network_file, target
+from neurocomp.cli.command import Command, FileName, compilation, completed_by, jobs, network_file, profile, target
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError, did_you_mean
 
@@ -44,12 +44,7 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
     shell_complete=completed_by(*STAGES),
     help=f"Print stages as text: {', '.join(STAGES)}; the summary then goes to stderr.",
 )
-@click.option(
-    "--profile",
-    type=click.Path(path_type=Path),
-    metavar="TRACE.npz",
-    help="A trace of 'neurocomp run NET --probe all': its spikes weigh the mapping, not those of the calibration.",
-)
+@profile
 @click.option(
     "--mapping",
     type=click.Path(path_type=Path),

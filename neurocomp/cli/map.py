@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neurocomp.cli.artifacts import load_artifact
-from neurocomp.cli.command import Command, CommandGroup, FileName, artifact_file
+from neurocomp.cli.command import Command, CommandGroup, FileName, artifact_file, profile
 from neurocomp.cli.output import Output
 
 if TYPE_CHECKING:
@@ -39,12 +39,7 @@ command = CommandGroup(
     ),
 )
 @artifact_file
-@click.option(
-    "--profile",
-    type=click.Path(path_type=Path),
-    metavar="TRACE.npz",
-    help="A trace of 'neurocomp run ART --probe all': its spikes per tick are the rates of the neurons.",
-)
+@profile
 @click.option(
     "--color",
     type=click.Choice(["population", "load"]),
