@@ -129,9 +129,8 @@ def check_network(
     lowered = verified(lowering.network, quantized, spec)
     if violations := backend.check(lowered, spec, options):
         return Checked(quantization, lowered, None, tuple(violations))
-    if wishes.pins and not spec.stores_rows:
-        message = f"neurons cannot be pinned to cores of {spec.name}"
-        raise UnsupportedError(Diagnostic("NC0344", message, wishes.pins[0].origin, hint="leave --mapping out"))
+    if not spec.stores_rows:
+        _refuse_wishes(spec, options, wishes)
     mapping_notes: list[str] = []
     rates = _rates(network, quantization, calibration, lowered, wishes, mapping_notes)
     plan = MappingPlan(
@@ -162,6 +161,20 @@ def verified(lowered: LoweredNetwork, quantized: QuantizedNetwork | None, spec: 
         return verify_crossbars(lowered, integers, max_axons=axons, max_neurons=neurons, max_delay=delay)
     delays = {} if quantized is None else {q.name: q.delay for q in quantized.network.projections}
     return lowered.verify(delays, spec.limit("delay"), spec.hop_ticks)
+
+
+def _refuse_wishes(spec: HardwareSpec, options: Options, wishes: Wishes) -> None:
+    """Refuse what only neurons can be told that are mapped one by one.
+
+    Raises:
+        UnsupportedError: There are pins, or another mapper (NC0344).
+    """
+    if wishes.pins:
+        message = f"neurons cannot be pinned to cores of {spec.name}"
+        raise UnsupportedError(Diagnostic("NC0344", message, wishes.pins[0].origin, hint="leave --mapping out"))
+    if options.mapper != "default":
+        message = f"there are no single neurons to spread over cores of {spec.name}"
+        raise UnsupportedError(Diagnostic("NC0344", message, hint=f"leave '--mapper {options.mapper}' out"))
 
 
 def _rates(

@@ -213,9 +213,9 @@ CATALOGUE: dict[str, Entry] = {
     "NC0344": _e(
         "pins",
         4,
-        "Neurons can be pinned to cores that store rows of synapses; crossbars are planned in blocks, and the reference has "
-        "one core.",
-        "Leave --mapping out.",
+        "Neurons can be pinned to cores that store rows of synapses, or spread over them by another mapper; crossbars are "
+        "planned in blocks, and the reference has one core.",
+        "Leave --mapping, or --mapper, out.",
     ),
     # 04: it does not fit
     "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),

@@ -42,6 +42,7 @@ class _Pins:
         self.document, self.network = document, network
         self.problems: list[Diagnostic] = []
         self.pinned: dict[str, Any] = {}
+        self.unknown: set[str] = set()
 
     def bad(self, code: str, place: Place, message: str, hint: str | None = None) -> None:
         self.problems.append(Diagnostic(code, message, self.document.at(place), hint=hint))
@@ -73,7 +74,10 @@ class _Pins:
                 self.bad("NC0104", (*place, key), f"a pin has no '{key}'", did_you_mean(key, KEYS))
         name = entry.get("population")
         known = [p.name for p in self.network.populations.values() if not p.is_input]
+        if name not in known and str(name) in self.unknown:
+            return None  # said once
         if name not in known:
+            self.unknown.add(str(name))
             hint = did_you_mean(str(name), known) or "inputs are on the host, and only populations with neurons on cores"
             self.bad("NC0201", (*place, "population"), f"there is no population '{name}' to pin", hint)
         chip, core = (self._number(place, entry, key) for key in ("chip", "core"))

@@ -219,6 +219,19 @@ projections:
 """
 
 
+ONE_LAYER = """
+neurocomp: 1
+name: layer
+timestep: 1 ms
+ticks: 4
+populations:
+  x: {kind: input, shape: [3]}
+  a: {shape: [2], neuron: {model: if, v_threshold: 2.0, reset: zero, compare: ">="}}
+projections:
+  - {from: x, to: a, weights: [[1, 1, 0], [0, 1, 1]]}
+"""
+
+
 class TestTiles:
     @pytest.fixture
     def network(self, tmp_path: Path) -> IntegerNetwork:
@@ -348,3 +361,17 @@ class TestPins:
         with pytest.raises(UnsupportedError) as caught:
             neurocomp.compile(folder / "net.yaml", "reference", mapping=self.pin(folder, {"population": "a", "core": 0}))
         assert "neurons cannot be pinned to cores of reference" in str(caught.value)
+
+    @pytest.mark.parametrize("target", ["truenorth", "reference"])
+    def test_no_other_mapper_where_neurons_are_not_spread(self, folder: Path, target: str) -> None:
+        (folder / "spikes.yaml").write_text(ONE_LAYER)
+        with pytest.raises(UnsupportedError) as caught:
+            neurocomp.compile(folder / "spikes.yaml", target, mapper="quality")
+        assert f"there are no single neurons to spread over cores of {target}" in str(caught.value)
+
+    def test_an_unknown_population_is_said_once(self, folder: Path) -> None:
+        with pytest.raises(NetworkError) as caught:
+            neurocomp.compile(
+                folder / "net.yaml", mapping=self.pin(folder, *({"population": "d", "core": i} for i in range(5)))
+            )
+        assert str(caught.value).count("there is no population 'd' to pin") == 1
