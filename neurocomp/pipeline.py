@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
@@ -22,9 +23,10 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
+from neurocomp.mapping.feasibility import Feasibility, feasibility_of, largest_of
 from neurocomp.mapping.profile import profile_of
 from neurocomp.mapping.traffic import Rates
-from neurocomp.passes.host_currents import split_currents
+from neurocomp.passes.host_currents import analog_inputs, split_currents
 from neurocomp.passes.legalize import legalize
 from neurocomp.passes.quantize import Quantization, quantize
 from neurocomp.passes.quantize_plain import quantize_plain
@@ -40,6 +42,10 @@ ACCURACY_SAMPLES = 50
 
 CALIBRATION_TICKS = 4096
 """Longer samples are simulated for so many ticks."""
+
+TOO_MANY_CORES = "NC0401"
+
+logger = logging.getLogger("neurocomp")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +75,8 @@ class Checked:
     lowered: LoweredNetwork | None
     artifact: Artifact | None
     violations: tuple[Violation, ...]
+    feasibility: Feasibility | None = None
+    """What the limits of the cores say about each population, where cores store rows of synapses."""
 
 
 def compile_network(
@@ -101,11 +109,16 @@ def check_network(
     """Compile as far as the target allows; without ``emits`` up to the mapping, which is the last stage that can refuse."""
     network.verify()
     legal, folded = legalize(network)
+    feasible = feasibility_of(legal, spec, analog_inputs(legal), network) if spec.stores_rows else None
+    if feasible is not None and feasible.violations:
+        return Checked(None, None, None, feasible.violations, feasible)
     if violations := backend.check(legal, spec, options):
-        return Checked(None, None, None, tuple(violations))
+        return Checked(None, None, None, tuple(violations), feasible)
+    if feasible is not None and (note := feasible.estimate_note(network.name, spec)):
+        logger.warning(note)
     legal, stepped = ticks_per_step(legal, options.ticks_per_step)
     if stepped and (violations := backend.check(legal, spec, options)):
-        return Checked(None, None, None, tuple(violations))
+        return Checked(None, None, None, tuple(violations), feasible)
     calibration, calibrated_on = calibration_stimulus(network)
     if calibration is not None and stepped:
         calibration = {name: stretched(spikes, options.ticks_per_step) for name, spikes in calibration.items()}
@@ -124,11 +137,11 @@ def check_network(
         )  # fmt: skip
     quantized = quantization.network
     if violations := backend.check(quantized, spec, options):
-        return Checked(quantization, None, None, tuple(violations))
+        return Checked(quantization, None, None, tuple(violations), feasible)
     lowering = backend.lower(quantized, spec, options, quantization.calibration)
     lowered = verified(lowering.network, quantized, spec)
     if violations := backend.check(lowered, spec, options):
-        return Checked(quantization, lowered, None, tuple(violations))
+        return Checked(quantization, lowered, None, tuple(violations), feasible)
     if not spec.stores_rows:
         _refuse_wishes(spec, options, wishes)
     mapping_notes: list[str] = []
@@ -138,19 +151,27 @@ def check_network(
     )
     mapped, violations = backend.map(lowered, spec, plan)
     if mapped is None:
-        return Checked(quantization, lowered, None, tuple(violations))
+        return Checked(quantization, lowered, None, _with_largest(violations, feasible), feasible)
     mapped.verify(spec)
     if violations := backend.check(mapped, spec, options):
-        return Checked(quantization, lowered, None, tuple(violations))
+        return Checked(quantization, lowered, None, tuple(violations), feasible)
     if not emits:
-        return Checked(quantization, lowered, None, ())
+        return Checked(quantization, lowered, None, (), feasible)
     program = backend.emit(mapped, spec).verify()
     found = (*folded, *changed, *split.notes, *stepped, calibrated_on, *clipped)
     notes = (*found, *quantized.warnings, *lowering.notes, *mapping_notes)
     if spec.has_crossbars:
         notes = (*notes, *_accuracies(network, quantized, lowered, simulator))
     artifact = _artifact(network, quantized, lowered, notes, spec=spec, options=options, mapped=mapped, program=program)
-    return Checked(quantization, lowered, artifact, ())
+    return Checked(quantization, lowered, artifact, (), feasible)
+
+
+def _with_largest(violations: Sequence[Violation], feasible: Feasibility | None) -> tuple[Violation, ...]:
+    """Return the violations of a mapping; those of too many cores name the populations that take the most."""
+    if feasible is None or len(feasible.rows) < 2:
+        return tuple(violations)
+    also = f"the largest: {largest_of(feasible.rows)}"
+    return tuple(replace(v, also=also) if v.code == TOO_MANY_CORES and v.also is None else v for v in violations)
 
 
 def verified(lowered: LoweredNetwork, quantized: QuantizedNetwork | None, spec: HardwareSpec) -> LoweredNetwork:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from neurocomp.cli.command import Command, compilation, network_file, target
 from neurocomp.cli.failures import colored
 from neurocomp.cli.output import Output, has_color
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from neurocomp.mapping.feasibility import Feasibility
 
 
 @click.command(
@@ -29,14 +32,16 @@ from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, Unsuppor
 def command(path: Path, target: str, options: Mapping[str, Any], output: Output) -> int:
     """List every reason why a network does not run on a chip.
 
-    All violations of the first stage that has some are listed; nothing is written.
+    All violations of the first stage that has some are listed; nothing is written. For chips of the Loihi family a table says
+    which limit of a core binds each population, by how much, and what would help.
     """
-    from neurocomp import api, pipeline
+    from neurocomp import api, pipeline, registry
 
     found: list[Diagnostic] = []
     documents: list[dict[str, Any]] = []
     failure: NeurocompError | None = None
     extensions: tuple[str, ...] = ()
+    feasible: Feasibility | None = None
     with output.busy(f"checking {path.name} for {target}"):
         network = api.load(path)
         if isinstance(network, api.Compiled):
@@ -45,6 +50,7 @@ def command(path: Path, target: str, options: Mapping[str, Any], output: Output)
         try:
             checked = api.check_stages(network, target, **options)
             violations, extensions = checked.violations, checked.lowered.extensions if checked.lowered else ()
+            feasible = checked.feasibility
             found = [violation.diagnostic() for violation in violations]
             documents = [violation.as_json() for violation in violations]
             failure = pipeline.violation_error(violations) if violations else None
@@ -60,11 +66,17 @@ def command(path: Path, target: str, options: Mapping[str, Any], output: Output)
                 "ok": not found,
                 "violations": documents,
                 "not_on_this_chip": extensions,
+                "feasibility": [row.as_json() for row in feasible.rows] if feasible else [],
             }
         )
         return failure.exit_code if failure else 0
     output.not_on_this_chip(extensions)
     if not output.quiet:
+        if feasible is not None and (failure is None or failure.exit_code == CapacityError.exit_code):
+            from neurocomp.report.feasibility import feasibility
+
+            output.show(feasibility(feasible, network.name, registry.find_spec(target)))
+            click.echo()
         for diagnostic in found:
             click.echo(colored(diagnostic.render(), has_color(sys.stdout)) + "\n")
         count = "1 violation" if len(found) == 1 else f"{len(found)} violations"

@@ -260,6 +260,7 @@ def test_too_few_cores(cli: Cli) -> None:
 error[NC0401 cores]: 'small' has 8 neurons and needs at least 2 cores; mini has 1
 limit: neurons per core = 4 (chip.yaml:51; davies2018, p. 86); \
 cores per chip = 1 (chip.yaml:50; davies2018, p. 86); chips per system = 1 (chip.yaml:49; frady2020, Pohoiki Springs)
+also:  the largest: 'b' at least 2 by its neurons, 'c' at least 1 by its neurons
 hint:  use a target with more chips or cores, or a smaller network
 """,
     )

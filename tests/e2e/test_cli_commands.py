@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import neurocomp
+from neurocomp import registry
 from neurocomp.cli import COMMANDS
 from neurocomp.errors.catalogue import CATALOGUE
 from neurocomp.ir.trace import Event
@@ -122,11 +123,33 @@ def test_emit(cli: Cli) -> None:
 
 # --- check
 
+FEASIBLE = """\
+small on loihi, by its shapes: at least 1 core of 98,304
+
+What binds each population
+  population  binds    proof   neurons  at least  about  needs     of  share
+  b           neurons  proved        5         1      1      5  1,024  0.5 %
+  c           neurons  proved        3         1      1      3  1,024  0.3 %
+
+  Cores at least: proved for every mapping. About: estimated, where weights decide, which are not
+  read yet. Needs: what as many neurons as a core has compartments for take of the limit that asks
+  for the most cores.
+"""
+
 
 def test_check(cli: Cli) -> None:
     result = cli("check", "net.yaml", "--target", "loihi")
-    assert (result.code, result.out, result.err) == (0, "'small' compiles for loihi\n", "")
-    assert cli("check", "net.yaml", "--target", "loihi", "--json").document == {
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"{FEASIBLE}\n'small' compiles for loihi\n"
+    assert cli("check", "net.yaml", "--target", "loihi", "--quiet").out == ""
+    document = cli("check", "net.yaml", "--target", "loihi", "--json").document
+    feasible = document.pop("feasibility")
+    assert [row["population"] for row in feasible] == ["b", "c"]
+    assert set(feasible[0]) == {
+        "population", "neurons", "cores_at_least", "cores_about", "binds", "proof", "share", "helps", "limits",
+    }  # fmt: skip
+    assert set(feasible[0]["limits"][0]) == {"resource", "proof", "needs", "has", "neurons_per_core", "cores"}
+    assert document == {
         "schema": 1,
         "target": "loihi",
         "inputs": {"a": [2, 3]},
@@ -135,6 +158,25 @@ def test_check(cli: Cli) -> None:
         "violations": [],
         "not_on_this_chip": [],
     }
+
+
+def test_an_estimate_beyond_the_chip_is_said_early(cli: Cli) -> None:
+    """Before what is known of the weights; not with --quiet."""
+    text = registry.spec_files()["loihi"].read_text(encoding="utf-8")
+    for name, old, new in (("chips", 768, 1), ("cores_per_chip", 128, 1), ("synapse_words", 16384, 14)):
+        assert f"  {name}: {{value: {old}," in text
+        text = text.replace(f"  {name}: {{value: {old},", f"  {name}: {{value: {new},")
+    Path("chip.yaml").write_text(text)
+    warning = (
+        "warning: 'small' seems to need 3 cores, and loihi has 1: 'b' about 2 by its synapse memory, "
+        "'c' about 1 by its synapse memory. This is an estimate; what is proved is at least 1\n"
+    )
+    result = cli("compile", "net.yaml", "--target", "./chip.yaml")
+    assert result.code == 5
+    assert result.err.startswith(warning)
+    assert "error[NC0401 cores]: 'small' needs 3 cores; loihi has 1\n" in result.err
+    assert "also:  the largest: 'b' about 2 by its synapse memory, 'c' about 1 by its synapse memory\n" in result.err
+    assert "seems to need" not in cli("compile", "net.yaml", "--target", "./chip.yaml", "--quiet").err
 
 
 # --- run
