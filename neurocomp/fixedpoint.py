@@ -32,6 +32,16 @@ def running_sum(counts: Array) -> IntArray:
     return result
 
 
+def distinct(values: Array) -> Array:
+    """Return the distinct values, ascending: by sorting, which is many times faster than the table that numpy may build.
+
+    >>> distinct(np.array([2, 0, 2]))
+    array([0, 2])
+    """
+    values = np.sort(values, axis=None)
+    return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
+
+
 def to_field(values: IntArray, bits: IntArray | int) -> IntArray:
     """Return the lowest ``bits`` bits of each value: its two's complement as an unsigned field.
 

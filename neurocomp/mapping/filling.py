@@ -7,7 +7,7 @@ profiles than a core has is split into pieces whose profiles fit.
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backend import Violation
-from neurocomp.fixedpoint import running_sum
+from neurocomp.fixedpoint import distinct, running_sum
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import RESET_DECAY_PROFILE, decay_profiles
-from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
-from neurocomp.mapping.synapse_words import WORD, Members, rows_of_core
+from neurocomp.mapping.needs import Held, Needs, Use, axons_by_population
+from neurocomp.mapping.synapse_words import WORD
 from neurocomp.models.patterns import PATTERNS, Conv, size_of
 
 IntArray = NDArray[np.int64]
@@ -109,22 +109,6 @@ class OpenCore:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Use:
-    """What slices take of a core; ``broken`` is the first limit that they exceed, beyond which nothing is computed."""
-
-    needs: Mapping[str, int]
-    """Limit -> what they need of it."""
-    limits: Mapping[str, int]
-    broken: str | None
-    axon_population: IntArray
-    axon_neuron: IntArray
-
-
-Held = Sequence[tuple[str, IntArray]]
-"""What a core holds: populations and their neurons in the order of their compartments, in the order of the network."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Assignment:
     """What each core holds, and what that needs of it."""
 
@@ -132,56 +116,33 @@ class Assignment:
     uses: tuple[Use, ...]
 
 
-def fill_in_order(
-    network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING, tiles: Mapping[str, Tile] = NO_TILES
-) -> tuple[Assignment | None, Sequence[Violation]]:
-    """Place every neuron, without those of which some populations have a list, (size,) each; populations with tiles by tiles.
-
-    Returns:
-        What each core holds and no violation, or None and what does not fit.
-    """
-    filler = _Filler(network, spec, without, tiles)
-    caps: dict[str, int] = {}
-    apart: set[str] = set()
-    while True:
-        cores, violations = filler.fill(caps, apart)
-        if violations:
-            return None, violations
-        uses = [filler.use(core.slices) for core in cores]
-        too_wide = _output_overflow(network, spec, cores, uses, apart)
-        if not too_wide:
-            break
-        for name, (cap, fan_out) in too_wide.items():
-            if fan_out > spec.limit("output_axons"):
-                return None, [_fan_out_violation(network.populations[name], fan_out, spec)]
-            if cap < 1:
-                apart.add(name)
-            else:
-                caps[name] = min(cap, caps.get(name, cap))
-    held = tuple(_held(core.slices) for core in cores)
-    return Assignment(held, tuple(uses)), ()
-
-
-def row_by_row(network: IntegerNetwork, spec: HardwareSpec, found: Assignment) -> Assignment | None:
+def row_by_row(needs: Needs, found: Assignment, tiles: Mapping[str, Tile]) -> Assignment | None:
     """Return the assignment with the neurons of each core in the order without tiles; None where a core then needs too much."""
     rank = {}
-    for name in {name for held in found.held for name, _ in held}:
-        order = order_of(network, network.populations[name])[0]
+    for name in tiles:
+        order = order_of(needs.network, needs.network.populations[name])[0]
         rank[name] = np.empty(len(order), np.int64)
         rank[name][order] = np.arange(len(order))
-    held = tuple([(name, neurons[np.argsort(rank[name][neurons])]) for name, neurons in of] for of in found.held)
-    uses = tuple(use_of(network, spec, of) for of in held)
-    return None if any(use.broken for use in uses) else Assignment(held, uses)
+    held, uses = list(found.held), list(found.uses)
+    for index, of in enumerate(found.held):
+        if any(name in tiles for name, _ in of):
+            held[index] = [
+                (name, neurons[np.argsort(rank[name][neurons])] if name in tiles else neurons) for name, neurons in of
+            ]
+            uses[index] = needs.of(held[index])
+            if uses[index].broken:
+                return None
+    return Assignment(tuple(held), tuple(uses))
 
 
-def tiles_of(network: IntegerNetwork, spec: HardwareSpec, found: Assignment) -> dict[str, Tile]:
+def tiles_of(needs: Needs, found: Assignment) -> dict[str, Tile]:
     """Return for images how they are best cut into tiles of the size that cores hold of them.
 
     A tile divides its image. Of those with no more places than cores hold now, the one with the fewest sources over all tiles
     is taken, by the geometry of the convolutions, whose tile in the middle fits a core by the exact formulas: rows of the image
     that are cut share less of the synapse memory.
     """
-    tiles = {}
+    network, tiles = needs.network, {}
     most: dict[str, int] = {}
     for held in found.held:
         for name, neurons in held:
@@ -213,7 +174,7 @@ def tiles_of(network: IntegerNetwork, spec: HardwareSpec, found: Assignment) -> 
         for tile in sorted(fitting, key=lambda tile: (sources(tile), -tile[1])):
             if tile[1] == columns:
                 break  # that is how they are cut without tiles
-            if use_of(network, spec, [(p.name, _middle(network, p, tile))]).broken is None:
+            if needs.of([(p.name, _middle(network, p, tile))]).broken is None:
                 tiles[p.name] = tile
                 break
     return tiles
@@ -238,30 +199,27 @@ def _held(slices: Sequence[Slice]) -> Held:
 
 
 def pieces_of(
-    network: IntegerNetwork, spec: HardwareSpec, without: Without = NOTHING, tiles: Mapping[str, Tile] = NO_TILES
+    network: IntegerNetwork, spec: HardwareSpec, p: IntegerPopulation, without: Without = NOTHING, tile: Tile | None = None
 ) -> list[Piece]:
-    """Return the populations of neurons in the order and the pieces in which they fill cores.
+    """Return a population of neurons in the order and the pieces in which it fills cores.
 
-    A population is split where it has more threshold profiles than a core, then each part where it has more decay profiles.
+    It is split where it has more threshold profiles than a core, then each part where it has more decay profiles.
     """
+    order, places = order_of(network, p, tile)
+    if p.name in without:
+        order = order[~without[p.name][order]]
+    if not len(order):
+        return []
     pieces: list[Piece] = []
-    for p in network.populations.values():
-        if p.is_input or not p.size:
-            continue
-        order, places = order_of(network, p, tiles.get(p.name))
-        if p.name in without:
-            order = order[~without[p.name][order]]
-            if not len(order):
-                continue
-        own = {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
-        decay, threshold = decay_profiles(p)[order], p.values("vth")[order]
-        for by_threshold in _parted(threshold, spec.limit("threshold_profiles"), set()):
-            for members in _parted(decay[by_threshold], spec.limit("decay_profiles"), own):
-                of = by_threshold[members]
-                decays = frozenset(np.unique(decay[of]).tolist()) | own
-                thresholds = frozenset(np.unique(threshold[of]).tolist())
-                unit = _unit(order[of], places)
-                pieces.append(Piece(p, order[of], decays, thresholds, unit, unit * size_of(tiles.get(p.name, (1, 1)))))
+    own = {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
+    decay, threshold = decay_profiles(p)[order], p.values("vth")[order]
+    for by_threshold in _parted(threshold, spec.limit("threshold_profiles"), set()):
+        for members in _parted(decay[by_threshold], spec.limit("decay_profiles"), own):
+            of = by_threshold[members]
+            decays = frozenset(distinct(decay[of]).tolist()) | own
+            thresholds = frozenset(distinct(threshold[of]).tolist())
+            unit = _unit(order[of], places)
+            pieces.append(Piece(p, order[of], decays, thresholds, unit, unit * size_of(tile or (1, 1))))
     return pieces
 
 
@@ -309,25 +267,69 @@ def _parted(profiles: IntArray, limit: int, own: set[int]) -> list[IntArray]:
 # From pieces to cores
 
 
-class _Filler:
-    """Fills cores with the pieces of a network; what slices need of a core is computed once."""
+def _as_full(use: Use, before: Use | None, as_large: bool) -> bool:
+    """Return whether as many neurons as on the core before leave no more room than there."""
+    if before is None or not as_large:
+        return False
+    return all(use.needs.get(name, 0) * WORTH_GROWING >= n * (WORTH_GROWING - 1) for name, n in before.needs.items())
 
-    def __init__(self, network: IntegerNetwork, spec: HardwareSpec, without: Without, tiles: Mapping[str, Tile]) -> None:
-        self.network, self.spec = network, spec
-        self.pieces = pieces_of(network, spec, without, tiles)
-        self.into = {p.name: network.projections_to(p.name) for p in network.populations.values()}
+
+class Filling:
+    """Fills cores with the neurons of a network; what slices need, and how pieces are cut, is found once."""
+
+    def __init__(self, needs: Needs, without: Without = NOTHING) -> None:
+        """Take a network without the neurons of which some populations have a list, (size,) each."""
+        self.needs, self.network, self.spec, self.without = needs, needs.network, needs.spec, without
+        self.pieces: dict[tuple[str, Tile | None], list[Piece]] = {}
         self.bits: dict[Piece, IntArray] = {}
         self.parted: set[tuple[Piece, int]] = set()  # pieces of which an empty core cannot hold so many neurons together
         self.uses: dict[tuple[Slice, ...], Use] = {}
-        self.alike: dict[bytes, Use] = {}  # by geometry: what places of an image need, others with the same windows do too
+        self.cuts: dict[tuple[Piece, int, int | None], list[int]] = {}
+        """Piece, first neuron on an empty core, neurons of a core at most -> where it is cut."""
 
-    def fill(self, caps: Mapping[str, int], apart: Set[str]) -> tuple[list[OpenCore], list[Violation]]:
+    def fill(self, tiles: Mapping[str, Tile] = NO_TILES) -> tuple[Assignment | None, Sequence[Violation]]:
+        """Place every neuron, populations with tiles by tiles.
+
+        Returns:
+            What each core holds and no violation, or None and what does not fit.
+        """
+        caps: dict[str, int] = {}
+        apart: set[str] = set()
+        while True:
+            cores, violations = self._filled(tiles, caps, apart)
+            if violations:
+                return None, violations
+            uses = [self.use(core.slices) for core in cores]
+            too_wide = _output_overflow(self.network, self.spec, cores, uses, apart)
+            if not too_wide:
+                break
+            for name, (cap, fan_out) in too_wide.items():
+                if fan_out > self.spec.limit("output_axons"):
+                    return None, [_fan_out_violation(self.network.populations[name], fan_out, self.spec)]
+                if cap < 1:
+                    apart.add(name)
+                else:
+                    caps[name] = min(cap, caps.get(name, cap))
+        held = tuple(_held(core.slices) for core in cores)
+        return Assignment(held, tuple(uses)), ()
+
+    def pieces_of(self, p: IntegerPopulation, tile: Tile | None = None) -> list[Piece]:
+        """Return the pieces of a population of neurons."""
+        key = p.name, tile
+        if key not in self.pieces:
+            self.pieces[key] = pieces_of(self.network, self.spec, p, self.without, tile)
+        return self.pieces[key]
+
+    def _filled(
+        self, tiles: Mapping[str, Tile], caps: Mapping[str, int], apart: Set[str]
+    ) -> tuple[list[OpenCore], list[Violation]]:
         """Fill cores; a population has at most ``caps`` neurons on each, and begins on a new one if it is in ``apart``."""
         cores: list[OpenCore] = []
         open_cores: list[OpenCore] = []  # earlier ones that nothing but their profiles closed
         violations: list[Violation] = []
         failed, begun = "", ""
-        for piece in self.pieces:
+        neurons = [p for p in self.network.populations.values() if not p.is_input]
+        for piece in (piece for p in neurons for piece in self.pieces_of(p, tiles.get(p.name))):
             name = piece.population.name
             if name == failed:
                 continue
@@ -335,7 +337,7 @@ class _Filler:
             begun = name
             if name not in apart and self._on_earlier_core(open_cores, piece, caps):
                 continue
-            start = guess = 0
+            start, guess, before, cuts = 0, 0, None, list[int]()
             while start < piece.size:
                 if cores and cores[-1].slices and start == 0 and (alone or not self._admits(cores[-1], piece)):
                     if not alone:
@@ -345,7 +347,17 @@ class _Filler:
                     cores.append(OpenCore())
                 core = cores[-1]
                 first = not core.slices
-                count = self._largest(core, piece, start, caps.get(name), guess)
+                if first and not guess:
+                    key = piece, start, caps.get(name)
+                    if key in self.cuts:
+                        for stop in self.cuts[key]:
+                            cores[-1].add(Slice(piece, start, stop))
+                            start = stop
+                            if stop < piece.size:
+                                cores.append(OpenCore())
+                        break
+                    cuts = self.cuts[key] = []
+                count = self._largest(core, piece, start, caps.get(name), guess, before)
                 if count == 0 and first:
                     violations.append(self._single_violation(piece, start))
                     failed = name
@@ -353,7 +365,9 @@ class _Filler:
                 if count:
                     core.add(Slice(piece, start, start + count))
                     start += count
+                    cuts.append(start)
                     guess = count if first else 0
+                    before = self.use(core.slices) if first else None
                 if start < piece.size:
                     cores.append(OpenCore())
         limit = self.spec.limit("chips") * self.spec.limit("cores_per_chip")
@@ -383,7 +397,7 @@ class _Filler:
             open_cores.remove(core)
         return False
 
-    def _largest(self, core: OpenCore, piece: Piece, start: int, cap: int | None, guess: int) -> int:
+    def _largest(self, core: OpenCore, piece: Piece, start: int, cap: int | None, guess: int, before: Use | None) -> int:
         """Return how many further neurons of a piece the core can take: whole units, unless an empty core cannot hold one."""
         p = piece.population
         room = min(piece.size - start, (self.spec.limit("neurons") - core.compartments) // p.compartments)
@@ -393,19 +407,19 @@ class _Filler:
             return 0
         for unit in (piece.tile, piece.unit):
             if unit > 1 and (piece, unit) not in self.parted:
-                count = self._searched(core, piece, start, room, guess, unit)
+                count = self._searched(core, piece, start, room, guess, before, unit)
                 if count or core.slices:
                     return count
                 self.parted.add((piece, unit))
-        return self._searched(core, piece, start, room, guess, 1)
+        return self._searched(core, piece, start, room, guess, before, 1)
 
-    def _searched(self, core: OpenCore, piece: Piece, start: int, room: int, guess: int, unit: int) -> int:
+    def _searched(self, core: OpenCore, piece: Piece, start: int, room: int, guess: int, before: Use | None, unit: int) -> int:
         """Return the largest multiple of ``unit`` neurons up to ``room`` that fits.
 
         What a slice needs grows with its size, so the answer lies between one that fits and one that does not. The first trial
         is ``guess``, the slice of the core before, as cores of a large population are alike: if it fits it is the answer,
-        unless much room is left. Without a guess the synapse counts give the first trial. A trial says by how much it fails or
-        could grow.
+        unless much room is left, and more than in the core ``before``, where more was tried. Without a guess the synapse counts
+        give the first trial. A trial says by how much it fails or could grow.
         """
         fits, fails, step, failures = 0, max(room, 0) // unit + 1, 1, 0
         count = (min(guess, room) if guess else self._estimate(core, piece, start, room)) // unit
@@ -415,7 +429,7 @@ class _Filler:
             if use.broken is None:
                 fits = count
                 grown = min([4 * count, *(count * use.limits[name] // max(n, 1) for name, n in use.needs.items())])
-                if guess and grown < fits + max(1, fits // WORTH_GROWING):
+                if guess and (grown < fits + max(1, fits // WORTH_GROWING) or _as_full(use, before, count * unit == guess)):
                     break
                 count, step = max(grown, fits + step) if not failures else (fits + fails) // 2, 2 * step
             else:
@@ -429,7 +443,7 @@ class _Filler:
         """Return for how many neurons the synapse memory would last if no row were shared and no weight were 0."""
         if piece not in self.bits:
             bits = np.zeros(piece.population.size, np.int64)
-            for q in self.into[piece.population.name]:
+            for q in self.needs.into[piece.population.name]:
                 bits += self.network.synapse_counts(q) * q.weight_bits
             self.bits[piece] = running_sum(bits[piece.neurons])
         bits = self.bits[piece]
@@ -440,24 +454,8 @@ class _Filler:
         """Return what slices need of a core: first what counts alone tell, then, exactly, the rows."""
         key = tuple(slices)
         if key not in self.uses:
-            self.uses[key] = self._use(key)
+            self.uses[key] = self.needs.of(_held(key))
         return self.uses[key]
-
-    def _use(self, slices: Sequence[Slice]) -> Use:
-        decays: Set[int] = frozenset().union(*(s.piece.decays for s in slices))
-        thresholds: Set[int] = frozenset().union(*(s.piece.thresholds for s in slices))
-        members = _members(slices)
-        key = _geometry_of(self.network, members) if len(decays) == len(thresholds) == 1 else None
-        if key is None:
-            return _use_of(self.network, self.spec, members, len(decays), len(thresholds))
-        if key not in self.alike:
-            self.alike[key] = _use_of(self.network, self.spec, members, 1, 1)
-            return self.alike[key]
-        known = self.alike[key]
-        if known.broken is not None:
-            return known
-        population, neuron = _sources_of(self.network, members)
-        return Use(known.needs, known.limits, None, frozen(population), frozen(neuron))
 
     def _single_violation(self, piece: Piece, start: int) -> Violation:
         """Explain why one neuron alone does not fit an empty core."""
@@ -473,107 +471,6 @@ class _Filler:
         return Violation(code, subject, message, actual, limit, spec.limit_text(name), hint, origin=p.origin)
 
 
-def use_of(network: IntegerNetwork, spec: HardwareSpec, held: Held) -> Use:
-    """Return what neurons need of a core, exactly."""
-    decays: set[int] = set()
-    thresholds: set[int] = set()
-    members, slot = [], 0
-    for name, neurons in held:
-        p = network.populations[name]
-        decays |= set(np.unique(decay_profiles(p)[neurons]).tolist())
-        decays |= {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
-        thresholds |= set(np.unique(p.values("vth")[neurons]).tolist())
-        members.append((name, neurons, slot + np.arange(len(neurons)) * p.compartments))
-        slot += len(neurons) * p.compartments
-    return _use_of(network, spec, members, len(decays), len(thresholds))
-
-
-def _use_of(network: IntegerNetwork, spec: HardwareSpec, members: Members, decays: int, thresholds: int) -> Use:
-    """Return what members need of a core: first what counts alone tell, then, exactly, the rows."""
-    needs: dict[str, int] = {}
-    limits: dict[str, int] = {}
-    none = np.zeros(0, np.int64)
-
-    def broken(name: str, needed: int, limit: int | None = None) -> bool:
-        needs[name], limits[name] = needed, spec.limit(name) if limit is None else limit
-        return needed > limits[name]
-
-    neurons = sum(len(of) * network.populations[name].compartments for name, of, _ in members)
-    for name, needed in (("neurons", neurons), ("decay_profiles", decays), ("threshold_profiles", thresholds)):
-        if broken(name, needed):
-            return Use(needs, limits, name, none, none)
-    if broken("input_axons", _n_sources(network, members)):
-        return Use(needs, limits, "input_axons", none, none)
-    rows = rows_of_core(network, members, spec)
-    delay_bits = max((f.delay_bits for f in rows.formats), default=0)
-    checks: list[tuple[str, int, int | None]] = [
-        ("synapse_words", rows.words, None),
-        ("synapse_formats", len(rows.formats), None),
-    ]
-    if delay_bits:
-        checks.append(("delay_address_bits", neurons, 1 << (spec.limit("delay_address_bits") - delay_bits)))
-    first = next((name for name, needed, limit in checks if broken(name, needed, limit)), None)
-    if first is not None:
-        return Use(needs, limits, first, none, none)
-    for name in ("decay_profiles", "threshold_profiles", "synapse_formats"):
-        del needs[name]  # they do not grow with the size of a slice
-    return Use(needs, limits, None, frozen(rows.axon_population), frozen(rows.axon_neuron))
-
-
-def _geometry_of(network: IntegerNetwork, members: Members) -> bytes | None:
-    """Return what decides the rows of some places of an image, None for anything else.
-
-    Rows of a convolution depend on which places its windows join, and not on where in the image these are: two cores whose
-    places have the same windows, but for a shift of the source, store the same rows.
-    """
-    if len(members) != 1:
-        return None
-    name, neurons, _ = members[0]
-    p, into = network.populations[name], network.projections_to(name)
-    if len(p.shape) < 2 or not into:
-        return None
-    channels, places = p.shape[0], size_of(p.shape[1:])
-    grid = neurons.reshape(-1, channels) if len(neurons) % channels == 0 else None
-    if grid is None or (grid != grid[:, :1] + np.arange(channels) * places).any() or (grid[:, 0] >= places).any():
-        return None
-    digest = hashlib.sha256(f"{name} {len(grid)}".encode())
-    at = np.stack(np.unravel_index(grid[:, 0], p.shape[1:]), axis=1)
-    for q in into:
-        kind = PATTERNS[q.pattern.kind]
-        if not isinstance(kind, Conv) or q.pool is not None or q.pattern.options["groups"] != (1,) or q.delay.ndim:
-            return None
-        flat, inside = kind.geometry(q.pattern).inputs(network.shapes(q)[0][1:], at)
-        if not inside.any():
-            return None
-        digest.update(np.packbits(inside).tobytes())
-        digest.update(np.where(inside, flat - flat[inside].min(), -1).tobytes())
-    return digest.digest()
-
-
-def _sources_of(network: IntegerNetwork, members: Members) -> tuple[IntArray, IntArray]:
-    """Return the sources of members: population, as its number in the network, and neuron, in the order of both."""
-    reached: dict[str, list[IntArray]] = {}
-    for name, neurons, _ in members:
-        for q in network.projections_to(name):
-            reached.setdefault(q.source, []).append(network.sources(q, neurons))
-    found = [
-        (number, np.unique(np.concatenate(reached[name]))) for number, name in enumerate(network.populations) if name in reached
-    ]
-    population = np.concatenate([np.full(len(neurons), number, np.int64) for number, neurons in found])
-    return population, np.concatenate([neurons for _, neurons in found])
-
-
-def _n_sources(network: IntegerNetwork, members: Members) -> int:
-    """Return the distinct sources of members."""
-    found: dict[str, NDArray[np.bool_]] = {}
-    for name in dict.fromkeys(name for name, _, _ in members):
-        neurons = np.concatenate([of for other, of, _ in members if other == name])
-        for q in network.projections_to(name):
-            reached = found.setdefault(q.source, np.zeros(network.populations[q.source].size, np.bool_))
-            reached[network.sources(q, neurons)] = True
-    return sum(int(np.count_nonzero(reached)) for reached in found.values())
-
-
 _LOWER_FAN_IN = "lower its fan-in, or use a target with a larger core"
 SINGLE: Mapping[str, tuple[str, str, str]] = {
     "neurons": ("NC0407", "compartments", "write 'reset: zero', or use a target with a larger core"),
@@ -585,15 +482,6 @@ SINGLE: Mapping[str, tuple[str, str, str]] = {
     "delay_address_bits": ("NC0409", "compartments that its delays leave", "shorten its delays"),
 }
 """Limit that a single neuron breaks -> code, what it needs in words, hint."""
-
-
-def _members(slices: Sequence[Slice]) -> Members:
-    """Return slices with their compartments on a core."""
-    members, slot = [], 0
-    for s in slices:
-        members.append((s.population, s.neurons, slot + np.arange(s.size) * s.piece.population.compartments))
-        slot += s.compartments
-    return members
 
 
 def cores_violation(network: IntegerNetwork, spec: HardwareSpec, cores: int, limit: int) -> Violation:
@@ -615,19 +503,27 @@ def _fan_out_violation(p: IntegerPopulation, fan_out: int, spec: HardwareSpec) -
 def fan_outs(network: IntegerNetwork, uses: Sequence[Use]) -> dict[str, IntArray]:
     """Return to how many cores each neuron sends, (n,) per population: one input axon on each."""
     fan_out = {p.name: np.zeros(p.size, np.int64) for p in network.populations.values() if not p.is_input}
-    for _, name, neurons in senders(network, uses):
-        fan_out[name][neurons] += 1
+    found = senders(network, uses)
+    times = Counter(id(neurons) for _, _, neurons in found)
+    for name, neurons in {id(neurons): (name, neurons) for _, name, neurons in found}.values():
+        fan_out[name][neurons] += times[id(neurons)]
     return fan_out
 
 
 def senders(network: IntegerNetwork, uses: Sequence[Use]) -> list[tuple[int, str, IntArray]]:
-    """Return (core, population, its neurons with an axon there) for all populations that are not inputs."""
+    """Return (core, population, its neurons with an axon there) for all populations that are not inputs.
+
+    Cores with the same array of axons, as those of dense layers have, share the lists made of it.
+    """
     names = list(network.populations)
     found = []
+    known: dict[int, list[tuple[int, IntArray]]] = {}
     for index, use in enumerate(uses):
-        for population in np.unique(use.axon_population).tolist():
+        if id(use.axon_neuron) not in known:
+            known[id(use.axon_neuron)] = axons_by_population(use)
+        for population, neurons in known[id(use.axon_neuron)]:
             if not network.populations[names[population]].is_input:
-                found.append((index, names[population], use.axon_neuron[use.axon_population == population]))
+                found.append((index, names[population], neurons))
     return found
 
 

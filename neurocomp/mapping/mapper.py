@@ -6,12 +6,14 @@ synapse memory is corrected until every core holds its share by the exact formul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backend import MappingPlan, Violation
+from neurocomp.fixedpoint import distinct
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
@@ -19,12 +21,13 @@ from neurocomp.ir.network import frozen
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.mapping.filling import (
     Assignment,
+    Filling,
     cores_of,
     cores_violation,
     fan_outs,
-    fill_in_order,
     senders,
 )
+from neurocomp.mapping.needs import Needs, Use
 from neurocomp.mapping.pins import Pinned, pinned_cores, too_much
 
 IntArray = NDArray[np.int64]
@@ -49,14 +52,15 @@ def map_network(
     pinned, violations = pinned_cores(lowered, spec, plan.pins)
     if violations:
         return None, violations
-    filled, violations = fill_in_order(network, spec, pinned.without)
+    filling = Filling(Needs(network, spec), pinned.without)
+    filled, violations = filling.fill()
     if filled is None:
         return None, violations
     if len(filled.held) >= SPREAD_FROM:
         # numba takes its time, which fewer cores are not worth.
         from neurocomp.mapping.spreading import best_assignment
 
-        filled = best_assignment(network, spec, filled, pinned.without, plan)
+        filled = best_assignment(filling, filled, plan)
     every = Assignment((*filled.held, *pinned.cores.held), (*filled.uses, *pinned.cores.uses))
     if violations := _violations_of_all(network, spec, every, pinned):
         return None, violations
@@ -89,7 +93,7 @@ def _violations_of_all(network: IntegerNetwork, spec: HardwareSpec, every: Assig
 
 def map_in_order(lowered: LoweredNetwork, spec: HardwareSpec) -> tuple[MappedNetwork | None, Sequence[Violation]]:
     """Place every neuron in the order of the layers, core after core and row after row: what `map_network` begins with."""
-    filled, violations = fill_in_order(lowered.network, spec)
+    filled, violations = Filling(Needs(lowered.network, spec)).fill()
     if filled is None:
         return None, violations
     return assembled(lowered, spec, filled, np.arange(len(filled.held))), ()
@@ -113,16 +117,22 @@ def assembled(lowered: LoweredNetwork, spec: HardwareSpec, found: Assignment, pl
         chip, number = divmod(place, per_chip)
         words = use.needs["synapse_words"]
         cores.append(Core(chip, number, spec.mesh.tile(number), use.axon_population, use.axon_neuron, words))
-    messages = {
-        (sender, index)
-        for index, name, neurons in senders(network, uses)
-        for sender in np.unique(core_of[name][neurons]).tolist()
-    }
-    routes = tuple(_route(a, b, cores) for a, b in sorted(messages))
     placed = {name: Placement(frozen(core_of[name]), frozen(slot_of[name])) for name in core_of}
-    return MappedNetwork(lowered, tuple(cores), placed, routes)
+    return MappedNetwork(lowered, tuple(cores), placed, _routes(network, uses, core_of, cores))
 
 
-def _route(source: int, target: int, cores: Sequence[Core]) -> Route:
-    a, b = cores[source], cores[target]
-    return Route(source, target, abs(a.tile[0] - b.tile[0]), abs(a.tile[1] - b.tile[1]), abs(a.chip - b.chip))
+def _routes(
+    network: IntegerNetwork, uses: Sequence[Use], core_of: Mapping[str, IntArray], cores: Sequence[Core]
+) -> tuple[Route, ...]:
+    """Return the ways of all messages, one for each pair of cores that has some."""
+    pairs = [np.zeros(0, np.int64)]
+    known: dict[int, IntArray] = {}  # by the list of neurons, which the cores of a dense layer share
+    for index, name, neurons in senders(network, uses):
+        if id(neurons) not in known:
+            known[id(neurons)] = np.flatnonzero(np.bincount(core_of[name][neurons])) * len(cores)
+        pairs.append(known[id(neurons)] + index)
+    source, target = np.divmod(distinct(np.concatenate(pairs)), max(1, len(cores)))
+    place = np.array([(*core.tile, core.chip) for core in cores], np.int64).reshape(-1, 3)
+    hops = np.abs(place[source] - place[target]).T.tolist()
+    # As `Route._make` does, for hundreds of thousands.
+    return tuple(map(partial(tuple.__new__, Route), zip(source.tolist(), target.tolist(), *hops, strict=True)))

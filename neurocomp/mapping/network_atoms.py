@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.fixedpoint import running_sum
+from neurocomp.fixedpoint import distinct, running_sum
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.mapping.atoms import ENOUGH_ATOMS, SIZES, Atoms, atoms_of, cut
 from neurocomp.models.patterns import PATTERNS, Conv, Dense, size_of
@@ -18,6 +18,8 @@ IntArray = NDArray[np.int64]
 
 MOST_PINS = 200_000_000
 """Larger networks are not partitioned by atoms."""
+MOST_PINS_OF_LAYERS: Mapping[str, int] = {"fast": 2_000_000, "default": 8_000_000, "max": MOST_PINS}
+"""Effort -> the same for networks of dense and convolutional layers alone, which filling in order does well by."""
 RATE_UNITS = 1_000
 """Packets are counted in thousandths of one per tick."""
 
@@ -51,7 +53,7 @@ def atoms_of_network(
     network: IntegerNetwork, *, orders: Mapping[str, IntArray], parts: Mapping[str, IntArray], family: Mapping[str, IntArray],
     memory: Mapping[str, NDArray[Any]], rate: Callable[[IntegerPopulation], NDArray[Any]],
     outside: Mapping[str, NDArray[np.bool_]],
-    largest: Callable[[IntegerPopulation], int],
+    largest: Callable[[IntegerPopulation], int], effort: str,
 ) -> NetworkAtoms | None:  # fmt: skip
     """Return the atoms of a network.
 
@@ -64,6 +66,7 @@ def atoms_of_network(
         rate: Returns the packets per tick of each neuron of a population, (size,).
         outside: Population on cores -> which of its neurons are on cores that are of no concern, (size,).
         largest: Returns how many neurons of a population an atom may have.
+        effort: How large the network may be.
 
     Returns:
         The atoms; None where the network is too large for them or has patterns that they do not know.
@@ -73,6 +76,9 @@ def atoms_of_network(
         return None
     names = [p.name for p in network.populations.values() if p.size and (not p.is_input or _sends(p, routed))]
     links = {q.name: _links(network, q) for q in routed}
+    layers = all(isinstance(PATTERNS[q.pattern.kind], Dense | Conv) for q in routed)
+    if _pins_at_least(network, links, routed, largest) > (MOST_PINS_OF_LAYERS[effort] if layers else MOST_PINS):
+        return None
     labels: dict[str, list[IntArray]] = {
         name: [parts[name]] if name in parts else [np.zeros(network.populations[name].size, np.int64)] for name in names
     }
@@ -162,8 +168,23 @@ def _links(network: IntegerNetwork, q: IntegerProjection) -> _Links:
         return _Links(_by_place(source, groups), _by_place(target, groups), pairs)
     found = network.synapses(q)
     n_target = size_of(target)
-    pairs_once = _once(np.asarray(found.source, np.int64) * n_target + found.target)
+    pairs_once = distinct(np.asarray(found.source, np.int64) * n_target + found.target)
     return _Links(np.arange(size_of(source)), np.arange(n_target), (pairs_once // n_target, pairs_once % n_target))
+
+
+def _pins_at_least(
+    network: IntegerNetwork, links: Mapping[str, _Links], routed: Sequence[IntegerProjection],
+    largest: Callable[[IntegerPopulation], int],
+) -> int:  # fmt: skip
+    """Return the pairs of atoms that would be joined if atoms were as large as they can be."""
+    total = 0
+    for q in routed:
+        link, parts = links[q.name], []
+        for label, name in ((link.source, q.source), (link.target, q.target)):
+            most = max(1, min(SIZES[0], largest(network.populations[name])))
+            parts.append(-(-np.bincount(label) // most))
+        total += int((parts[0][link.pairs[0]] * parts[1][link.pairs[1]]).sum())
+    return total
 
 
 def _by_place(shape: tuple[int, ...], groups: int) -> IntArray:
@@ -195,17 +216,11 @@ def _edges(
         from_a = sources[1][sources[0][a[pair]] + within // n_b[pair]]
         to_b = targets[1][targets[0][b[pair]] + within % n_b[pair]]
         keys.append(from_a * count + to_b)
-    return _once(np.concatenate(keys))
+    return distinct(np.concatenate(keys))
 
 
 def _members(label: IntArray, atom: IntArray) -> tuple[IntArray, IntArray]:
     """Return the atoms of each class: where its list begins, (classes + 1,), and the lists."""
-    pair = _once(label * (int(atom.max()) + 1) + atom)
+    pair = distinct(label * (int(atom.max()) + 1) + atom)
     width = int(atom.max()) + 1
     return running_sum(np.bincount(pair // width, minlength=int(label.max()) + 1)), pair % width
-
-
-def _once(values: IntArray) -> IntArray:
-    """Return the distinct values, ascending: by sorting, which is many times faster than the table that numpy may build."""
-    values = np.sort(values)
-    return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values

@@ -13,7 +13,8 @@ from neurocomp.errors import Location
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
-from neurocomp.mapping.filling import SINGLE, Assignment, Held, Use, Without, order_of, use_of
+from neurocomp.mapping.filling import SINGLE, Assignment, Without, order_of
+from neurocomp.mapping.needs import Held, Needs, Use
 
 IntArray = NDArray[np.int64]
 
@@ -65,7 +66,7 @@ def pinned_cores(lowered: LoweredNetwork, spec: HardwareSpec, pins: Sequence[Pin
         place = pin.chip * per_chip + pin.core
         own[neurons if there.neurons is None else there.neurons[neurons]] = place
         origins.setdefault(place, pin.origin)
-    places = np.array(sorted(origins), np.int64)
+    needs, places = Needs(network, spec), np.array(sorted(origins), np.int64)
     held: list[Held] = []
     uses: list[Use] = []
     orders = {name: order_of(network, network.populations[name])[0] for name in place_of}
@@ -73,7 +74,7 @@ def pinned_cores(lowered: LoweredNetwork, spec: HardwareSpec, pins: Sequence[Pin
     for place in places.tolist():
         found = [(name, orders[name][place_of[name][orders[name]] == place]) for name in names]
         held.append([(name, neurons) for name, neurons in found if len(neurons)])
-        use = use_of(network, spec, held[-1])
+        use = needs.of(held[-1])
         uses.append(use)
         if use.broken is not None:
             needed, limit = use.needs[use.broken], use.limits[use.broken]

@@ -24,8 +24,12 @@ SWAPS = {"fast": 2_000, "default": 20_000, "max": 100_000}
 FULL_WORK_FROM = 8
 """Fewer cores have fewer places to try."""
 MOST_SWAPS = {"fast": 2_000_000, "default": 20_000_000, "max": 400_000_000}
+MOST_VISITS = {"fast": 100_000_000, "default": 500_000_000, "max": 100_000_000_000}
+"""A swap looks at the traffic of two cores: so many pairs of cores in all, for each start."""
 SMOOTHINGS, FOLD_EVERY = 600, 20
 """Steps of the power iteration for the coordinates, and after how many they are made orthogonal again."""
+MOST_SMOOTHED = 200_000_000
+"""Fewer steps, but never fewer than those between two orthogonalizations, where all would visit more pairs of cores."""
 COORDINATES = 4
 NO_COORDINATE = 1e-12
 """A few cores have fewer coordinates: what is smaller than this part of the largest is rounding."""
@@ -176,7 +180,10 @@ def place_cores(
     best: list[tuple[float, int, IntArray]] = [
         (hop_packets(graph, grid, start), index, start) for index, start in enumerate(starts)
     ]  # fmt: skip
-    swaps = min(SWAPS[effort] * k * min(k, FULL_WORK_FROM) // FULL_WORK_FROM, MOST_SWAPS[effort])
+    swaps = min(
+        SWAPS[effort] * k * min(k, FULL_WORK_FROM) // FULL_WORK_FROM, MOST_SWAPS[effort],
+        MOST_VISITS[effort] * k // max(1, len(graph.other)),
+    )  # fmt: skip
 
     def run(index: int) -> None:
         place = starts[index].copy()
@@ -262,7 +269,7 @@ def spectral(graph: CoreGraph, seed: int) -> FloatArray:
     weight = weight / weight.sum() if weight.sum() > 0 else np.full(k, 1 / k)
     x = np.random.default_rng([seed, 12]).standard_normal((k, COORDINATES))
     other = np.empty_like(x)
-    for step in range(SMOOTHINGS):
+    for step in range(max(FOLD_EVERY, min(SMOOTHINGS, MOST_SMOOTHED // max(1, len(graph.other))))):
         if step % FOLD_EVERY == 0:
             x = _orthogonal(x, weight)
         kernels.smooth(graph, x, COORDINATES, other)

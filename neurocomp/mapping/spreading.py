@@ -21,18 +21,16 @@ from neurocomp.mapping import kahypar
 from neurocomp.mapping.atoms import PART_OF_CORE, Atoms
 from neurocomp.mapping.filling import (
     Assignment,
-    Held,
+    Filling,
     Piece,
     Without,
     cores_of,
     fan_outs,
-    fill_in_order,
     order_of,
-    pieces_of,
     row_by_row,
     tiles_of,
-    use_of,
 )
+from neurocomp.mapping.needs import Held, axons_by_population
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
 from neurocomp.mapping.partition import Partition, compile_kernels, partition
 from neurocomp.mapping.placement import places_on
@@ -48,18 +46,16 @@ MARGIN = 1.02
 """What was too much is taken for so much more than it was."""
 
 
-def best_assignment(
-    network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan
-) -> Assignment:
+def best_assignment(filling: Filling, filled: Assignment, plan: MappingPlan) -> Assignment:
     """Return the best of an assignment, one whose images are cut into tiles, and partitions."""
-    best = filled
-    tiles = tiles_of(network, spec, filled)
+    needs, network, best = filling.needs, filling.network, filled
+    tiles = tiles_of(needs, filled)
     if tiles:
-        tiled, _ = fill_in_order(network, spec, without, tiles)
-        tiled = row_by_row(network, spec, tiled) if tiled is not None else None
+        tiled, _ = filling.fill(tiles)
+        tiled = row_by_row(needs, tiled, tiles) if tiled is not None else None
         if tiled is not None and score(network, tiled, filled, plan) < 2:
             best = tiled
-    best = _spread(network, spec, best, without, plan)
+    best = _spread(filling, best, plan)
     if best is not filled:
         plan.note(
             f"mapping: {packets_of(network, best, plan):,.4g} packets per tick on {len(best.held):,} cores; "
@@ -74,20 +70,25 @@ def score(network: IntegerNetwork, found: Assignment, other: Assignment, plan: M
     return packets + len(found.held) / len(other.held)
 
 
-def _spread(network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without, plan: MappingPlan) -> Assignment:
+def _spread(filling: Filling, filled: Assignment, plan: MappingPlan) -> Assignment:
     """Return the best of an assignment and of partitions whose every core keeps all limits."""
     compile_kernels()
-    spreading = _Spreading.of(network, spec, filled, without)
+    needs, network = filling.needs, filling.network
+    spreading = _Spreading.of(filling, filled)
     best = filled
     for _ in range(ATTEMPTS):
         atoms = spreading.atoms(plan)
+        if atoms is None and plan.effort != "max":
+            plan.note(
+                f"mapping: too large to be spread across layers by --effort {plan.effort}; each layer fills cores in order"
+            )
         if atoms is None or not spreading.fits(atoms):
             break
         found = _partition(atoms.atoms, spreading.limits, plan)
         if not found.complete:
             plan.note("mapping: interrupted; the best one until then is kept, which another compilation need not find")
         held = spreading.held(atoms, found.core, found.cores)
-        uses = tuple(use_of(network, spec, of) for of in held)
+        uses = tuple(needs.of(of) for of in held)
         assignment = Assignment(held, uses)
         if spreading.corrected(assignment):
             if score(network, assignment, filled, plan) < 2:
@@ -130,9 +131,10 @@ class _Spreading:
     """Whether another partition can do better."""
 
     @classmethod
-    def of(cls, network: IntegerNetwork, spec: HardwareSpec, filled: Assignment, without: Without) -> _Spreading:
+    def of(cls, filling: Filling, filled: Assignment) -> _Spreading:
         """Return what the filled cores tell."""
-        pieces = tuple(pieces_of(network, spec, without))
+        network, spec = filling.network, filling.spec
+        pieces = [piece for p in network.populations.values() if not p.is_input for piece in filling.pieces_of(p)]
         parts = {p.name: np.zeros(p.size, np.int64) for p in network.populations.values() if p.size and not p.is_input}
         families = {name: np.zeros_like(of) for name, of in parts.items()}
         for number, (piece, family) in enumerate(zip(pieces, _families(pieces, spec), strict=True)):
@@ -151,13 +153,13 @@ class _Spreading:
         for use in filled.uses:
             most = min(most, use.limits.get("delay_address_bits", most))
         limits = Limits(most, spec.limit("input_axons"), spec.limit("synapse_words") * WORD)
-        return cls(network, spec, without, orders, parts, families, memory, {}, limits, len(filled.held))
+        return cls(network, spec, filling.without, orders, parts, families, memory, {}, limits, len(filled.held))
 
     def atoms(self, plan: MappingPlan) -> NetworkAtoms | None:
         """Return the atoms with what each is thought to need."""
         found = atoms_of_network(
             self.network, orders=self.orders, parts=self.parts, family=self.families, memory=self.memory, rate=plan.rate,
-            outside=self.without, largest=self._largest,
+            outside=self.without, largest=self._largest, effort=plan.effort,
         )  # fmt: skip
         if found is None:
             return None
@@ -260,19 +262,26 @@ def _flows(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> tup
     names = list(network.populations)
     parts: list[tuple[IntArray, IntArray, FloatArray]] = []
     host = 0.0
+    rates = {name: plan.rate(p) for name, p in network.populations.items()}
+    known: dict[int, list[tuple[IntArray, FloatArray]]] = {}  # by the array of axons, which the cores of a dense layer share
+    inputs: dict[int, float] = {}
     for index, use in enumerate(found.uses):
-        for number in np.unique(use.axon_population).tolist():
-            p = network.populations[names[number]]
-            neurons = use.axon_neuron[use.axon_population == number]
-            rate = plan.rate(p)[neurons]
-            if p.is_input:
-                host += float(rate.sum())
-                continue
-            source = core_of[p.name][neurons]
-            sums = np.bincount(source, weights=rate, minlength=len(found.held))
-            senders_here = np.flatnonzero(np.bincount(source, minlength=len(found.held)))
-            senders_here = senders_here[senders_here != index]
-            parts.append((senders_here, np.full(len(senders_here), index), sums[senders_here]))
+        key = id(use.axon_neuron)
+        if key not in known:
+            known[key], inputs[key] = [], 0.0
+            for number, neurons in axons_by_population(use):
+                name = names[number]
+                rate = rates[name][neurons]
+                if network.populations[name].is_input:
+                    inputs[key] += float(rate.sum())
+                    continue
+                source = core_of[name][neurons]
+                senders = np.flatnonzero(np.bincount(source))
+                known[key].append((senders, np.bincount(source, weights=rate).astype(np.float64)[senders]))
+        host += inputs[key]
+        for senders, sums in known[key]:
+            others = senders != index
+            parts.append((senders[others], np.full(int(others.sum()), index), sums[others]))
     if not parts:
         none = np.zeros(0, np.int64)
         return none, none, np.zeros(0), host

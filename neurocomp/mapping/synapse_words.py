@@ -200,12 +200,12 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
     per_entry = min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS)
     index_bits = index_bits_of(compartments)
     position = {name: index for index, name in enumerate(network.populations)}
-    here = _by_population(members)
+    here = by_population(members)
     formats: dict[RowFormat, int] = {}
     parts: list[_Blocks] = []
     for order, q in enumerate(network.projections):
         if q.target in here:
-            found = _incoming(network, q, *here[q.target])
+            found = incoming(network, q, *here[q.target])
             if found.source.size:
                 place = position[q.source], order
                 parts.append(_blocks(q, found, place, index_bits, before, formats, spec.synapse_cost, per_entry))
@@ -257,7 +257,7 @@ def nonzero_fan_out(network: IntegerNetwork, q: IntegerProjection) -> IntArray:
     while start < size:
         stop = max(start + 1, int(np.searchsorted(ends, ends[start] + SYNAPSES_AT_ONCE, side="right")) - 1)
         neurons = np.arange(start, stop)
-        found = _incoming(network, q, neurons, neurons)
+        found = incoming(network, q, neurons, neurons)
         result[found.source] += found.nonzero
         start = stop
     return result
@@ -267,7 +267,7 @@ def nonzero_fan_out(network: IntegerNetwork, q: IntegerProjection) -> IntArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Incoming:
+class Incoming:
     """The synapses of a projection onto some neurons of a core: copies of a few rows, of other sources with other weights.
 
     Row r of copy j belongs to ``source[j, r]`` and reaches the compartments ``slot[start[r] : start[r + 1]]``, ascending. A
@@ -294,7 +294,7 @@ class _Incoming:
         return np.asarray(np.add.reduceat(present, self.start[:-1], axis=1, dtype=np.int64))
 
 
-def _by_population(members: Members) -> dict[str, tuple[IntArray, IntArray]]:
+def by_population(members: Members) -> dict[str, tuple[IntArray, IntArray]]:
     """Return population -> its neurons and their compartments, which ascend."""
     result: dict[str, tuple[IntArray, IntArray]] = {}
     for name in dict.fromkeys(name for name, neurons, _ in members if len(neurons)):
@@ -306,21 +306,21 @@ def _by_population(members: Members) -> dict[str, tuple[IntArray, IntArray]]:
     return result
 
 
-def _incoming(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+def incoming(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> Incoming:
     """Return the synapses of a projection onto some neurons whose compartments ascend."""
     read = _READERS.get(type(PATTERNS[q.pattern.kind]), _from_synapses)
     return read(network, q, neurons, slots)
 
 
-def _from_dense(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+def _from_dense(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> Incoming:
     run = len(neurons) > 0 and bool((np.diff(neurons) == 1).all())
     rows = slice(int(neurons[0]), int(neurons[0]) + len(neurons)) if run else neurons
     source = np.arange(q.mantissa.shape[1])[:, None]
     delay = q.delay[rows].T if q.delay.shape else q.delay
-    return _Incoming(source, np.array([0, len(slots)]), slots, q.mantissa[rows].T, delay)
+    return Incoming(source, np.array([0, len(slots)]), slots, q.mantissa[rows].T, delay)
 
 
-def _from_convolution(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+def _from_convolution(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> Incoming:
     """One copy per input channel of a group: all of them reach the same places."""
     kind = PATTERNS[q.pattern.kind]
     assert isinstance(kind, Conv)
@@ -344,10 +344,10 @@ def _from_convolution(network: IntegerNetwork, q: IntegerProjection, neurons: In
     group_of, place_of = np.divmod(key[first], n_place)
     sources = (group_of * inner + np.arange(inner)[:, None]) * n_place + place_of
     delay = of(q.delay) if q.delay.shape else q.delay
-    return _Incoming(sources, np.append(first, len(key)), slots[neuron[order]], of(q.mantissa), delay)
+    return Incoming(sources, np.append(first, len(key)), slots[neuron[order]], of(q.mantissa), delay)
 
 
-def _from_list(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+def _from_list(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> Incoming:
     order, start = _by_target(q.pattern, network.populations[q.target].size)
     count = start[neurons + 1] - start[neurons]
     at = order[np.repeat(start[neurons] - running_sum(count)[:-1], count) + np.arange(count.sum())]
@@ -363,7 +363,7 @@ def _by_target(pattern: Pattern, n_target: int) -> tuple[IntArray, IntArray]:
     return _stable_order(targets), running_sum(np.bincount(targets, minlength=n_target))
 
 
-def _from_synapses(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> _Incoming:
+def _from_synapses(network: IntegerNetwork, q: IntegerProjection, neurons: IntArray, slots: IntArray) -> Incoming:
     """Any pattern can list its synapses."""
     found = network.synapses(q, neurons)
     by_neuron = np.argsort(neurons, kind="stable")
@@ -374,12 +374,12 @@ def _from_synapses(network: IntegerNetwork, q: IntegerProjection, neurons: IntAr
     return _rows_by_source(q, found.source, slot, found.slot)
 
 
-def _rows_by_source(q: IntegerProjection, source: IntArray, slot: IntArray, at: IntArray) -> _Incoming:
+def _rows_by_source(q: IntegerProjection, source: IntArray, slot: IntArray, at: IntArray) -> Incoming:
     """Return a single copy of synapses that are sorted by source, then compartment; ``at`` is their place in the weights."""
     first = np.flatnonzero(np.concatenate(([True], source[1:] != source[:-1]))) if len(source) else np.zeros(0, np.int64)
     delay = q.delay.reshape(-1)[at][None] if q.delay.shape else q.delay
     start = np.append(first, len(source))
-    return _Incoming(source[first][None].astype(np.int64), start, slot, q.mantissa.reshape(-1)[at][None], delay)
+    return Incoming(source[first][None].astype(np.int64), start, slot, q.mantissa.reshape(-1)[at][None], delay)
 
 
 def _stable_order(keys: IntArray) -> IntArray:
@@ -408,7 +408,7 @@ class _Blocks:
     delay: NDArray[np.uint8]
 
 
-def _stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> NDArray[np.uint8]:
+def stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> NDArray[np.uint8]:
     """Return the weight fields of some mantissas of a projection."""
     shift = q.shift - weight_shift(q.sign_mode, weight_bits)
     span = 1 << weight_bits
@@ -425,7 +425,7 @@ def _stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> 
     return to_field(stored, weight_bits).astype(np.uint8)
 
 
-def _stored_delays(q: IntegerProjection, delay: Array) -> NDArray[np.uint8]:
+def stored_delays(q: IntegerProjection, delay: Array) -> NDArray[np.uint8]:
     """Return the delay fields of some delays of a projection."""
     if delay.size and not 1 <= int(delay.min()) <= int(delay.max()) <= 1 << DELAY_BITS[-1]:
         raise broken_invariant("map", f"a synapse stores the delays of '{q.name}'")
@@ -434,7 +434,7 @@ def _stored_delays(q: IntegerProjection, delay: Array) -> NDArray[np.uint8]:
 
 def _blocks(
     q: IntegerProjection,
-    found: _Incoming,
+    found: Incoming,
     place: tuple[int, int],
     index_bits: int,
     no_neurons: IntArray,
@@ -450,7 +450,7 @@ def _blocks(
     population, order = place
     copies = len(found.source)
     weight_bits = field_width(q.weight_bits, WEIGHT_BITS)
-    weight, delay = _stored_weights(q, found.mantissa, weight_bits), _stored_delays(q, found.delay)
+    weight, delay = stored_weights(q, found.mantissa, weight_bits), stored_delays(q, found.delay)
     delay_bits = field_width(int(delay.max(initial=0)).bit_length(), DELAY_BITS)
     first, last, slot = found.start[:-1], found.start[1:] - 1, found.slot
     n_stored = np.diff(found.start)
@@ -483,7 +483,7 @@ def _blocks(
 
 
 def _with_gaps(
-    found: _Incoming, weight: Array, delay: Array, dense: NDArray[np.bool_], count: IntArray, n_sparse: IntArray
+    found: Incoming, weight: Array, delay: Array, dense: NDArray[np.bool_], count: IntArray, n_sparse: IntArray
 ) -> tuple[IntArray, NDArray[np.uint8], NDArray[np.uint8]]:
     """Return index, weight and delay of what is stored: runs with zeros in their gaps, lists without zeros."""
     copies, rows = found.source.shape

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.fixedpoint import distinct
 from neurocomp.models.registration import Table
 
 Array = NDArray[Any]
@@ -368,7 +369,7 @@ class Sparse:
         """See `PatternType.sources`."""
         wanted = np.zeros(size_of(target), np.bool_)
         wanted[neurons] = True
-        return np.unique(pattern.arrays["sources"][wanted[pattern.arrays["targets"]]])
+        return distinct(pattern.arrays["sources"][wanted[pattern.arrays["targets"]]])
 
     def count(self, pattern: Pattern, source: Shape, target: Shape) -> IntArray:
         """See `PatternType.count`."""
@@ -443,7 +444,7 @@ class Blocks:
         """See `PatternType.sources`."""
         indices = pattern.arrays["indices"]
         m = size_of(target) // len(indices)
-        return np.unique(indices[np.unique(neurons // m)])
+        return distinct(indices[distinct(neurons // m)])
 
     def count(self, pattern: Pattern, source: Shape, target: Shape) -> IntArray:
         """See `PatternType.count`."""
@@ -611,8 +612,8 @@ class Conv:
         """See `PatternType.sources`; memory follows from what is reached, not from the extents of the source."""
         groups, window = pattern.options["groups"][0], self.geometry(pattern)
         n_in, n_place, n_out = source[0] // groups, size_of(source[1:]), size_of(target[1:])
-        channel, place = np.divmod(np.unique(neurons), n_out)
-        pairs = np.unique(channel // (target[0] // groups) * n_out + place)
+        channel, place = np.divmod(distinct(neurons), n_out)
+        pairs = distinct(channel // (target[0] // groups) * n_out + place)
         step = max(1, BLOCK_BYTES // (32 * size_of(window.kernel)))
         few = groups * n_place <= len(pairs) * size_of(window.kernel)
         reached, parts = np.zeros(groups * n_place if few else 0, np.bool_), [np.zeros(0, np.int64)]
@@ -623,8 +624,8 @@ class Conv:
             if few:
                 reached[found] = True
             else:
-                parts.append(np.unique(found))
-        group, place = np.divmod(np.flatnonzero(reached) if few else np.unique(np.concatenate(parts)), n_place)
+                parts.append(distinct(found))
+        group, place = np.divmod(np.flatnonzero(reached) if few else distinct(np.concatenate(parts)), n_place)
         sources = ((group * n_in + np.arange(n_in)[:, None]) * n_place + place).reshape(-1)
         return np.sort(sources) if groups > 1 and n_in > 1 else sources
 

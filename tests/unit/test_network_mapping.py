@@ -16,8 +16,9 @@ from neurocomp.backend import MappingPlan
 from neurocomp.errors import CapacityError, EngineUnavailable, NetworkError, UnsupportedError
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.quantized import IntegerNetwork
-from neurocomp.mapping.filling import Tile, fill_in_order, row_by_row, tiles_of, use_of
+from neurocomp.mapping.filling import Filling, Tile, row_by_row, tiles_of
 from neurocomp.mapping.mapper import map_in_order, map_network
+from neurocomp.mapping.needs import Needs, use_of
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
 from neurocomp.mapping.spreading import packets_of
 from neurocomp.mapping.traffic import traffic_of
@@ -82,7 +83,15 @@ def atoms(compiled: Compiled) -> NetworkAtoms:
     zeros = {name: np.zeros(size, np.int64) for name, size in on_cores.items()}
     ones = {name: np.ones(size) for name, size in on_cores.items()}
     found = atoms_of_network(
-        network, orders={}, parts=zeros, family=zeros, memory=ones, rate=MappingPlan().rate, outside={}, largest=lambda p: 5
+        network,
+        orders={},
+        parts=zeros,
+        family=zeros,
+        memory=ones,
+        rate=MappingPlan().rate,
+        outside={},
+        largest=lambda p: 5,
+        effort="max",
     )
     assert found is not None
     return found
@@ -242,11 +251,11 @@ class TestTiles:
 
     def test_the_tile_with_the_fewest_sources_that_fits_is_taken(self, network: IntegerNetwork) -> None:
         spec = tight(neurons=8 * 18)
-        filled, _ = fill_in_order(network, spec)
+        filled, _ = Filling(Needs(network, spec)).fill()
         assert filled is not None
-        tiles = tiles_of(network, spec, filled)
+        tiles = tiles_of(Needs(network, spec), filled)
         assert tiles == {"a": (3, 6), "b": (3, 6)}
-        tiled, _ = fill_in_order(network, spec, {}, tiles)
+        tiled, _ = Filling(Needs(network, spec)).fill(tiles)
         assert tiled is not None
         held = {name: [neurons for of in tiled.held for n, neurons in of if n == name] for name in tiles}
         for cores in held.values():
@@ -261,7 +270,7 @@ class TestTiles:
         spec = tight(neurons=neurons)
         cut: dict[str, Tile] = {"a": (2, 6), "b": (2, 2)}
         for tiles in ({}, cut):
-            filled, _ = fill_in_order(network, spec, {}, tiles)
+            filled, _ = Filling(Needs(network, spec)).fill(tiles)
             assert filled is not None
             for held, use in zip(filled.held, filled.uses, strict=True):
                 alone = use_of(network, spec, held)
@@ -271,9 +280,9 @@ class TestTiles:
 
     def test_rows_of_a_core_follow_each_other(self, network: IntegerNetwork) -> None:
         spec = tight(neurons=8 * 18)
-        tiled, _ = fill_in_order(network, spec, {}, {"a": (3, 6), "b": (3, 6)})
+        tiled, _ = Filling(Needs(network, spec)).fill({"a": (3, 6), "b": (3, 6)})
         assert tiled is not None
-        by_rows = row_by_row(network, spec, tiled)
+        by_rows = row_by_row(Needs(network, spec), tiled, {"a": (3, 6), "b": (3, 6)})
         assert by_rows is not None
         for before, after in zip(tiled.held, by_rows.held, strict=True):
             for (name, was), (same, now) in zip(before, after, strict=True):
@@ -283,13 +292,13 @@ class TestTiles:
 
     def test_a_tile_that_needs_too_many_words_is_not_taken(self, network: IntegerNetwork) -> None:
         spec = tight(neurons=8 * 18)
-        filled, _ = fill_in_order(network, spec)
-        tiled, _ = fill_in_order(network, spec, {}, {"b": (3, 6)})
+        filled, _ = Filling(Needs(network, spec)).fill()
+        tiled, _ = Filling(Needs(network, spec)).fill({"b": (3, 6)})
         assert filled is not None
         assert tiled is not None
         inner = max(use.needs["synapse_words"] for of, use in zip(tiled.held, tiled.uses, strict=True) if of[0][0] == "b")
-        assert tiles_of(network, tight(neurons=8 * 18, synapse_words=inner), filled)["b"] == (3, 6)
-        assert tiles_of(network, tight(neurons=8 * 18, synapse_words=inner - 1), filled).get("b") != (3, 6)
+        assert tiles_of(Needs(network, tight(neurons=8 * 18, synapse_words=inner)), filled)["b"] == (3, 6)
+        assert tiles_of(Needs(network, tight(neurons=8 * 18, synapse_words=inner - 1)), filled).get("b") != (3, 6)
 
 
 class TestPins:

@@ -14,6 +14,7 @@ import neurocomp_hwspecs
 from neurocomp.errors import InternalError
 from neurocomp.hardware import HardwareSpec, read_spec
 from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection, SignMode
+from neurocomp.mapping.pricing import Pricing, compile_kernels
 from neurocomp.mapping.synapse_words import (
     CoreRows,
     RowFormat,
@@ -404,3 +405,57 @@ def test_delay_bits_are_those_of_the_core() -> None:
     bits = [rows_of_core(network, [("y", array(n), array(0))], SPEC).formats[0].delay_bits for n in (0, 1)]
 
     assert bits == [0, 4]
+
+
+# Prices
+
+
+@pytest.mark.parametrize("formula", ["nxtf", "nengo_loihi"])
+@pytest.mark.parametrize("name", patterns(np.random.default_rng(0)))
+def test_the_price_is_that_of_the_rows(name: str, formula: str) -> None:
+    """Two populations on a core, each with sources of its own: runs, neurons here and there, reset compartments, delays."""
+    compile_kernels()
+    spec, layouts = with_formula(formula), set[bool]()
+    for seed in range(24):
+        rng = np.random.default_rng([seed, len(name)])
+        pattern, source, target = patterns(rng)[name]
+        shape = PATTERNS[pattern.kind].weight_shape(pattern, source, target)
+        wide, zeros = bool(seed & 1), (0.0, 0.05, 0.6, 1.0)[seed // 2 % 4]
+        weights = (rng.integers(-2, 3, shape) * (rng.random(shape) >= zeros)).astype(np.int8 if seed % 3 else np.int16)
+        delays = rng.integers(1, 4, shape) if seed & 4 else np.array(1 + seed % 3)
+        mode: SignMode = "inhibitory" if seed >= 16 else "mixed"
+        bits, shift = ((8, 1), (5, 4), (4, 4))[seed // 8]
+        weights = abs(weights) if mode == "inhibitory" else weights
+        first = IntegerProjection("p", "x", "y", pattern, weights, shift, mode, bits, seed % 2, delays)
+        second = dense(rng.integers(-1, 2, (6, 9)).astype(np.int8), name="q")
+        second = replace(second, source="u", target="z")
+        y, z = population("y", int(np.prod(target))), population("z", 6)
+        populations = {
+            "x": IntegerPopulation("x", source, "input", {}), "u": IntegerPopulation("u", (9,), "input", {}),
+            "y": replace(y, shape=target, compartments=1 + wide), "z": z,
+        }  # fmt: skip
+        network = IntegerNetwork("n", 1e-3, 1, SPEC.number_format, populations, (first, second))
+        pricing = Pricing(network, spec)
+        width = 1 + wide
+        for run in (True, False):
+            n = int(rng.integers(1, y.size + 1))
+            begin = int(rng.integers(y.size - n + 1))
+            own = np.arange(begin, begin + n) if run else rng.permutation(y.size)[:n]
+            for members in (
+                [("y", own, np.arange(n) * width)],
+                [("z", np.arange(6), np.arange(6)), ("y", own, 6 + np.arange(n) * width)],
+            ):
+                r, price = rows_of_core(network, members, spec), pricing.price(members)
+                assert price is not None
+                longest = max((f.delay_bits for f in r.formats), default=0)
+                assert (price.words, price.formats, price.delay_bits) == (r.words, len(r.formats), longest), (seed, run)
+                layouts |= {f.sparse for f in r.formats}
+    assert layouts == {False, True}
+
+
+def test_rows_of_several_blocks_have_no_price() -> None:
+    """Then the rows are laid out."""
+    two = dense(np.ones((3, 2)), name="a"), dense(np.ones((3, 2)), name="b")
+    populations = {"x": IntegerPopulation("x", (2,), "input", {}), "y": population("y", 3)}
+    network = IntegerNetwork("n", 1e-3, 1, SPEC.number_format, populations, two)
+    assert Pricing(network, SPEC).price([("y", np.arange(3), np.arange(3))]) is None

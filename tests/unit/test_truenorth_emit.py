@@ -235,7 +235,7 @@ def broken_mappings() -> dict[str, Any]:
             mapped, cores=(replace(core, axon_neuron=core.axon_neuron[::-1].copy()), *mapped.cores[1:])
         ),
         "every packet has a route": replace(mapped, routes=mapped.routes[1:]),
-        "hops follow from the tiles": replace(mapped, routes=(replace(mapped.routes[0], hops_y=3), *mapped.routes[1:])),
+        "hops follow from the tiles": replace(mapped, routes=(mapped.routes[0]._replace(hops_y=3), *mapped.routes[1:])),
         "a core's tile follows from its number": replace(mapped, cores=(replace(core, tile=(1, 1)), *mapped.cores[1:])),
         "have no words of synapses": replace(mapped, cores=(replace(core, synapse_words=1), *mapped.cores[1:])),
     }

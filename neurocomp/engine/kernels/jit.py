@@ -30,6 +30,7 @@ SOURCES = (
     "tiling",
     "partitioning",
     "placing",
+    "pricing",
 )
 """The modules whose text decides what is compiled. numba looks at one file at a time, and kernels call one another."""
 

@@ -1,0 +1,201 @@
+"""What synapses cost a core, without laying them out.
+
+The price is that of `rows_of_core`, many times faster: equal rows are told by numbers of 64 bits. Two different rows share one
+with a probability of about 1e-19; a backend that lays the rows out claims that they have the words of the price.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.engine.kernels import pricing as kernels
+from neurocomp.engine.kernels.layout import readable
+from neurocomp.engine.kernels.pricing import RUN, Layouts, Rows
+from neurocomp.engine.warm import compile_once
+from neurocomp.fixedpoint import running_sum
+from neurocomp.hardware import HardwareSpec
+from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
+from neurocomp.mapping.synapse_words import (
+    COUNT_BITS,
+    DELAY_BITS,
+    WEIGHT_BITS,
+    WORD,
+    Members,
+    RowFormat,
+    by_population,
+    field_width,
+    incoming,
+    index_bits_of,
+    nengo_loihi_bits,
+    nxtf_bits,
+    nxtf_words,
+    stored_delays,
+    stored_weights,
+)
+from neurocomp.models.patterns import PATTERNS, Dense
+
+IntArray = NDArray[np.int64]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the synapses of a core need."""
+
+    words: int
+    formats: int
+    """Entries of the table of formats."""
+    delay_bits: int
+    """Of the format with the longest delays."""
+
+
+class Pricing:
+    """Prices cores of a lowered network; `compile_kernels` comes first."""
+
+    def __init__(self, network: IntegerNetwork, spec: HardwareSpec) -> None:
+        self.network, self.cost = network, (spec.synapse_cost, min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS))
+        self.into = {name: network.projections_to(name) for name in network.populations}
+        self.dense = {q.name: _rows_of_dense(q) for q in network.projections}
+        self.formats: dict[RowFormat, int] = {}
+        self.layouts: dict[tuple[str, int, int, int], tuple[Layouts, tuple[RowFormat, RowFormat]]] = {}
+        self.rows, self.scratch = _rows(0), _scratch(0)
+
+    def price(self, members: Members) -> Price | None:
+        """Return what the synapses onto some neurons need of a core; None where a source has several projections onto it.
+
+        Args:
+            members: Neurons and compartments of the core; (n,) each.
+        """
+        here = by_population(members)
+        into = [q for name in here for q in self.into[name]]
+        if len({q.source for q in into}) < len(into):
+            return None
+        room = sum(self.network.populations[q.source].size for q in into)
+        if room > len(self.rows.number):
+            self.rows = _rows(room)
+        width = {name: self.network.populations[name].compartments for name in here}
+        compartments = max(int(slots[-1]) + width[name] for name, (_, slots) in here.items())
+        count, used = 0, set[RowFormat]()
+        no_neuron: IntArray | None = None
+        for q in into:
+            neurons, slots = here[q.target]
+            priced = self._priced_runs(q, neurons, slots, compartments, count)
+            if priced is None:
+                no_neuron = _no_neuron(here, width, compartments) if no_neuron is None else no_neuron
+                priced = self._priced_rows(q, neurons, slots, no_neuron, count)
+            count, used = count + priced[0], used | priced[1]
+        table = np.empty(1 << (2 * count).bit_length(), np.int64)
+        words = int(kernels.distinct_words(self.rows, count, table))
+        return Price(words, len(used), max((layout.delay_bits for layout in used), default=0))
+
+    def _layouts(
+        self, q: IntegerProjection, compartments: int, longest_delay: int, most: int
+    ) -> tuple[Layouts, tuple[RowFormat, RowFormat]]:
+        """Return what blocks of up to ``most`` synapses cost in both layouts, and these."""
+        index_bits, delay_bits = index_bits_of(compartments), field_width(longest_delay.bit_length(), DELAY_BITS)
+        key = q.name, index_bits, delay_bits, most
+        if key not in self.layouts:
+            common = q.sign_mode, field_width(q.weight_bits, WEIGHT_BITS), q.exponent, delay_bits, index_bits
+            both = RowFormat(*common, sparse=False), RowFormat(*common, sparse=True)
+            numbers = np.array([self.formats.setdefault(layout, len(self.formats)) for layout in both])
+            self.layouts[key] = Layouts(*_costs(*both, *self.cost, most), numbers), both
+        return self.layouts[key]
+
+    def _priced_runs(
+        self, q: IntegerProjection, neurons: IntArray, slots: IntArray, compartments: int, begin: int
+    ) -> tuple[int, set[RowFormat]] | None:
+        """Price the rows of dense weights whose targets follow each other, (rows, formats); None where not all are runs."""
+        weights, first, n = self.dense[q.name], int(neurons[0]), len(neurons)
+        if weights is None or slots[-1] - slots[0] != n - 1 or neurons[-1] - first != n - 1:
+            return None
+        if n > 2 and not ((neurons[1:] - neurons[:-1] == 1).all() and (slots[1:] - slots[:-1] == 1).all()):
+            return None
+        sources = weights.shape[1]
+        if sources > len(self.scratch[0]):
+            self.scratch = _scratch(sources)
+        delay = int(q.delay) - 1
+        layouts, both = self._layouts(q, compartments, delay, n)
+        stored = weights[first : first + n]
+        lists = kernels.price_dense(stored, delay, _factors(n), layouts, *self.scratch, self.rows, begin)
+        return None if lists else (sources, {both[RUN]})
+
+    def _priced_rows(
+        self, q: IntegerProjection, neurons: IntArray, slots: IntArray, no_neuron: IntArray, begin: int
+    ) -> tuple[int, set[RowFormat]]:
+        """Price the rows of a projection onto some neurons, whose compartments ascend: (rows, formats)."""
+        found = incoming(self.network, q, neurons, slots)
+        if not found.source.size:
+            return 0, set()
+        stored = stored_weights(q, found.mantissa, field_width(q.weight_bits, WEIGHT_BITS))
+        delay = np.atleast_2d(stored_delays(q, found.delay))
+        compartments = len(no_neuron) - 1
+        most = max(int(np.diff(found.start).max()), compartments)
+        layouts, both = self._layouts(q, compartments, int(delay.max(initial=0)), most)
+        used = kernels.price_rows(
+            readable(np.ascontiguousarray(stored)), readable(np.ascontiguousarray(delay)), found.start, found.slot, no_neuron,
+            _factors(most), layouts, self.rows, begin,
+        )  # fmt: skip
+        return found.source.size, {layout for number, layout in enumerate(both) if used >> number & 1}
+
+
+def _rows_of_dense(q: IntegerProjection) -> NDArray[np.uint8] | None:
+    """Return the stored weights of a dense projection, (targets, sources), where these are the bytes of its mantissas."""
+    if not isinstance(PATTERNS[q.pattern.kind], Dense) or q.pool is not None or q.delay.shape or q.mantissa.itemsize > 1:
+        return None
+    bytes_of = np.asarray(q.mantissa)
+    stored = stored_weights(q, bytes_of[:1], field_width(q.weight_bits, WEIGHT_BITS))
+    return readable(bytes_of.view(np.uint8)) if np.shares_memory(stored, bytes_of) else None
+
+
+def _no_neuron(here: dict[str, tuple[IntArray, IntArray]], width: dict[str, int], compartments: int) -> IntArray:
+    """Return how many of the first 0, 1, … compartments reset others, (compartments + 1,)."""
+    found = np.zeros(compartments, np.int64)
+    for name, (_, slots) in here.items():
+        for behind in range(1, width[name]):
+            found[slots + behind] = 1
+    return running_sum(found)
+
+
+def _rows(count: int) -> Rows:
+    return Rows(np.empty(count, np.uint64), np.empty(count, np.int64))
+
+
+def _scratch(count: int) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.uint32]]:
+    return np.empty(count, np.int32), np.empty(count, np.uint32), np.empty(count, np.uint32)
+
+
+@lru_cache(maxsize=256)
+def _costs(run: RowFormat, listed: RowFormat, formula: str, per_entry: int, most: int) -> tuple[IntArray, IntArray]:
+    """Return bits and words of rows of 0, 1, …, ``most`` synapses as runs and as lists, (2, most + 1)."""
+    count = np.arange(most + 1)
+    bits = np.zeros((2, most + 1), np.int64)
+    for number, layout in enumerate((run, listed)):
+        one = np.array(layout.synapse_bits), np.array(layout.header_bits)
+        bits[number] = nxtf_bits(count, *one, per_entry) if formula == "nxtf" else nengo_loihi_bits(count, *one)
+    return bits, nxtf_words(bits) if formula == "nxtf" else bits // WORD
+
+
+@lru_cache(maxsize=256)
+def _factors(count: int) -> NDArray[np.uint32]:
+    """Return two odd factors for each position, (count, 2); those of a shorter list are the first of a longer one."""
+    halves = np.random.default_rng(0).integers(0, 1 << 31, (count, 2), np.uint32)
+    return np.asarray(halves * np.uint32(2) + np.uint32(1))
+
+
+def compile_kernels() -> None:
+    """Compile what is not compiled yet."""
+
+    def run() -> None:
+        rows, factors = _rows(2), _factors(2)
+        layouts = Layouts(np.ones((2, 3), np.int64), np.ones((2, 3), np.int64), np.zeros(2, np.int64))
+        stored = np.ones((1, 2), np.uint8)
+        kernels.price_dense(stored, 0, factors, layouts, *_scratch(2), rows, 0)
+        kernels.price_rows(stored, stored, np.array([0, 2]), np.arange(2), np.zeros(3, np.int64), factors, layouts, rows, 0)
+        kernels.distinct_words(rows, 2, np.zeros(8, np.int64))
+
+    compile_once("the mapping", run)
