@@ -48,6 +48,8 @@ STARTS = 4
 MOST_RANKS = np.iinfo(np.int16).max
 LISTED = 1 << 24
 """Of longer lists every k-th synapse says how many there are, and who has common sources."""
+AT_ONCE = 1 << 18
+"""Synapses that are looked through at a time."""
 SEED = 1
 
 
@@ -356,9 +358,8 @@ class Drawn:
         """Return the distinct synapses onto some neurons: position among these, which ascends, and source."""
         position = np.full(self.units, -1, np.int16)
         position[neurons] = np.arange(len(neurons), dtype=np.int16)
-        at = position[targets]
-        chosen = np.flatnonzero(at >= 0)
-        pairs = np.sort(at[chosen].astype(np.int64) * n_source + sources[chosen])
+        chosen = _where(position >= 0, targets)
+        pairs = np.sort(position[targets[chosen]].astype(np.int64) * n_source + sources[chosen])
         distinct = pairs[np.diff(pairs, prepend=-1) > 0]
         return distinct // n_source, distinct % n_source
 
@@ -387,7 +388,7 @@ class Drawn:
         for pair in orders:
             for order in pair:
                 wanted[order] = True
-        kept = np.flatnonzero(wanted[targets])
+        kept = _where(wanted, targets)
         sources, targets = sources[kept], targets[kept]
         curves = [min((self._union(sources, targets, order, n_source) for order in pair), key=np.sum) for pair in orders]
         return np.asarray(np.mean(curves, axis=0))
@@ -421,6 +422,12 @@ class Drawn:
                 held = max(1, (k - c) * axons // (k * k - c * axons))
                 cores = max(cores, -(-int(np.count_nonzero(self.fan_in >= k)) // held))
         return cores
+
+
+def _where(wanted: NDArray[np.bool_], targets: IntArray) -> IntArray:
+    """Return which synapses are onto some neurons, block by block of the list."""
+    blocks = range(0, len(targets), AT_ONCE)
+    return np.concatenate([start + np.flatnonzero(wanted[targets[start : start + AT_ONCE]]) for start in blocks])
 
 
 def _most_common(at: IntArray, source: IntArray, n: int) -> int:

@@ -168,7 +168,8 @@ def test_output_axons() -> None:
 
     assert len(fits(*net(2), neurons=1, output_axons=2).mapped.cores) == 3
     refused(
-        "net.yaml:6:3: error[NC0405 output-axons]: a neuron of 'a' sends to at least 3 cores; mini has 2 output axons per core\n"
+        "net.yaml:6:3: error[NC0405 output-axons]: a neuron of 'a' sends to at least 3 cores; "
+        "mini has 2 output axons per core\n"
         "limit: LIMIT:output_axons\n"
         "hint:  lower its fan-out",
         *net(3), neurons=1, output_axons=2,
