@@ -1,4 +1,4 @@
-"""How the time and the memory of a mapping grow with an irregular network, each size in a process of its own.
+"""How time and memory of a mapping grow with an irregular network, each size in a process of its own; then one of layers.
 
 ``python -m benchmarks.mapping_scale NET.npz`` is such a process: it maps the network and prints one object. Its peak of memory
 includes the network.
@@ -30,6 +30,7 @@ LIMIT = 900.0
 
 def measure(say: Callable[[str], None]) -> dict[str, Any]:
     """Measure every size and draw the growth."""
+    from benchmarks import mapping_structure
     from benchmarks.mapping_networks import liquid
 
     points = []
@@ -46,10 +47,12 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
             points.append(json.loads(done.stdout.splitlines()[-1]))
             say(json.dumps(points[-1]))
     draw(points, FIGURE)
+    layers = mapping_structure.measure()
+    say(json.dumps(layers))
     last = points[-1]
     return {
         "points": points, "target": TARGET, "met": all(last[key] <= value for key, value in TARGET.items()),
-        "structured 1 M neurons / 1 G synapses": "no entry without lists of synapses yet",
+        "layers": layers,
     }  # fmt: skip
 
 

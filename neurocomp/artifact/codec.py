@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON and back, led by their annotations; arrays leave and return through callbacks.
+"""Frozen dataclasses and named tuples to JSON and back, led by their annotations; arrays leave and return through callbacks.
 
 Only the types that the annotations name are ever made, so decoding runs no code of the file's making.
 """
@@ -45,9 +45,14 @@ class Malformed(ValueError):
 
 @functools.cache
 def hints_of(cls: type) -> dict[str, Any]:
-    """Return field -> annotation of a dataclass, in order."""
+    """Return field -> annotation of a dataclass or a named tuple, in order."""
     hints = typing.get_type_hints(cls)
-    return {f.name: hints[f.name] for f in fields(cls) if f.init}
+    return {f.name: hints[f.name] for f in fields(cls) if f.init} if is_dataclass(cls) else hints
+
+
+def is_record(hint: Any) -> bool:
+    """Return whether an annotation is a dataclass or a named tuple."""
+    return is_dataclass(hint) or (isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"))
 
 
 def options_of(hint: Any) -> tuple[Any, ...] | None:
@@ -97,7 +102,7 @@ class Codec:
             if value is not self.shared[hint]:
                 raise Malformed(place, f"the {hint.__name__} of the artifact")
             return {"shared": hint.__name__}
-        if is_dataclass(hint):
+        if is_record(hint):
             if type(value) is not hint:
                 raise Malformed(place, f"a {getattr(hint, '__name__', hint)}")
             hints = hints_of(typing.cast(type, hint))
@@ -137,7 +142,7 @@ class Codec:
             if value != {"shared": hint.__name__}:
                 raise Malformed(place, f"a reference to the {hint.__name__}")
             return self.shared[hint]
-        if is_dataclass(hint):
+        if is_record(hint):
             hints = hints_of(typing.cast(type, hint))
             if not isinstance(value, dict) or list(value) != list(hints):
                 raise Malformed(place, f"a {getattr(hint, '__name__', hint)} with the fields {', '.join(hints)}")

@@ -24,7 +24,7 @@ SWAPS = {"fast": 2_000, "default": 20_000, "max": 100_000}
 FULL_WORK_FROM = 8
 """Fewer cores have fewer places to try."""
 MOST_SWAPS = {"fast": 2_000_000, "default": 20_000_000, "max": 400_000_000}
-MOST_VISITS = {"fast": 100_000_000, "default": 500_000_000, "max": 100_000_000_000}
+MOST_VISITS = {"fast": 100_000_000, "default": 250_000_000, "max": 100_000_000_000}
 """A swap looks at the traffic of two cores: so many pairs of cores in all, for each start."""
 SMOOTHINGS, FOLD_EVERY = 600, 20
 """Steps of the power iteration for the coordinates, and after how many they are made orthogonal again."""
