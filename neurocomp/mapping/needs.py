@@ -14,7 +14,7 @@ from neurocomp.fixedpoint import distinct
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import RESET_DECAY_PROFILE, decay_profiles
 from neurocomp.ir.network import frozen
-from neurocomp.ir.quantized import IntegerNetwork
+from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
 from neurocomp.mapping.synapse_words import Members, rows_of_core
 from neurocomp.models.patterns import PATTERNS, Conv, Dense, size_of
 
@@ -51,6 +51,17 @@ def axons_by_population(use: Use) -> list[tuple[int, IntArray]]:
     return list(zip(use.axon_population[first].tolist(), np.split(use.axon_neuron, first[1:]), strict=True))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """What some places of an image receive through a convolution of one group: m places, K positions of the kernel."""
+
+    projection: IntegerProjection
+    flat: IntArray
+    """(m, K): the place of the source behind each position."""
+    inside: NDArray[np.bool_]
+    """(m, K): which of them exist."""
+
+
 class Needs:
     """Counts what neurons of a network need of the cores of a target."""
 
@@ -80,18 +91,18 @@ class Needs:
             thresholds |= _distinct(self.thresholds[name], neurons)
             members.append((name, neurons, slot + np.arange(len(neurons)) * p.compartments))
             slot += len(neurons) * p.compartments
-        key = self._geometry(members) if len(decays) == len(thresholds) == 1 else None
-        if key is None:
-            return self._counted(members, len(decays), len(thresholds))
+        key, windows = self._geometry(members)
+        if key is None or len(decays) > 1 or len(thresholds) > 1:
+            return self._counted(members, windows, len(decays), len(thresholds))
         if key not in self.alike:
-            self.alike[key] = self._counted(members, 1, 1)
+            self.alike[key] = self._counted(members, windows, 1, 1)
             return self.alike[key]
         known = self.alike[key]
         if known.broken is not None:
             return known
-        return Use(known.needs, known.limits, None, *self._sources(members))
+        return Use(known.needs, known.limits, None, *self._sources(members, windows))
 
-    def _counted(self, members: Members, decays: int, thresholds: int) -> Use:
+    def _counted(self, members: Members, windows: Sequence[Windows], decays: int, thresholds: int) -> Use:
         """Count first what shapes alone tell, then, exactly, the rows."""
         spec = self.spec
         needs: dict[str, int] = {}
@@ -106,10 +117,10 @@ class Needs:
         for name, needed in (("neurons", neurons), ("decay_profiles", decays), ("threshold_profiles", thresholds)):
             if broken(name, needed):
                 return Use(needs, limits, name, none, none)
-        axon_population, axon_neuron = self._sources(members)
+        axon_population, axon_neuron = self._sources(members, windows)
         if broken("input_axons", len(axon_neuron)):
             return Use(needs, limits, "input_axons", none, none)
-        words, formats, delay_bits = self._synapses(members)
+        words, formats, delay_bits = self._synapses(members, windows)
         checks: list[tuple[str, int, int | None]] = [("synapse_words", words, None), ("synapse_formats", formats, None)]
         if delay_bits:
             checks.append(("delay_address_bits", neurons, 1 << (spec.limit("delay_address_bits") - delay_bits)))
@@ -120,7 +131,7 @@ class Needs:
             del needs[name]  # they do not grow with the size of a slice
         return Use(needs, limits, None, axon_population, axon_neuron)
 
-    def _synapses(self, members: Members) -> tuple[int, int, int]:
+    def _synapses(self, members: Members, windows: Sequence[Windows]) -> tuple[int, int, int]:
         """Return the words of synapses, the formats of their rows, and the most bits of a delay in one."""
         self.counted += 1
         if self.counted > KERNELS_FROM:
@@ -129,52 +140,63 @@ class Needs:
 
                 compile_kernels()
                 self.pricing = Pricing(self.network, self.spec)
-            price = self.pricing.price(members)
+            price = None
+            if windows:
+                price = self.pricing.price_of_places(self.network.populations[members[0][0]], windows)
+            price = price or self.pricing.price(members)
             if price is not None:
                 return price.words, price.formats, price.delay_bits
         rows = rows_of_core(self.network, members, self.spec)
         return rows.words, len(rows.formats), max((f.delay_bits for f in rows.formats), default=0)
 
-    def _geometry(self, members: Members) -> bytes | None:
+    def _geometry(self, members: Members) -> tuple[bytes | None, Sequence[Windows]]:
         """Return what decides the rows of neighbours in a population, or of some places of an image; None for anything else.
+
+        With it come what whole places of an image receive, nothing for anything else.
 
         Rows of a convolution depend on which places its windows join, and not on where in the image these are: two cores whose
         places have the same windows, but for a shift of the source, store the same rows.
         """
         if len(members) != 1:
-            return None
+            return None, ()
         name, neurons, _ = members[0]
         p, into = self.network.populations[name], self.into[name]
         first, count = int(neurons[0]), len(neurons)
         if int(neurons[-1]) - first == count - 1 and (np.diff(neurons) == 1).all():
-            return f"{name} {first} {count}".encode()
+            return f"{name} {first} {count}".encode(), ()
         if len(p.shape) < 2 or not into:
-            return None
+            return None, ()
         channels, places = p.shape[0], size_of(p.shape[1:])
         grid = neurons.reshape(-1, channels) if len(neurons) % channels == 0 else None
         if grid is None or (grid != grid[:, :1] + np.arange(channels) * places).any() or (grid[:, 0] >= places).any():
-            return None
+            return None, ()
         digest = hashlib.sha256(f"{name} {len(grid)}".encode())
         at = np.stack(np.unravel_index(grid[:, 0], p.shape[1:]), axis=1)
+        windows: list[Windows] = []
         for q in into:
             kind = PATTERNS[q.pattern.kind]
             if not isinstance(kind, Conv) or q.pool is not None or q.pattern.options["groups"] != (1,) or q.delay.ndim:
-                return None
+                return None, ()
             flat, inside = kind.geometry(q.pattern).inputs(self.network.shapes(q)[0][1:], at)
             if not inside.any():
-                return None
+                return None, ()
+            windows.append(Windows(q, flat, inside))
             digest.update(np.packbits(inside).tobytes())
             digest.update(np.where(inside, flat - flat[inside].min(), -1).tobytes())
-        return digest.digest()
+        return digest.digest(), windows
 
-    def _sources(self, members: Members) -> tuple[IntArray, IntArray]:
+    def _sources(self, members: Members, windows: Sequence[Windows] = ()) -> tuple[IntArray, IntArray]:
         """Return the distinct sources: population, as its number in the network, and neuron, in the order of both."""
         names = tuple(dict.fromkeys(name for name, _, _ in members))
         dense = all(isinstance(PATTERNS[q.pattern.kind], Dense) and q.pool is None for name in names for q in self.into[name])
         if dense and names in self.of_dense:
             return self.of_dense[names]
         reached: dict[str, list[IntArray]] = {}
-        for name, neurons, _ in members:
+        for w in windows:
+            source = self.network.shapes(w.projection)[0]
+            channels, places = np.arange(source[0])[:, None] * size_of(source[1:]), distinct(w.flat[w.inside])
+            reached.setdefault(w.projection.source, []).append((channels + places).reshape(-1))
+        for name, neurons, _ in members if not windows else ():
             for q in self.into[name]:
                 reached.setdefault(q.source, []).append(self.network.sources(q, neurons))
         population, neuron = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]

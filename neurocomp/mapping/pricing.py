@@ -6,6 +6,7 @@ with a probability of about 1e-19; a backend that lays the rows out claims that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,7 +20,8 @@ from neurocomp.engine.kernels.pricing import RUN, Layouts, Rows
 from neurocomp.engine.warm import compile_once
 from neurocomp.fixedpoint import running_sum
 from neurocomp.hardware import HardwareSpec
-from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.mapping.needs import Windows
 from neurocomp.mapping.synapse_words import (
     COUNT_BITS,
     DELAY_BITS,
@@ -37,7 +39,7 @@ from neurocomp.mapping.synapse_words import (
     stored_delays,
     stored_weights,
 )
-from neurocomp.models.patterns import PATTERNS, Dense
+from neurocomp.models.patterns import PATTERNS, Conv, Dense
 
 IntArray = NDArray[np.int64]
 Array = NDArray[Any]
@@ -61,6 +63,7 @@ class Pricing:
         self.network, self.cost = network, (spec.synapse_cost, min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS))
         self.into = {name: network.projections_to(name) for name in network.populations}
         self.dense = {q.name: _rows_of_dense(q) for q in network.projections}
+        self.kernels = {q.name: _kernel_of(q) for q in network.projections}
         self.formats: dict[RowFormat, int] = {}
         self.layouts: dict[tuple[str, int, int, int], tuple[Layouts, tuple[RowFormat, RowFormat]]] = {}
         self.rows, self.scratch = _rows(0), _scratch(0)
@@ -75,9 +78,7 @@ class Pricing:
         into = [q for name in here for q in self.into[name]]
         if len({q.source for q in into}) < len(into):
             return None
-        room = sum(self.network.populations[q.source].size for q in into)
-        if room > len(self.rows.number):
-            self.rows = _rows(room)
+        self._make_room(into)
         width = {name: self.network.populations[name].compartments for name in here}
         compartments = max(int(slots[-1]) + width[name] for name, (_, slots) in here.items())
         count, used = 0, set[RowFormat]()
@@ -89,6 +90,43 @@ class Pricing:
                 no_neuron = _no_neuron(here, width, compartments) if no_neuron is None else no_neuron
                 priced = self._priced_rows(q, neurons, slots, no_neuron, count)
             count, used = count + priced[0], used | priced[1]
+        return self._total(count, used)
+
+    def price_of_places(self, p: IntegerPopulation, windows: Sequence[Windows]) -> Price | None:
+        """Return what the synapses onto whole places of an image need of a core, in the order of the places.
+
+        None where `price` has to look at each neuron.
+        """
+        weights = [self.kernels[w.projection.name] for w in windows]
+        if p.compartments > 1 or len({w.projection.source for w in windows}) < len(windows):
+            return None
+        self._make_room(w.projection for w in windows)
+        compartments = p.shape[0] * len(windows[0].flat)
+        count, used = 0, set[RowFormat]()
+        for w, own in zip(windows, weights, strict=True):
+            if own is None:
+                return None
+            place, position = np.nonzero(w.inside)
+            key = w.flat[place, position]
+            order = np.argsort(key, kind="stable")
+            place, position, key = place[order], position[order], key[order]
+            start = np.append(np.flatnonzero(np.diff(key, prepend=-1)), len(key))
+            delay = int(w.projection.delay) - 1
+            layouts, both = self._layouts(w.projection, compartments, delay, compartments)
+            taken = kernels.price_places(
+                own, delay, place, position, start, _factors(compartments), layouts, self.rows, count
+            )  # fmt: skip
+            count += len(own) * (len(start) - 1)
+            used |= {layout for number, layout in enumerate(both) if taken >> number & 1}
+        return self._total(count, used)
+
+    def _make_room(self, projections: Iterable[IntegerProjection]) -> None:
+        room = sum(self.network.populations[q.source].size for q in projections)
+        if room > len(self.rows.number):
+            self.rows = _rows(room)
+
+    def _total(self, count: int, used: set[RowFormat]) -> Price:
+        """Return what so many rows need together."""
         table = np.empty(1 << (2 * count).bit_length(), np.int64)
         words = int(kernels.distinct_words(self.rows, count, table))
         return Price(words, len(used), max((layout.delay_bits for layout in used), default=0))
@@ -152,6 +190,16 @@ def _rows_of_dense(q: IntegerProjection) -> NDArray[np.uint8] | None:
     return readable(bytes_of.view(np.uint8)) if np.shares_memory(stored, bytes_of) else None
 
 
+def _kernel_of(q: IntegerProjection) -> NDArray[np.uint8] | None:
+    """Return the stored weights of a convolution of one group, (channels of the source, positions, channels)."""
+    if not isinstance(PATTERNS[q.pattern.kind], Conv) or q.pool is not None or q.delay.shape:
+        return None
+    if q.pattern.options["groups"] != (1,):
+        return None
+    stored = stored_weights(q, q.mantissa, field_width(q.weight_bits, WEIGHT_BITS))
+    return np.ascontiguousarray(stored.reshape(*stored.shape[:2], -1).transpose(1, 2, 0))
+
+
 def _no_neuron(here: dict[str, tuple[IntArray, IntArray]], width: dict[str, int], compartments: int) -> IntArray:
     """Return how many of the first 0, 1, … compartments reset others, (compartments + 1,)."""
     found = np.zeros(compartments, np.int64)
@@ -182,9 +230,9 @@ def _costs(run: RowFormat, listed: RowFormat, formula: str, per_entry: int, most
 
 @lru_cache(maxsize=256)
 def _factors(count: int) -> NDArray[np.uint32]:
-    """Return two odd factors for each position, (count, 2); those of a shorter list are the first of a longer one."""
+    """Return two odd factors for each position, (2, count); those of a shorter list are the first of a longer one."""
     halves = np.random.default_rng(0).integers(0, 1 << 31, (count, 2), np.uint32)
-    return np.asarray(halves * np.uint32(2) + np.uint32(1))
+    return np.ascontiguousarray((halves * np.uint32(2) + np.uint32(1)).T)
 
 
 def compile_kernels() -> None:
@@ -195,6 +243,7 @@ def compile_kernels() -> None:
         layouts = Layouts(np.ones((2, 3), np.int64), np.ones((2, 3), np.int64), np.zeros(2, np.int64))
         stored = np.ones((1, 2), np.uint8)
         kernels.price_dense(stored, 0, factors, layouts, *_scratch(2), rows, 0)
+        kernels.price_places(stored[None], 0, np.arange(1), np.arange(1), np.arange(2), factors, layouts, rows, 0)
         kernels.price_rows(stored, stored, np.array([0, 2]), np.arange(2), np.zeros(3, np.int64), factors, layouts, rows, 0)
         kernels.distinct_words(rows, 2, np.zeros(8, np.int64))
 

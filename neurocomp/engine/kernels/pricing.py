@@ -66,7 +66,7 @@ def price_dense(stored, delay, factors, layouts, present, first, second, rows, b
     Args:
         stored: Weights, (targets, sources), targets in the order of their compartments, which follow each other.
         delay: Of all synapses.
-        factors: (compartments, 2), uint32.
+        factors: (2, compartments), uint32.
         layouts: What blocks cost.
         present: Scratch, (sources,) int32; ``first`` and ``second`` uint32.
         rows: Are written from ``begin`` on.
@@ -77,7 +77,7 @@ def price_dense(stored, delay, factors, layouts, present, first, second, rows, b
         first[s] = 0
         second[s] = 0
     for t in range(targets):
-        a, b = factors[t, 0], factors[t, 1]
+        a, b = factors[0, t], factors[1, t]
         for s in range(sources):
             weight = np.uint32(stored[t, s])
             present[s] += np.int32(weight != np.uint32(0))
@@ -85,8 +85,8 @@ def price_dense(stored, delay, factors, layouts, present, first, second, rows, b
             second[s] += weight * b
     a, b = np.uint32(0), np.uint32(0)
     for t in range(targets):
-        a = np.uint32(a + np.uint32(delay << 8) * factors[t, 0])
-        b = np.uint32(b + np.uint32(delay << 8) * factors[t, 1])
+        a = np.uint32(a + np.uint32(delay << 8) * factors[0, t])
+        b = np.uint32(b + np.uint32(delay << 8) * factors[1, t])
     lists = 0
     for s in range(sources):
         number = (np.uint64(np.uint32(first[s] + a)) << np.uint64(32)) | np.uint64(np.uint32(second[s] + b))
@@ -126,20 +126,73 @@ def price_rows(stored, delay, start, slot, no_neuron, factors, layouts, rows, be
                     runs = False
                 before = at
                 place = at - slot[low]
-                first = np.uint32(first + content * factors[place, 0])
-                second = np.uint32(second + content * factors[place, 1])
+                first = np.uint32(first + content * factors[0, place])
+                second = np.uint32(second + content * factors[1, place])
                 if weight:
                     if base < 0:
                         base = at
                     content = np.uint32(content | (np.uint32(at - base) << np.uint32(16)))
-                    one = np.uint32(one + content * factors[present, 0])
-                    two = np.uint32(two + content * factors[present, 1])
+                    one = np.uint32(one + content * factors[0, present])
+                    two = np.uint32(two + content * factors[1, present])
                     present += 1
             span = slot[high - 1] - slot[low] + 1
             run_number = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
             list_number = (np.uint64(one) << np.uint64(32)) | np.uint64(two)
             at = begin + j * (len(start) - 1) + r
             chosen = settle(rows, at, layouts, span, present, runs, run_number, list_number)
+            if chosen >= 0:
+                used |= 1 << chosen
+    return used
+
+
+@entry
+def price_places(weights, delay, place, position, start, factors, layouts, rows, begin):
+    """Price the rows of a convolution onto whole places of an image, whose channels are on compartments next to each other.
+
+    Row r of copy j, a source place and channel, reaches the places ``place[start[r] : start[r + 1]]``, ascending, through as
+    many positions of the kernel.
+
+    Args:
+        weights: (channels of the source, positions, channels).
+        delay: Of all synapses.
+        factors, layouts, rows, begin: As for `price_rows`, whose result this has.
+    """
+    copies, _, channels = weights.shape
+    used, later = 0, np.uint32(delay << 8)
+    for j in range(copies):
+        for r in range(len(start) - 1):
+            low = place[start[r]] * channels
+            first, second, present = np.uint32(0), np.uint32(0), 0
+            for e in range(start[r], start[r + 1]):
+                offset = place[e] * channels - low
+                one, two, found = np.uint32(0), np.uint32(0), np.uint32(0)
+                for c in range(channels):
+                    weight = np.uint32(weights[j, position[e], c])
+                    content = np.uint32(weight | later)
+                    one = np.uint32(one + np.uint32(content * factors[0, offset + c]))
+                    two = np.uint32(two + np.uint32(content * factors[1, offset + c]))
+                    found = np.uint32(found + np.uint32(weight != np.uint32(0)))
+                first, second, present = np.uint32(first + one), np.uint32(second + two), present + np.int64(found)
+            span = (place[start[r + 1] - 1] + 1) * channels - low
+            at = begin + j * (len(start) - 1) + r
+            number = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
+            chosen = settle(rows, at, layouts, span, present, True, number, np.uint64(0))
+            if chosen == LIST:
+                base, count = np.int64(-1), 0
+                first, second = np.uint32(0), np.uint32(0)
+                for e in range(start[r], start[r + 1]):
+                    for c in range(channels):
+                        weight = np.uint32(weights[j, position[e], c])
+                        if weight:
+                            slot = place[e] * channels + c
+                            if base < 0:
+                                base = slot
+                            content = np.uint32(weight | later | np.uint32(np.uint32(slot - base) << np.uint32(16)))
+                            first = np.uint32(first + content * factors[0, count])
+                            second = np.uint32(second + content * factors[1, count])
+                            count += 1
+                number = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
+                settle(rows, at, layouts, span, present, False, np.uint64(0), number)
             if chosen >= 0:
                 used |= 1 << chosen
     return used
