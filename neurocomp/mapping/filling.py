@@ -18,15 +18,15 @@ from neurocomp.backend import Violation
 from neurocomp.fixedpoint import distinct, running_sum
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import RESET_DECAY_PROFILE, decay_profiles
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp.mapping.needs import Held, Needs, Use, axons_by_population
 from neurocomp.mapping.synapse_words import WORD
 from neurocomp.models.patterns import PATTERNS, Conv, size_of
 
 IntArray = NDArray[np.int64]
 
-Tile = tuple[int, int]
-"""Rows and columns of places that a core holds together."""
+Tile = tuple[int, int, int]
+"""Rows and columns of places, and channels of each place, that a core holds together."""
 Without = Mapping[str, NDArray[np.bool_]]
 """Population -> which of its neurons are left out, (size,)."""
 NOTHING: Without = {}
@@ -34,6 +34,8 @@ NO_TILES: Mapping[str, Tile] = {}
 
 WORTH_GROWING = 16
 """A slice as large as that of the core before is taken as it is, unless the core seems to have room for 1 / 16 more."""
+MOST_TRIALS = 32
+"""So many tiles of an image are priced at most."""
 MOST_OPEN_CORES = 64
 """So many earlier cores that only their profiles closed are tried for a piece."""
 
@@ -136,53 +138,69 @@ def row_by_row(needs: Needs, found: Assignment, tiles: Mapping[str, Tile]) -> As
 
 
 def tiles_of(needs: Needs, found: Assignment) -> dict[str, Tile]:
-    """Return for images how they are best cut into tiles of the size that cores hold of them.
+    """Return for images how they are best cut into tiles.
 
-    A tile divides its image. Of those with no more places than cores hold now, the one with the fewest sources over all tiles
-    is taken, by the geometry of the convolutions, whose tile in the middle fits a core by the exact formulas: rows of the image
-    that are cut share less of the synapse memory.
+    A tile divides its image, and its channels those of the image. Those that may need fewer axons and cores than now, the sum
+    of both in parts of what they are now, are tried, the best first, by the geometry of the convolutions; the first whose
+    middle fits a core by the exact formulas is taken. Rows of the image that are cut share less of the synapse memory, and rows
+    of several places with some of the channels share more of it than rows of one place with all of them.
     """
-    network, tiles = needs.network, {}
-    most: dict[str, int] = {}
-    for held in found.held:
-        for name, neurons in held:
-            most[name] = max(most.get(name, 0), len(neurons) // max(1, network.populations[name].shape[0]))
-    for p in network.populations.values():
-        convolutions = [q for q in network.projections_to(p.name) if isinstance(PATTERNS[q.pattern.kind], Conv)]
-        if len(p.shape) != 3 or not convolutions or most.get(p.name, 0) < 2:
-            continue
-        rows, columns = p.shape[1:]
-        fitting = [
-            (height, width)
-            for height in range(1, rows + 1) if rows % height == 0
-            for width in range(1, columns + 1) if columns % width == 0 and height * width <= most[p.name]
-        ]  # fmt: skip
-
-        def sources(tile: Tile, p: IntegerPopulation = p, convolutions: Sequence[IntegerProjection] = convolutions) -> int:
-            total = 0
-            for q in convolutions:
-                kind = PATTERNS[q.pattern.kind]
-                assert isinstance(kind, Conv)
-                g, source = kind.geometry(q.pattern), network.shapes(q)[0]
-                spans = [
-                    min((t - 1) * s + d * (k - 1) + 1, n)
-                    for t, s, d, k, n in zip(tile, g.stride, g.dilation, g.kernel, source[1:], strict=True)
-                ]
-                total += source[0] * spans[0] * spans[1]
-            return total * (p.shape[1] // tile[0]) * (p.shape[2] // tile[1])
-
-        for tile in sorted(fitting, key=lambda tile: (sources(tile), -tile[1])):
-            if tile[1] == columns:
-                break  # that is how they are cut without tiles
-            if needs.of([(p.name, _middle(network, p, tile))]).broken is None:
-                tiles[p.name] = tile
-                break
+    tiles = {}
+    for p in needs.network.populations.values():
+        if len(p.shape) == 3 and any(isinstance(PATTERNS[q.pattern.kind], Conv) for q in needs.into[p.name]):
+            for tile in _tiles_to_try(needs, p, found)[:MOST_TRIALS]:
+                if needs.of([(p.name, _middle(needs.network, p, tile))]).broken is None:
+                    tiles[p.name] = tile
+                    break
     return tiles
 
 
+def _tiles_to_try(needs: Needs, p: IntegerPopulation, found: Assignment) -> list[Tile]:
+    """Return tiles that may take fewer sources and cores than a population does now, the best first."""
+    network, spec = needs.network, needs.spec
+    cores = axons = 0.0
+    for held, use in zip(found.held, found.uses, strict=True):
+        part = sum(len(neurons) for name, neurons in held if name == p.name) / sum(len(neurons) for _, neurons in held)
+        cores, axons = cores + part, axons + part * len(use.axon_neuron)
+    if not cores:
+        return []
+    channels, rows, columns = p.shape
+    grouped = any(q.pattern.options.get("groups", (1,)) != (1,) for q in needs.into[p.name])
+    fitting: list[tuple[float, int, Tile]] = []
+    for tile in ((h, w, c) for h in _divisors(rows) for w in _divisors(columns) for c in _divisors(channels)):
+        if size_of(tile) * p.compartments > spec.limit("neurons") or (grouped and tile[2] < channels):
+            continue
+        most, every = _sources_of_tiles(network, p, tile)
+        cost = every / max(axons, 1) + p.size / size_of(tile) / cores
+        if most <= spec.limit("input_axons") and cost < 2:
+            fitting.append((cost, -tile[1], tile))
+    return [tile for _, _, tile in sorted(fitting)]
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def _sources_of_tiles(network: IntegerNetwork, p: IntegerPopulation, tile: Tile) -> tuple[int, int]:
+    """Return the sources of the tile that has the most by its convolutions, and those of all tiles together."""
+    most = every = 0
+    for q in network.projections_to(p.name):
+        kind = PATTERNS[q.pattern.kind]
+        if isinstance(kind, Conv):
+            g, source = kind.geometry(q.pattern), network.shapes(q)[0]
+            spans = []
+            for axis, (t, n) in enumerate(zip(tile[:2], source[1:], strict=True)):
+                first = np.arange(0, p.shape[1 + axis], t) * g.stride[axis] - g.padding[axis]
+                last = first + (t - 1) * g.stride[axis] + g.dilation[axis] * (g.kernel[axis] - 1)
+                spans.append(np.maximum(0, np.minimum(last, n - 1) - np.maximum(first, 0) + 1))
+            most += source[0] * int(spans[0].max()) * int(spans[1].max())
+            every += source[0] * int(spans[0].sum()) * int(spans[1].sum()) * (p.shape[0] // tile[2])
+    return most, every
+
+
 def _middle(network: IntegerNetwork, p: IntegerPopulation, tile: Tile) -> IntArray:
-    """Return the neurons of the tile in the middle of an image."""
-    size = p.shape[0] * tile[0] * tile[1]
+    """Return the neurons of the first channels of the tile in the middle of an image."""
+    size = size_of(tile)
     down, across = p.shape[1] // tile[0], p.shape[2] // tile[1]
     number = down // 2 * across + across // 2
     order = order_of(network, p, tile)[0]
@@ -219,22 +237,25 @@ def pieces_of(
             decays = frozenset(distinct(decay[of]).tolist()) | own
             thresholds = frozenset(distinct(threshold[of]).tolist())
             unit = _unit(order[of], places)
-            pieces.append(Piece(p, order[of], decays, thresholds, unit, unit * size_of(tile or (1, 1))))
+            if tile is not None and unit == p.shape[0]:
+                unit = tile[2]
+            pieces.append(Piece(p, order[of], decays, thresholds, unit, unit * size_of(tile[:2] if tile else (1, 1))))
     return pieces
 
 
 def order_of(network: IntegerNetwork, p: IntegerPopulation, tile: Tile | None = None) -> tuple[IntArray, int]:
     """Return the neurons as they should follow each other, and the number of places that they share; 0: no places.
 
-    Places follow each other row by row, with a tile tile by tile, whose extents divide those of the image.
+    Places follow each other row by row, with a tile tile by tile, whose extents divide those of the image, one group of
+    channels after the other.
     """
     if any(PATTERNS[q.pattern.kind].dims for q in network.projections_to(p.name)):
         places = size_of(p.shape[1:])
-        order = np.arange(places)
+        order, channels = np.arange(places), p.shape[0]
         if tile is not None:
-            (rows, columns), (height, width) = p.shape[1:], tile
+            (rows, columns), (height, width, channels) = p.shape[1:], tile
             order = order.reshape(rows // height, height, columns // width, width).swapaxes(1, 2).reshape(-1)
-        return np.arange(p.size).reshape(p.shape[0], places).T[order].reshape(-1), places
+        return np.arange(p.size).reshape(-1, channels, places)[:, :, order].swapaxes(1, 2).reshape(-1), places
     return np.arange(p.size), 0
 
 

@@ -60,6 +60,9 @@ class Windows:
     """(m, K): the place of the source behind each position."""
     inside: NDArray[np.bool_]
     """(m, K): which of them exist."""
+    first: int
+    """Of the channels."""
+    channels: int
 
 
 class Needs:
@@ -166,12 +169,15 @@ class Needs:
             return f"{name} {first} {count}".encode(), ()
         if len(p.shape) < 2 or not into:
             return None, ()
-        channels, places = p.shape[0], size_of(p.shape[1:])
-        grid = neurons.reshape(-1, channels) if len(neurons) % channels == 0 else None
-        if grid is None or (grid != grid[:, :1] + np.arange(channels) * places).any() or (grid[:, 0] >= places).any():
+        places = size_of(p.shape[1:])
+        channels = 1 + int(np.argmin(np.append(np.diff(neurons) == places, False)))
+        channel, here = divmod(neurons[::channels], places)
+        if count % channels or (channel != channel[0]).any():
             return None, ()
-        digest = hashlib.sha256(f"{name} {len(grid)}".encode())
-        at = np.stack(np.unravel_index(grid[:, 0], p.shape[1:]), axis=1)
+        if (neurons.reshape(-1, channels) != neurons[::channels, None] + np.arange(channels) * places).any():
+            return None, ()
+        digest = hashlib.sha256(f"{name} {len(here)} {channel[0]} {channels}".encode())
+        at = np.stack(np.unravel_index(here, p.shape[1:]), axis=1)
         windows: list[Windows] = []
         for q in into:
             kind = PATTERNS[q.pattern.kind]
@@ -180,7 +186,7 @@ class Needs:
             flat, inside = kind.geometry(q.pattern).inputs(self.network.shapes(q)[0][1:], at)
             if not inside.any():
                 return None, ()
-            windows.append(Windows(q, flat, inside))
+            windows.append(Windows(q, flat, inside, int(channel[0]), channels))
             digest.update(np.packbits(inside).tobytes())
             digest.update(np.where(inside, flat - flat[inside].min(), -1).tobytes())
         return digest.digest(), windows

@@ -64,6 +64,7 @@ class Pricing:
         self.into = {name: network.projections_to(name) for name in network.populations}
         self.dense = {q.name: _rows_of_dense(q) for q in network.projections}
         self.kernels = {q.name: _kernel_of(q) for q in network.projections}
+        self.groups: dict[tuple[str, int, int], NDArray[np.uint8]] = {}
         self.formats: dict[RowFormat, int] = {}
         self.layouts: dict[tuple[str, int, int, int], tuple[Layouts, tuple[RowFormat, RowFormat]]] = {}
         self.rows, self.scratch = _rows(0), _scratch(0)
@@ -101,7 +102,7 @@ class Pricing:
         if p.compartments > 1 or len({w.projection.source for w in windows}) < len(windows):
             return None
         self._make_room(w.projection for w in windows)
-        compartments = p.shape[0] * len(windows[0].flat)
+        compartments = windows[0].channels * len(windows[0].flat)
         count, used = 0, set[RowFormat]()
         for w, own in zip(windows, weights, strict=True):
             if own is None:
@@ -113,6 +114,10 @@ class Pricing:
             start = np.append(np.flatnonzero(np.diff(key, prepend=-1)), len(key))
             delay = int(w.projection.delay) - 1
             layouts, both = self._layouts(w.projection, compartments, delay, compartments)
+            group = w.projection.name, w.first, w.channels
+            if group not in self.groups:
+                self.groups[group] = np.ascontiguousarray(own[..., w.first : w.first + w.channels])
+            own = self.groups[group]
             taken = kernels.price_places(
                 own, delay, place, position, start, _factors(compartments), layouts, self.rows, count
             )  # fmt: skip

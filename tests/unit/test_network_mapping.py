@@ -254,7 +254,7 @@ class TestTiles:
         filled, _ = Filling(Needs(network, spec)).fill()
         assert filled is not None
         tiles = tiles_of(Needs(network, spec), filled)
-        assert tiles == {"a": (3, 6), "b": (3, 6)}
+        assert tiles == {"a": (3, 6, 8), "b": (3, 6, 8)}
         tiled, _ = Filling(Needs(network, spec)).fill(tiles)
         assert tiled is not None
         held = {name: [neurons for of in tiled.held for n, neurons in of if n == name] for name in tiles}
@@ -268,7 +268,7 @@ class TestTiles:
     @pytest.mark.parametrize("neurons", [8 * 4, 8 * 12, 8 * 18, 8 * 30 + 3])
     def test_cores_that_are_alike_need_what_each_would_alone(self, network: IntegerNetwork, neurons: int) -> None:
         spec = tight(neurons=neurons)
-        cut: dict[str, Tile] = {"a": (2, 6), "b": (2, 2)}
+        cut: dict[str, Tile] = {"a": (2, 6, 8), "b": (2, 2, 4)}
         for tiles in ({}, cut):
             filled, _ = Filling(Needs(network, spec)).fill(tiles)
             assert filled is not None
@@ -280,9 +280,9 @@ class TestTiles:
 
     def test_rows_of_a_core_follow_each_other(self, network: IntegerNetwork) -> None:
         spec = tight(neurons=8 * 18)
-        tiled, _ = Filling(Needs(network, spec)).fill({"a": (3, 6), "b": (3, 6)})
+        tiled, _ = Filling(Needs(network, spec)).fill({"a": (3, 6, 8), "b": (3, 6, 8)})
         assert tiled is not None
-        by_rows = row_by_row(Needs(network, spec), tiled, {"a": (3, 6), "b": (3, 6)})
+        by_rows = row_by_row(Needs(network, spec), tiled, {"a": (3, 6, 8), "b": (3, 6, 8)})
         assert by_rows is not None
         for before, after in zip(tiled.held, by_rows.held, strict=True):
             for (name, was), (same, now) in zip(before, after, strict=True):
@@ -290,15 +290,32 @@ class TestTiles:
                 assert sorted(was.tolist()) == sorted(now.tolist())
                 assert (np.diff(now % 144 * 8 + now // 144) > 0).all()
 
+    def test_channels_are_cut_where_a_place_has_too_many_rows(self, network: IntegerNetwork) -> None:
+        """All channels of a place need a core each; some channels of several places share their rows."""
+        whole = use_of(network, find_spec("loihi"), [("b", np.arange(8) * 144 + 66)]).needs["synapse_words"]
+        spec = tight(neurons=8 * 18, synapse_words=whole - 1)
+        filled, _ = Filling(Needs(network, spec)).fill()
+        assert filled is not None
+        tiles = tiles_of(Needs(network, spec), filled)
+        assert tiles["b"][2] < 8
+        tiled, _ = Filling(Needs(network, spec)).fill({"b": tiles["b"]})
+        assert tiled is not None
+        assert len(tiled.held) < len(filled.held)
+        assert packets_of(network, tiled, MappingPlan()) < packets_of(network, filled, MappingPlan())
+        for held, use in zip(tiled.held, tiled.uses, strict=True):
+            alone = use_of(network, spec, held)
+            assert (alone.needs, alone.broken) == (use.needs, None)
+            assert np.array_equal(alone.axon_neuron, use.axon_neuron)
+
     def test_a_tile_that_needs_too_many_words_is_not_taken(self, network: IntegerNetwork) -> None:
         spec = tight(neurons=8 * 18)
         filled, _ = Filling(Needs(network, spec)).fill()
-        tiled, _ = Filling(Needs(network, spec)).fill({"b": (3, 6)})
+        tiled, _ = Filling(Needs(network, spec)).fill({"b": (3, 6, 8)})
         assert filled is not None
         assert tiled is not None
         inner = max(use.needs["synapse_words"] for of, use in zip(tiled.held, tiled.uses, strict=True) if of[0][0] == "b")
-        assert tiles_of(Needs(network, tight(neurons=8 * 18, synapse_words=inner)), filled)["b"] == (3, 6)
-        assert tiles_of(Needs(network, tight(neurons=8 * 18, synapse_words=inner - 1)), filled).get("b") != (3, 6)
+        assert tiles_of(Needs(network, tight(neurons=8 * 18, synapse_words=inner)), filled)["b"] == (3, 6, 8)
+        assert tiles_of(Needs(network, tight(neurons=8 * 18, synapse_words=inner - 1)), filled).get("b") != (3, 6, 8)
 
 
 class TestPins:
