@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ WORTH_GROWING = 16
 """A slice as large as that of the core before is taken as it is, unless the core seems to have room for 1 / 16 more."""
 MOST_TRIALS = 32
 """So many tiles of an image are priced at most."""
+HOPELESS = 1.5
+"""Tiles whose rows have so many times the words of a core are not: only zeros would make them fit."""
 MOST_OPEN_CORES = 64
 """So many earlier cores that only their profiles closed are tried for a piece."""
 
@@ -172,7 +175,8 @@ def _tiles_to_try(needs: Needs, p: IntegerPopulation, found: Assignment) -> list
             continue
         most, every = _sources_of_tiles(network, p, tile)
         cost = every / max(axons, 1) + p.size / size_of(tile) / cores
-        if most <= spec.limit("input_axons") and cost < 2:
+        hopeful = _words_of_tile(network, p, tile) <= HOPELESS * spec.limit("synapse_words")
+        if most <= spec.limit("input_axons") and cost < 2 and hopeful:
             fitting.append((cost, -tile[1], tile))
     return [tile for _, _, tile in sorted(fitting)]
 
@@ -196,6 +200,30 @@ def _sources_of_tiles(network: IntegerNetwork, p: IntegerPopulation, tile: Tile)
             most += source[0] * int(spans[0].max()) * int(spans[1].max())
             every += source[0] * int(spans[0].sum()) * int(spans[1].sum()) * (p.shape[0] // tile[2])
     return most, every
+
+
+def _words_of_tile(network: IntegerNetwork, p: IntegerPopulation, tile: Tile) -> float:
+    """Return about how many words the rows of a tile have, those that are shifts of one another once, if no weight is 0."""
+    words = 0.0
+    for q in network.projections_to(p.name):
+        kind = PATTERNS[q.pattern.kind]
+        if isinstance(kind, Conv):
+            g = kind.geometry(q.pattern)
+            joined = [
+                _distinct_windows(t, *of) for t, *of in zip(tile[:2], g.kernel, g.stride, g.dilation, strict=True)
+            ]  # fmt: skip
+            words += network.shapes(q)[0][0] * joined[0] * joined[1] * tile[2] * q.weight_bits / WORD
+    return words
+
+
+@lru_cache(maxsize=1024)
+def _distinct_windows(extent: int, kernel: int, stride: int, dilation: int) -> int:
+    """Return along an axis how many (target, position of the kernel) the sources of a tile have, alike sources once."""
+    of: dict[int, list[tuple[int, int]]] = {}
+    for target in range(extent):
+        for position in range(kernel):
+            of.setdefault(target * stride + position * dilation, []).append((target, position))
+    return sum(len(shape) for shape in {tuple((t - pairs[0][0], k) for t, k in pairs) for pairs in of.values()})
 
 
 def _middle(network: IntegerNetwork, p: IntegerPopulation, tile: Tile) -> IntArray:
