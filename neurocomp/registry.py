@@ -6,6 +6,7 @@ Our own ones come through the same door as those of other distributions. docs/hw
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -114,11 +115,17 @@ def load_plugins() -> None:
 
 
 def _read_installed(name: str, file: Traversable) -> HardwareSpec:
-    spec = load_spec(file.read_text(encoding="utf-8"), file.name)
+    spec = _spec_of(file.read_text(encoding="utf-8"), file.name)
     if spec.name != name:
         message = f"the installed spec '{file.name}' calls itself '{spec.name}'; file and spec must have one name"
         raise SpecError(Diagnostic("NC0502", message))
     return spec
+
+
+@lru_cache(maxsize=32)
+def _spec_of(text: str, name: str) -> HardwareSpec:
+    """Return the spec of a text; reading one takes a tenth of a second."""
+    return load_spec(text, name)
 
 
 def _entries(group: str) -> dict[str, EntryPoint]:
