@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Choices for files of other tools; None: the file, the framework that it was trained in, or the format's default decides."""
+    """Choices for files of other tools; None: the file, the framework that trained it, or the default of the format decides."""
 
     dt: float | None = None
     """Length of a tick, in seconds."""
