@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -246,9 +246,8 @@ class _NetxReader:
             return []
         found: list[Values] = []
         for number in numbers:
-            layer = layers.inner(str(number))
+            layer = layers.inner(str(number), f"layer {number}")
             if layer is not None:
-                layer.what = f"layer {number}"
                 found.append(layer)
         return found if len(found) == len(numbers) else []
 
@@ -803,10 +802,9 @@ class _NetxReader:
         if "neuron" not in layer:
             self._choose(name, "neuron", "none: v sums what comes in, and nothing spikes", "default of Lava's loader")
             return _readout(biases << BIAS_EXPONENT) if len(self.problems) == before else None
-        stated = layer.inner("neuron")
+        stated = layer.inner("neuron", f"{layer.what}: neuron")
         if stated is None or not stated.need(["type"]):
             return None
-        stated.what = f"{layer.what}: neuron"
         kind = stated.text("type")
         if kind is None:
             return None
@@ -868,9 +866,9 @@ class _NetxReader:
         compare = self.reading.compare
         origin = "default, as Lava and Loihi have it" if compare is None else "as the user says"
         self._choose(name, "compare", compare or ">", origin)
-        reset = self.reading.reset or "zero"
-        assert reset != "value"
-        if self.reading.reset is not None:
+        reset: Literal["zero", "subtract", "none"] = "zero"
+        if self.reading.reset is not None and self.reading.reset != "value":
+            reset = self.reading.reset
             self._choose(name, "reset", reset, "as the user says")
         if rest > 1:
             self._choose(

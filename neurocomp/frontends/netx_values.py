@@ -44,11 +44,11 @@ class Values:
             self.bad("NC0105", f"'{key}' is missing", did_you_mean(key, self.names) or "export the network again with lava-dl")
         return not missing
 
-    def inner(self, key: str) -> Values | None:
-        """Return a group within the group."""
+    def inner(self, key: str, what: str | None = None) -> Values | None:
+        """Return a group within the group; messages call it ``what``, or as they call this one."""
         found = self._item(key)
         if found is None or isinstance(found, h5py.Group):
-            return None if found is None else Values(found, self.what, self.where, self.problems)
+            return None if found is None else Values(found, what or self.what, self.where, self.problems)
         self.bad("NC0104", f"'{key}' must be a group of values, not one value")
         return None
 
@@ -163,6 +163,9 @@ class Values:
     def _item(self, key: str) -> h5py.Group | h5py.Dataset | None:
         """Return a member of the group that lies in this file."""
         try:
+            if isinstance(self.group.get(key, getlink=True), h5py.ExternalLink):
+                self.bad("NC0101", f"'{key}' is a link to another file", "store the values in this one")
+                return None
             found = self.group[key]
             if found.file.filename != self.group.file.filename:
                 self.bad("NC0101", f"'{key}' is a link to another file", "store the values in this one")
