@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from neurocomp.encoding import DECODERS, ENCODERS
 from neurocomp.errors import Diagnostic, Location, NetworkError, did_you_mean
 from neurocomp.frontends.chain import per_neuron
-from neurocomp.frontends.netx_values import Values
+from neurocomp.frontends.netx_values import LARGEST_ARRAY, Values
 from neurocomp.frontends.reading import NOTHING_SAID, Reading
 from neurocomp.frontends.vocabulary import MAX_COUNT, native_defaults
 from neurocomp.ir.network import Choice, Decoder, Encoder, NativeWeights, Network, Neuron, Population, Projection, Stage, frozen
@@ -37,6 +37,8 @@ LONGEST_DELAY = 62
 """Lava's loader takes longer delays as this."""
 NEVER = 1 << 17
 """From this vThMant on a neuron never spikes: v saturates at 2**23 - 1. Lava takes it where no neuron is stated."""
+LARGEST_LAYER = 1 << 26
+"""Neurons of the largest layer that is read, far more than chips have."""
 WITHOUT_MEMORY = 4096
 """The decay, of 12 bits, that keeps nothing."""
 BIAS_EXPONENT = 6
@@ -104,8 +106,11 @@ def load(path: Path, reading: Reading = NOTHING_SAID) -> Network:
         message = "the file is cut off: HDF5 says that it was longer" if cut else "the file is no HDF5, as netx files are"
         hint = "copy or export it again" if cut else "a netx file comes from export_hdf5 of a network of lava-dl"
         raise NetworkError(Diagnostic("NC0101", message, where, hint=hint)) from None
-    with file:
-        return _NetxReader(file, name, path.stem, reading).network().verify()
+    try:
+        with file:
+            return _NetxReader(file, name, path.stem, reading).network().verify()
+    except MemoryError:
+        raise NetworkError(Diagnostic("NC0209", "the network needs more memory than there is", where)) from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -328,8 +333,8 @@ class _NetxReader:
         if array is None:
             return None
         shape = tuple(int(extent) for extent in array.reshape(-1))
-        if array.ndim > 1 or len(shape) > 4 or min(shape) < 1 or size_of(shape) > MAX_COUNT:
-            message = f"'shape' is {array.tolist()}; it must be (N,) or (C, H, W) with 1 to {MAX_COUNT} neurons"
+        if array.ndim > 1 or len(shape) > 4 or min(shape) < 1 or size_of(shape) > LARGEST_LAYER:
+            message = f"'shape' is {array.tolist()}; it must be (N,) or (C, H, W) with 1 to {LARGEST_LAYER} neurons"
             layer.bad("NC0209", message)
             return None
         return shape
@@ -475,7 +480,7 @@ class _NetxReader:
             return None
         axes = zip(shape[1:], options["padding"], options["dilation"], weights.shape[2:], strict=True)
         extents = tuple(n - 2 * p + d * (k - 1) for n, p, d, k in axes)
-        if min(extents) < 1 or weights.shape[1] * options["groups"][0] * size_of(extents) > MAX_COUNT:
+        if min(extents) < 1 or weights.shape[1] * options["groups"][0] * size_of(extents) > LARGEST_LAYER:
             layer.bad(
                 "NC0202", f"no input makes {shape} with this kernel and padding", "put a layer 'input' with its shape first"
             )
@@ -497,6 +502,10 @@ class _NetxReader:
             message = f"'weight' has the shape {weights.shape} with {groups} groups; {before.shape} -> {shape} needs "
             layer.bad("NC0202", f"{message}{(shape[0], f'{before.shape[0]} / groups', *kernel)}")
             return False
+        whole = weights.size * (groups if len(before.parts) > 1 else 1)
+        if whole > LARGEST_ARRAY:
+            layer.bad("NC0209", f"its kernels are {whole} weights; at most {LARGEST_ARRAY} are read")
+            return False
         if len(before.parts) > 1 and groups > 1:
             weights, synaptic = _ungrouped(weights, groups), _ungrouped(synaptic, groups) if synaptic.ndim else synaptic
             groups = 1
@@ -517,9 +526,9 @@ class _NetxReader:
             start += count
             own = self._divided(layer, weights[:, inner], part)
             stages = part.stages
-            whole = (count, *before.shape[1:])
-            if part.shape != whole:
-                stages = (*stages, Stage(Pattern("flatten"), frozen(np.int64(1)), whole))
+            seen = (count, *before.shape[1:])
+            if part.shape != seen:
+                stages = (*stages, Stage(Pattern("flatten"), frozen(np.int64(1)), seen))
             delays = 1 + (synaptic[:, inner] if synaptic.ndim else synaptic)
             if part.late.ndim:
                 per_channel = part.late.reshape(count, -1) if part.late.size % count == 0 else part.late[:, None]
@@ -588,7 +597,7 @@ class _NetxReader:
         self, layer: Values, before: _Signal, windows: IntArray, options: Mapping[str, tuple[int, ...]], shape: Shape
     ) -> _Signal | None:  # fmt: skip
         """Return a signal behind a pool without neurons, which the next layer sees as it is."""
-        if len(before.shape) != 3 or before.shape[0] != shape[0]:
+        if len(before.shape) != 3 or before.shape[0] != shape[0] or windows.size > LARGEST_ARRAY:
             layer.bad("NC0202", f"it makes {shape} of {before.shape}; both must be (C, H, W) with the same channels")
             return None
         parts: list[_Part] = []

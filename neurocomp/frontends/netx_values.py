@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import h5py
@@ -17,9 +17,22 @@ IntArray = NDArray[np.int64]
 
 LARGEST_ARRAY = 1 << 28
 """Values of the largest array that is read; HDF5 can declare far more without storing them."""
-_WHOLE_FLOAT = 2.0**53
+_WHOLE: tuple[tuple[str, Callable[[Array], Array], str], ...] = (
+    ("NC0204", np.isfinite, "finite"),
+    ("NC0207", lambda array: np.asarray(np.floor(array) == array), "whole numbers, as a quantized network has them"),
+    ("NC0209", lambda array: np.asarray(np.abs(array) <= 2.0**53), "below 2**53"),
+)
+"""What makes whole numbers of a float type: (code of its lack, test, in words), to be asked in this order."""
 _READING = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
 """What h5py raises for content that it cannot read."""
+_DAMAGED = "the file is damaged, or was cut off while it was written: copy or export it again"
+_HINTS = {
+    "NC0104": "write it as export_hdf5 of lava-dl does",
+    "NC0202": "make the arrays, 'shape' and the layer before agree; docs/netx.md has the shapes",
+    "NC0204": "find out in training where it comes from",
+    "NC0207": "write it as export_hdf5 of lava-dl does",
+    "NC0209": "bring it into the range, and export the network again",
+}
 
 
 class Values:
@@ -31,8 +44,8 @@ class Values:
         """The names of what the group holds, sorted."""
 
     def bad(self, code: str, message: str, hint: str | None = None) -> None:
-        """Note a problem with the group."""
-        self.problems.append(Diagnostic(code, f"{self.what}: {message}", self.where, hint=hint))
+        """Note a problem with the group; without a hint of its own it gets the one of its code."""
+        self.problems.append(Diagnostic(code, f"{self.what}: {message}", self.where, hint=hint or _HINTS.get(code)))
 
     def __contains__(self, key: str) -> bool:
         return key in self.names
@@ -84,11 +97,8 @@ class Values:
             self.bad("NC0207", f"'{key}' must be whole numbers, not {_described(value)}")
             return None
         if array.dtype.kind == "f":
-            for code, right, needed in (
-                ("NC0204", np.isfinite(array), "finite"),
-                ("NC0207", np.floor(array) == array, "whole numbers, as a quantized network has them"),
-                ("NC0209", np.abs(array) <= _WHOLE_FLOAT, "below 2**53"),
-            ):
+            for code, holds, needed in _WHOLE:
+                right = holds(array)
                 if not right.all():
                     index = np.argwhere(~right)[0]
                     at = f"[{', '.join(map(str, index))}]" if array.ndim else ""
@@ -201,9 +211,6 @@ class Values:
         except _READING as error:
             self.bad("NC0101", f"'{key}' cannot be read: {_reason(error)}", _DAMAGED)
             return None
-
-
-_DAMAGED = "the file is damaged, or was cut off while it was written: copy or export it again"
 
 
 def _reason(error: Exception) -> str:

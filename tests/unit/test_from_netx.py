@@ -31,7 +31,7 @@ needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason=f"no models of oth
 
 
 def write(path: Path, layers: list[Layer], **more: Any) -> Path:
-    """Write layers as lava-dl does: types as bytes, weights as float32."""
+    """Write layers as lava-dl does: types as bytes, of neurons with a variable length, weights as float32."""
     with h5py.File(path, "w") as file:
         for number, layer in enumerate(layers):
             _write_group(file.create_group(f"layer/{number}"), layer)
@@ -53,7 +53,7 @@ def _write_group(group: h5py.Group, values: Mapping[str, Any]) -> None:
             group[key] = value
 
 
-def cuba(du: int = 1024, dv: int = 256, vth: int = 40, **more: Any) -> Layer:
+def cuba(du: Any = 1024, dv: Any = 256, vth: Any = 40, **more: Any) -> Layer:
     return {"type": "CUBA", "iDecay": du, "vDecay": dv, "vThMant": vth, "refDelay": 1, "gradedSpike": False, **more}
 
 
@@ -114,7 +114,7 @@ class Oracle:
         if layer["type"] == "flatten":
             return self.sent(i - 1, t).reshape(-1)
         if layer["type"] == "average":
-            return self.sent(i - 1, t).reshape(int(np.prod(shape)), -1).mean(axis=1)
+            return np.asarray(self.sent(i - 1, t).reshape(int(np.prod(shape)), -1).mean(axis=1))
         if layer["type"] == "concat":
             return np.concatenate([self.sent(int(j), t) for j in layer["layers"]])
         if "neuron" not in layer:
@@ -534,6 +534,7 @@ def test_a_wrong_file_says_where(tmp_path: Path, name: str) -> None:
     found = [d for d in caught.value.diagnostics if d.message.startswith(message) or message in d.message]
     assert found, str(caught.value)
     assert found[0].code == code
+    assert found[0].hint
     assert found[0].location is not None
     assert found[0].location.file == "net.net"
 
@@ -550,7 +551,6 @@ def test_all_problems_come_together(tmp_path: Path) -> None:
         "layer 3 (dense)",
         "layer 4 (dense)",
     ]
-    assert all(d.hint for d in caught.value.diagnostics[:2])
 
 
 def test_an_average_of_weights_that_do_not_divide(tmp_path: Path) -> None:
@@ -642,7 +642,12 @@ def test_layers_that_are_not_where_they_should_be(tmp_path: Path) -> None:
 
 
 def test_flipped_bytes_are_an_error_or_a_network(tmp_path: Path) -> None:
-    whole = bytearray(write(tmp_path / "a.net", _good()).read_bytes())
+    layers = _good()
+    for layer in layers:
+        if "neuron" in layer:
+            # HDF5 itself crashes on some wrong addresses of texts of variable length.
+            layer["neuron"]["type"] = np.array(b"CUBA")
+    whole = bytearray(write(tmp_path / "a.net", layers).read_bytes())
     rng = np.random.default_rng(13)
     refused = 0
     for trial in range(150):
