@@ -316,13 +316,22 @@ def test_every_layer_spikes_as_the_equations_say(tmp_path: Path, name: str, comp
 
 
 @pytest.mark.parametrize(
-    "name", ["bias", "conv in groups", "pool without neurons", "concat in groups", "dense_rec", "delay per channel"]
+    ("name", "target"),
+    [
+        ("bias", "loihi"),
+        ("conv in groups", "loihi"),
+        ("pool without neurons", "loihi"),
+        ("concat in groups", "loihi"),
+        ("dense_rec", "loihi"),
+        ("delay per channel", "loihi"),
+        ("input neurons", "loihi2"),
+    ],
 )
-def test_the_chip_agrees(tmp_path: Path, name: str) -> None:
+def test_the_chip_agrees(tmp_path: Path, name: str, target: str) -> None:
     rng = np.random.default_rng(3)
     layers = NETWORKS[name](rng)
     x = _input(layers, rng, 30)
-    one = neurocomp.compile(read(tmp_path, layers), target="loihi")
+    one = neurocomp.compile(read(tmp_path, layers), target=target)
     report = one.verify(["reference", "chip"], inputs={"input": x[None].astype(np.int8)})
     assert report.bit_exact
     assert not report.lossy
