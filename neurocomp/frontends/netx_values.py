@@ -207,10 +207,66 @@ class Values:
             if not 1 <= size <= LARGEST_ARRAY:
                 self.bad("NC0209", f"'{key}' has the shape {found.shape}, {size} values; 1 to {LARGEST_ARRAY} are possible")
                 return None
+            if found.dtype.kind in "OV" and h5py.check_string_dtype(found.dtype) is None:
+                self.bad("NC0207", f"'{key}' must be numbers or a text, not values of the type {found.dtype}")
+                return None
+            if found.dtype.kind == "O" and not _is_sound_text(found):
+                self.bad("NC0101", f"'{key}' cannot be read: its text lies outside of the file", _DAMAGED)
+                return None
             return found[()]
         except _READING as error:
             self.bad("NC0101", f"'{key}' cannot be read: {_reason(error)}", _DAMAGED)
             return None
+
+
+def _is_sound_text(found: h5py.Dataset) -> bool:
+    """Return whether texts of variable length lie where the file says; HDF5 follows wrong places until it crashes.
+
+    A text is stored as its length (4 bytes), the address of a heap (8) and its number in it (4); a heap as "GCOL", version
+    (4), size (8), and objects: number (2), uses (2), nothing (4), size (8), the bytes, filled up to 8. What is laid out in
+    another way is left to HDF5.
+    """
+    start = found.id.get_offset()
+    if start is None or found.file.id.get_create_plist().get_sizes() != (8, 8):
+        return True
+    base = found.file.userblock_size
+    with open(found.file.filename, "rb") as file:
+        end = file.seek(0, 2)
+        file.seek(start)
+        stored = file.read(16 * found.size)
+        for at in range(0, len(stored), 16):
+            length, address, number = (int.from_bytes(stored[a:b], "little") for a, b in _split(at, 4, 8, 4))
+            if not length and not address:
+                continue
+            if base + address + 16 > end:
+                return False
+            file.seek(base + address)
+            head = file.read(16)
+            size = int.from_bytes(head[8:], "little")
+            if head[:4] != b"GCOL" or size > end - base - address:
+                return False
+            if length > _sizes(file.read(max(0, size - 16))).get(number, -1):
+                return False
+    return len(stored) == 16 * int(found.size)
+
+
+def _sizes(heap: bytes) -> dict[int, int]:
+    """Return number -> size of the objects of a heap, as far as they lie within it."""
+    sizes: dict[int, int] = {}
+    at = 0
+    while at + 16 <= len(heap):
+        number, _, _, size = (int.from_bytes(heap[a:b], "little") for a, b in _split(at, 2, 2, 4, 8))
+        if number == 0 or at + 16 + size > len(heap):
+            break
+        sizes[number] = size
+        at += 16 + -(-size // 8) * 8
+    return sizes
+
+
+def _split(start: int, *lengths: int) -> list[tuple[int, int]]:
+    """Return where each of some fields begins and ends that lie one behind the other."""
+    ends = [start + sum(lengths[: number + 1]) for number in range(len(lengths))]
+    return list(zip([start, *ends[:-1]], ends, strict=True))
 
 
 def _reason(error: Exception) -> str:

@@ -112,7 +112,7 @@ class Oracle:
         layer = self.layers[i]
         shape = tuple(np.asarray(layer.get("shape", (1,))).reshape(-1))
         if layer["type"] == "flatten":
-            return self.sent(i - 1, t).reshape(-1)
+            return self.sent(i - 1, t).reshape(shape)
         if layer["type"] == "average":
             return np.asarray(self.sent(i - 1, t).reshape(int(np.prod(shape)), -1).mean(axis=1))
         if layer["type"] == "concat":
@@ -220,7 +220,7 @@ def _networks() -> dict[str, Callable[[np.random.Generator], list[Layer]]]:
             image(2, 4, 5), conv(r, [3, 3, 4], 2, (2, 2)), {"type": "flatten", "shape": [1, 1, 36]}, dense(r, 5, 36),
         ],
         "flatten into an image": lambda r: [
-            image(2, 2, 4), dense(r, 6, 16), {"type": "flatten", "shape": [6, 1, 1]}, dense(r, 3, 6),
+            image(2, 2, 4), dense(r, 12, 16), {"type": "flatten", "shape": [2, 3, 2]}, conv(r, [3, 2, 1], 2, (2, 2)),
         ],
         "pool with neurons": lambda r: [
             image(2, 6, 4), pool([2, 3, 2], [2, 2], neuron=cuba(vth=50)), conv(r, [3, 2, 1], 2, (2, 2)),
@@ -273,6 +273,9 @@ def _networks() -> dict[str, Callable[[np.random.Generator], list[Layer]]]:
         "delay of a kernel": lambda r: [image(2, 4, 4), conv(r, [2, 3, 3], 2, (2, 2), delay=r.integers(0, 4, (2, 2, 2, 2, 1)))],
         "input neurons": lambda r: [
             {**image(10), "weight": np.array([[30]]), "bias": np.array([6]), "neuron": cuba(4096, 300, 44)}, dense(r, 6, 10),
+        ],
+        "input neurons past the current": lambda r: [
+            {**image(10), "weight": 30, "neuron": cuba(1024, 300, 44)}, dense(r, 6, 10),
         ],
         "input neurons, gain of the loader": lambda r: [{**image(10), "neuron": cuba(4096, 300, 99)}, dense(r, 6, 10)],
         "more than ten layers": lambda r: [dense(r, 6, 6, weight=even(r, 6, 6, high=50), neuron=cuba(vth=20)) for _ in range(12)],
@@ -465,6 +468,13 @@ def _insert(number: int, layer: Layer) -> Callable[[list[Layer]], None]:
     return lambda layers: layers.insert(number, layer)
 
 
+def _lists() -> Array:
+    """Return four lists of different lengths."""
+    lists = np.empty(4, h5py.vlen_dtype(np.int32))
+    lists[:] = [np.arange(n, dtype=np.int32) for n in (1, 2, 3, 4)]
+    return lists
+
+
 NAN = np.full((4, 5), 2.0, np.float32)
 NAN[1, 2] = np.nan
 ODD: dict[str, tuple[Callable[[list[Layer]], None], str, str]] = {
@@ -496,6 +506,8 @@ ODD: dict[str, tuple[Callable[[list[Layer]], None], str, str]] = {
     "not whole": (_set(4, weight=np.full((4, 5), 0.5)), "NC0207", "layer 4 (dense): 'weight'[0, 0] is 0.5 (19 more); it must be whole numbers"),
     "complex": (_set(4, weight=np.ones((4, 5), complex)), "NC0207", "layer 4 (dense): 'weight' must be whole numbers, not complex numbers"),
     "text for weights": (_set(4, weight=np.array([b"a", b"b"])), "NC0207", "layer 4 (dense): 'weight' must be whole numbers, not text"),
+    "lists for weights": (_set(4, weight=_lists()), "NC0207", "layer 4 (dense): 'weight' must be numbers or a text, not values of the type object"),
+    "fields for weights": (_set(4, weight=np.zeros(4, "i4,f4")), "NC0207", "layer 4 (dense): 'weight' must be numbers or a text"),
     "real and imaginary weights": (_set(4, weight={"real": np.ones((4, 5)), "imag": np.ones((4, 5))}), "NC0208", "layer 4 (dense): 'weight' has a real and an imaginary part"),
     "weights beyond 8 bits": (_set(4, weight=np.full((4, 5), 300.0)), "NC0209", "layer 4 (dense): 'weight' holds 300; weights of 8 bits lie in -256..255"),
     "bias of another size": (_set(3, bias=np.arange(4)), "NC0202", "layer 3 (dense): 'bias' has the shape (4,)"),
@@ -645,18 +657,19 @@ def test_layers_that_are_not_where_they_should_be(tmp_path: Path) -> None:
         del file["layer/4/weight"]
         file.create_dataset("layer/4/weight", data=h5py.Empty("f4"))
     _refused(path, "layer 4 (dense): 'weight' is empty")
+    with h5py.File(path) as file:
+        at = file["layer/3/neuron/type"].id.get_offset()
+    damaged = bytearray(path.read_bytes())
+    damaged[at : at + 4] = b"\xff\xff\xff\x7f"  # the length of the text
+    (tmp_path / "d.net").write_bytes(damaged)
+    _refused(tmp_path / "d.net", "layer 3 (dense): neuron: 'type' cannot be read: its text lies outside of the file")
     with h5py.File(path, "a") as file:
         file["layer/4/na\u00efve"] = 1
     _refused(path, "layer 4: it holds 'na\\xefve', which is no name of the format")
 
 
 def test_flipped_bytes_are_an_error_or_a_network(tmp_path: Path) -> None:
-    layers = _good()
-    for layer in layers:
-        if "neuron" in layer:
-            # HDF5 itself crashes on some wrong addresses of texts of variable length.
-            layer["neuron"]["type"] = np.array(b"CUBA")
-    whole = bytearray(write(tmp_path / "a.net", layers).read_bytes())
+    whole = bytearray(write(tmp_path / "a.net", _good()).read_bytes())
     rng = np.random.default_rng(13)
     refused = 0
     for trial in range(150):
