@@ -50,13 +50,14 @@ def takes_front(scheme: EncoderScheme) -> bool:
 def encoder_problem(encoder: Encoder, shape: Shape, ticks: int) -> tuple[str, Problem] | None:
     """Return what is wrong with an encoder whose options are each in their range: the code of the error, and the problem.
 
-    Its ``option`` is an option of the scheme, ``front``, ``front.N`` (a filter), ``front.N.OPTION``, or ``scheme``.
+    Its ``option`` is an option of the scheme, ``front``, ``front.N.FILTER.OPTION`` with N from 0, or ``scheme``.
     """
     scheme = ENCODERS[encoder.scheme]
     for index, entry in enumerate(encoder.front):
         found = front.FILTERS[entry.kind].problem(entry.options)
         if found is not None:
-            return "NC0209", found._replace(option=f"front.{index}.{found.option}", message=f"{entry.kind}: {found.message}")
+            at = f"front.{index}.{entry.kind}.{found.option}"
+            return "NC0209", found._replace(option=at, message=f"{entry.kind}: {found.message}")
     if encoder.front and not takes_front(scheme):
         message = f"'{scheme.name}' takes no values that a filter could make"
         hint = "filter before you make the data, or encode values: latency, rate, delta"

@@ -15,6 +15,7 @@ from neurocomp.encoding.schemes import (
     Operations,
     Option,
     Options,
+    Problem,
     Settings,
     Spikes,
     exp_minus,
@@ -150,6 +151,16 @@ def _bens(data: Array, settings: Settings) -> Spikes:
     return spikes
 
 
+def _bens_problem(options: Options, ticks: int) -> Problem | None:
+    threshold, area = float(options["threshold"]), float(options["area"])
+    if threshold <= area:
+        return None
+    message = (
+        f"threshold is {threshold:g}; a spike lowers the error by the filter's area, {area:g}, at most, so that none fires"
+    )
+    return Problem("threshold", message, f"write 'threshold: {0.955 * area:g}'")
+
+
 def _delta_operations(values: int, neurons: int, ticks: int, options: Options) -> Operations:
     extra = 4 if options["adapt"] == "signal" else 0
     return Operations((2 + extra) * values * ticks, 2 * values * ticks)
@@ -175,7 +186,7 @@ _POLARITY = Option(
 _FILTER = {
     "gain": GAIN,
     "kernel": Option("the filter that turns spikes back", "triangle", words=("boxcar", "triangle", "exponential")),
-    "length": Option("ticks of the filter", 8, integer=True, minimum=1, maximum=4096),
+    "length": Option("ticks of the filter", 16, integer=True, minimum=1, maximum=4096),
     "area": Option("sum of the filter's taps: x of a neuron that always fires", 1.0, minimum=1e-9),
 }
 _BACK = "; the signal is the spikes convolved with the taps"
@@ -238,10 +249,11 @@ for _scheme in (
     EncoderScheme(
         "bsa",
         "Ben's spiker: spikes whose filtered sum comes close to the signal",
-        {**_FILTER, "threshold": Option("by how much a spike must lower the error", 0.0, minimum=0.0)},
+        {**_FILTER, "threshold": Option("by how much a spike must lower the error", 0.955, minimum=0.0)},
         _bens,
         timed=True,
         signal=True,
+        problem=_bens_problem,
         operations=_bens_operations,
         formula="fires where sum |x(t + j) - h(j)| <= sum |x(t + j)| - threshold, and then subtracts the taps h" + _BACK,
         cost="(2 + 4 L) v T MACs, v T comparisons, L = length",

@@ -518,13 +518,9 @@ class _NetworkReader(ChainReader):
 
     def _scheme_problem(self, code: str, place: Place, what: str, problem: Problem) -> None:
         """Note a problem where its option stands, or else where the scheme does."""
-        parts = tuple(int(part) if part.isdigit() else part for part in problem.option.split("."))
-        if parts[0] == "front":
-            at = (*place, "front")
-            while at not in self.document.values:
-                at = at[:-1]
-        else:
-            at = (*place, *parts) if (*place, *parts) in self.document.values else (*place, "scheme")
+        parts: Place = tuple(int(part) if part.isdigit() else part for part in problem.option.split("."))
+        tried: list[Place] = [parts, (*parts[:1], *parts[2:]), parts[:2], parts[:1], ("scheme",)]
+        at = next((*place, *end) for end in tried if (*place, *end) in self.document.values)
         self.bad(code, at, f"{what}: {problem.message}", problem.hint)
 
     def _front(self, place: Place, what: str, value: Any) -> tuple[FrontFilter, ...]:
