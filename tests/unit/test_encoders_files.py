@@ -37,8 +37,13 @@ def read(folder: Path, size: int, **parts: Any) -> Any:
     return loads(net(**parts), folder)
 
 
+def save(path: Path, arrays: dict[str, Any]) -> None:
+    made: dict[str, Any] = {key: np.array(values) for key, values in arrays.items()}
+    np.savez(path, **made)
+
+
 def test_events_become_spikes_of_their_tick_pixel_and_polarity(tmp_path: Path) -> None:
-    np.savez(tmp_path / "e.npz", **{key: np.array(values) for key, values in EVENTS.items()})
+    save(tmp_path / "e.npz", EVENTS)
     network = read(tmp_path, 24, shape="[2, 3, 4]", encode="scheme: events", ticks=4, data="data: {inputs: {in: e.npz}}\n")
     counted = read(
         tmp_path, 24, shape="[2, 3, 4]", encode="scheme: event_counts", ticks=4, data="data: {inputs: {in: e.npz}}\n"
@@ -127,7 +132,7 @@ def test_aedat_4_names_the_package(tmp_path: Path) -> None:
     ],
 )
 def test_files_that_hold_no_events(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
-    np.savez(tmp_path / "e.npz", **{key: np.array(values) for key, values in arrays.items()})
+    save(tmp_path / "e.npz", arrays)
 
     with pytest.raises(NetworkError) as caught:
         read(tmp_path, 24, shape="[2, 3, 4]", encode="scheme: events", data="data: {inputs: {in: e.npz}}\n")
@@ -137,7 +142,7 @@ def test_files_that_hold_no_events(arrays: dict[str, Any], message: str, tmp_pat
 
 
 def test_an_event_beside_the_camera(tmp_path: Path) -> None:
-    np.savez(tmp_path / "e.npz", **{key: np.array(values) for key, values in EVENTS.items()})
+    save(tmp_path / "e.npz", EVENTS)
     network = read(tmp_path, 12, shape="[2, 2, 3]", encode="scheme: events", ticks=4, data="data: {inputs: {in: e.npz}}\n")
 
     with pytest.raises(NetworkError) as caught:
@@ -173,14 +178,14 @@ def test_an_event_beside_the_camera(tmp_path: Path) -> None:
         ({"encode": "scheme: delta, polarity: down"}, 40, "encoder of 'in': polarity must be both or up, not 'down'"),
         (
             {"encode": "scheme: rate, front: {dog: {size: 4}}"},
-            45,
+            49,
             "encoder of 'in': dog: a filter of 4 taps a side has no middle",
         ),
         ({"encode": "scheme: direct, front: dog"}, 38, "encoder of 'in': 'direct' takes no values that a filter could make"),
         ({"encode": "scheme: rate, front: dig"}, 36, "encoder of 'in': front: there is no filter 'dig'"),
         (
             {"encode": "scheme: rate, front: [{dog: {sigma: 3}}]"},
-            47,
+            51,
             "encoder of 'in': dog: sigma is 3, not less than sigma_sur",
         ),
         ({"decode": "scheme: window, first: 16"}, 39, "decoder of 'out': first is 16; the ticks of a sample are 0..15, or -16"),
@@ -213,7 +218,7 @@ def test_every_binary_code_is_the_same_on_the_chip(scheme: str, tmp_path: Path) 
     data = "data: {inputs: {in: x.npy}}\n"
     if scheme == "events":
         shape, size, data = "[2, 3, 4]", 24, "data: {inputs: {in: e.npz}}\n"
-        np.savez(tmp_path / "e.npz", **{key: np.array(values) for key, values in EVENTS.items()})
+        save(tmp_path / "e.npz", EVENTS)
     np.save(tmp_path / "x.npy", np.random.default_rng(1).random((3, *given)))
 
     compiled = api.compile(read(tmp_path, size, shape=shape, encode=f"scheme: {scheme}{more}", data=data), "loihi")

@@ -110,7 +110,7 @@ def test_phase_is_binary_digits() -> None:
 
 
 def test_burst() -> None:
-    options = {"spikes": 4, "interval_min": 1, "interval_max": 5}
+    options: dict[str, Any] = {"spikes": 4, "interval_min": 1, "interval_max": 5}
 
     assert trains(run("burst", [[1.0, 0.5, 0.01, 0.0]], ticks=8, shape=(4,), **options)) == [
         "11110000", "10010000", "10000000", "00000000",
@@ -236,7 +236,7 @@ def hough_by_a_loop(signal: Array, taps: Array) -> list[int]:
 @pytest.mark.parametrize("shape", ["boxcar", "triangle", "exponential"])
 def test_spikers_by_a_loop(shape: str) -> None:
     data = np.random.default_rng(5).random((4, 40, 3))
-    options = {"kernel": shape, "length": 5, "area": 0.9}
+    options: dict[str, Any] = {"kernel": shape, "length": 5, "area": 0.9}
     taps = kernel(options)
 
     hough = run("hsa", data, ticks=44, shape=(3,), **options)
@@ -397,5 +397,5 @@ def test_the_page_is_that_of_the_registrations(request: pytest.FixtureRequest) -
     assert path.read_text(encoding="utf-8") == encoders_page.text(), "run: python -m neurocomp.encoding.page > docs/encoders.md"
     for table in (ENCODERS, FILTERS):
         for name in table:
-            assert table[name].formula  # type: ignore[attr-defined]
-            assert table[name].source  # type: ignore[attr-defined]
+            assert table[name].formula
+            assert table[name].source
