@@ -19,7 +19,16 @@ from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Pin, Stimulus, Violation, Witness
 from neurocomp.data import Reference, load_samples, load_stimulus, load_trace
 from neurocomp.data.whole_file import whole_file
-from neurocomp.encoding import DECODERS, ENCODERS, decode, encode_samples, possible_answers
+from neurocomp.encoding import (
+    DECODERS,
+    ENCODERS,
+    data_shape,
+    decode,
+    decoder_operations,
+    encode_samples,
+    encoder_operations,
+    possible_answers,
+)
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
 from neurocomp.engine.metering import Tally
@@ -270,13 +279,16 @@ def samples_of(network: Network, data: Mapping[str, str], labels: str | None, de
             raise NetworkError(Diagnostic("NC0210", message))
         return replace(declared, labels=read)
     inputs = {p.name: p.shape for p in network.inputs}
+    shapes = {name: data_shape(network.encoders[name], s) if name in network.encoders else s for name, s in inputs.items()}
     for name in data:
         if name not in inputs:
             hint = did_you_mean(name, list(inputs))
             raise UsageError(Diagnostic("NC0801", f"--data: '{name}' is not an input population", hint=hint))
     timed = [name for name, e in network.encoders.items() if ENCODERS[e.scheme].timed]
+    events = [name for name, e in network.encoders.items() if ENCODERS[e.scheme].events]
     references = {name: Reference(text) for name, text in data.items()}
-    return load_samples(references, Reference(labels) if labels else None, shapes=inputs, timed=timed, folder=Path())
+    found = Reference(labels) if labels else None
+    return load_samples(references, found, shapes=shapes, timed=timed, events=events, folder=Path())
 
 
 def _take(samples: Samples, start: int, stop: int) -> Samples:
@@ -1100,9 +1112,11 @@ class Compiled:
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
             macs = sum(current.macs for current in made.quantized.currents.values()) if made.quantized is not None else 0
             lossy = {name: {"reason": loss[name], **distances[name].as_json()} for name in compared}
+            encoders = {} if feed.given is not None else encoder_operations(self.network, feed.raw)
+            decoders = decoder_operations(self.network, feed.ticks)
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs, chosen,
-                interrupted, lossy, before,
+                interrupted, lossy, before, encoders, decoders,
             )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)

@@ -324,6 +324,9 @@ def _clipped(network: Network) -> list[str]:
     warnings = []
     for name, data in (network.data.samples.inputs if network.data.samples is not None else {}).items():
         if name in network.encoders:
-            found = clipping_warning(network.encoders[name], data, scale=network.data.scale, population=name)
+            found = clipping_warning(
+                network.encoders[name], data, scale=network.data.scale, population=name,
+                shape=network.populations[name].shape, ticks=network.ticks,
+            )  # fmt: skip
             warnings += [found.message] if found is not None else []
     return warnings

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.data.arrays import load_array
+from neurocomp.data.events import load_events
 from neurocomp.errors import Diagnostic, Location, NetworkError
 from neurocomp.ir.network import Samples
 
@@ -22,10 +23,12 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The name of an array, ``FILE.npz#key`` or ``FILE.npy``, and where it stands."""
+    """The name of an array, ``FILE.npz#key`` or ``FILE.npy``, or of events, and where it stands."""
 
     text: str
     location: Location | None = None
+    others: tuple[str, ...] = ()
+    """Further files of events, whose samples follow."""
 
 
 def load_samples(
@@ -35,6 +38,7 @@ def load_samples(
     shapes: Mapping[str, tuple[int, ...]],
     timed: Collection[str],
     folder: Path,
+    events: Collection[str] = (),
 ) -> Samples:
     """Open samples and check that they belong to the input populations.
 
@@ -42,9 +46,10 @@ def load_samples(
         inputs: Input population -> its data, (samples, *shape), or (samples, ticks, *shape) for the ``timed``; any other
             shape with as many values per sample (and tick) is taken in C order.
         labels: The right answers, integers (samples,).
-        shapes: Every input population -> shape.
+        shapes: Every input population -> shape of the data per sample (and tick); of events, (4,).
         timed: The populations whose encoder takes data that carry ticks.
         folder: The references are relative to it.
+        events: The populations whose encoder takes events; their data are (samples, events, 4), see `load_events`.
 
     Raises:
         NetworkError: With all problems: unreadable arrays (see `load_array`), shapes, numbers of samples or populations
@@ -64,10 +69,22 @@ def load_samples(
         problems.append(Diagnostic(code, message, reference.location, hint=hint))
 
     for name, reference in inputs.items():
-        array = read(reference)
-        if array is None:
+        if name in events:
+            try:
+                array = load_events((reference.text, *reference.others), folder, reference.location)
+            except NetworkError as error:
+                problems.extend(error.diagnostics)
+                continue
+        elif reference.others:
+            message = f"data of '{name}' are several files, which only events of a camera may be"
+            bad("NC0104", message, reference, "write one 'FILE.npz#key', or 'scheme: events'")
             continue
-        axes = 2 if name in timed else 1
+        else:
+            found = read(reference)
+            if found is None:
+                continue
+            array = found
+        axes = 2 if name in timed or name in events else 1
         size = math.prod(shapes[name])
         lead, rest = array.shape[:axes], array.shape[axes:]
         if len(lead) < axes or math.prod(rest) != size:

@@ -15,8 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.data import Reference, is_reference, load_array, load_samples
-from neurocomp.encoding import DECODERS, ENCODERS, Option, changes_in_time, time_varying
+from neurocomp.data import Reference, is_event_file, is_reference, load_array, load_samples
+from neurocomp.encoding import (
+    DECODERS,
+    ENCODERS,
+    FILTERS,
+    Option,
+    Problem,
+    changes_in_time,
+    data_shape,
+    decoder_problem,
+    encoder_problem,
+    time_varying,
+)
 from neurocomp.errors import Diagnostic, Location, NetworkError, UnsupportedError, did_you_mean
 from neurocomp.frontends.chain import Chain, ChainReader, per_neuron
 from neurocomp.frontends.reader import described
@@ -45,6 +56,7 @@ from neurocomp.ir.network import (
     Data,
     Decoder,
     Encoder,
+    FrontFilter,
     NativeWeights,
     Network,
     Neuron,
@@ -106,6 +118,10 @@ def _timed(encoders: Mapping[str, Encoder]) -> list[str]:
     return [name for name, encoder in encoders.items() if ENCODERS[encoder.scheme].timed]
 
 
+def _of_events(encoders: Mapping[str, Encoder]) -> list[str]:
+    return [name for name, encoder in encoders.items() if ENCODERS[encoder.scheme].events]
+
+
 class _NetworkReader(ChainReader):
     """Reads one network file."""
 
@@ -130,14 +146,8 @@ class _NetworkReader(ChainReader):
         self.choices: list[Choice] = []
         self.populations = self._populations(root.get("populations", {}))
         projections = self._projections(root.get("projections", []))
-        encoders = {
-            key: Encoder(scheme, options, self.entry_at(("encode", key)))
-            for key, scheme, options in self._schemes("encode", root.get("encode", {}))
-        }
-        decoders = {
-            key: Decoder(scheme, options, self.entry_at(("decode", key)))
-            for key, scheme, options in self._schemes("decode", root.get("decode", {}))
-        }
+        encoders = self._encoders(root.get("encode", {}), ticks)
+        decoders = self._decoders(root.get("decode", {}), ticks)
         data = self._data(root["data"], encoders) if "data" in root else Data()
         if self.problems:
             unsupported = all(problem.code == "NC0311" for problem in self.problems)
@@ -471,6 +481,85 @@ class _NetworkReader(ChainReader):
 
     # encode, decode, data
 
+    def _encoders(self, value: Any, ticks: int | None) -> dict[str, Encoder]:
+        encoders: dict[str, Encoder] = {}
+        for key, scheme, options in self._schemes("encode", value):
+            place, before = ("encode", key), len(self.problems)
+            front = self._front((*place, "front"), f"encoder of '{key}': front", value[key].get("front", []))
+            encoder = Encoder(scheme, options, self.entry_at(place), front)
+            population = self.populations.get(key)
+            if (
+                len(self.problems) > before
+                or population is None
+                or ticks is None
+                or len(options) < len(ENCODERS[scheme].options)
+            ):
+                continue
+            wrong = encoder_problem(encoder, population.shape, ticks)
+            if wrong is None:
+                encoders[key] = encoder
+            else:
+                self._scheme_problem(wrong[0], place, f"encoder of '{key}'", wrong[1])
+        return encoders
+
+    def _decoders(self, value: Any, ticks: int | None) -> dict[str, Decoder]:
+        decoders: dict[str, Decoder] = {}
+        for key, scheme, options in self._schemes("decode", value):
+            decoder = Decoder(scheme, options, self.entry_at(("decode", key)))
+            population = self.populations.get(key)
+            if population is None or ticks is None or len(options) < len(DECODERS[scheme].options):
+                continue
+            wrong = decoder_problem(decoder, population.size, ticks)
+            if wrong is None:
+                decoders[key] = decoder
+            else:
+                self._scheme_problem("NC0209", ("decode", key), f"decoder of '{key}'", wrong)
+        return decoders
+
+    def _scheme_problem(self, code: str, place: Place, what: str, problem: Problem) -> None:
+        """Note a problem where its option stands, or else where the scheme does."""
+        parts: Place = tuple(int(part) if part.isdigit() else part for part in problem.option.split("."))
+        tried: list[Place] = [parts, (*parts[:1], *parts[2:]), parts[:2], parts[:1], ("scheme",)]
+        at = next((*place, *end) for end in tried if (*place, *end) in self.document.values)
+        self.bad(code, at, f"{what}: {problem.message}", problem.hint)
+
+    def _front(self, place: Place, what: str, value: Any) -> tuple[FrontFilter, ...]:
+        """Read a filter, its name with options, or a list of these."""
+        entries = value if isinstance(value, list) else [value]
+        found: list[FrontFilter] = []
+        for index, entry in enumerate(entries):
+            at = (*place, index) if isinstance(value, list) else place
+            name: Any = entry
+            options: Any = {}
+            if isinstance(entry, dict):
+                if len(entry) != 1:
+                    hint = "write such as 'front: [{dog: {sigma: 1}}]'"
+                    self.bad("NC0104", at, f"{what} must name one filter, not {described(entry)}", hint)
+                    continue
+                name, options = next(iter(entry.items()))
+            kind = self.member(at, name, what, "filter", FILTERS)
+            if kind is None:
+                continue
+            table = self.mapping((*at, kind), options, f"{what}: {kind}")
+            if table is None:
+                continue
+            known = FILTERS[kind].options
+            self.fields((*at, kind) if isinstance(entry, dict) else at, f"{what}: {kind}", table, tuple(known))
+            read = self._options((*at, kind), f"{what}: {kind}", table, known)
+            if len(read) == len(known):
+                found.append(FrontFilter(kind, read))
+        return tuple(found)
+
+    def _options(
+        self, place: Place, what: str, table: Mapping[str, Any], known: Mapping[str, Option]
+    ) -> dict[str, float | int | str]:
+        options: dict[str, float | int | str] = {}
+        for key, option in known.items():
+            number = self._option((*place, key), f"{what}: {key}", table.get(key, option.default), option)
+            if number is not None:
+                options[key] = number
+        return options
+
     def _schemes(self, section: str, value: Any) -> Iterable[tuple[str, str, dict[str, float | int | str]]]:
         kind, members = ("encoder", ENCODERS) if section == "encode" else ("decoder", DECODERS)
         for name, entry in (self.mapping((section,), value, section) or {}).items():
@@ -488,13 +577,8 @@ class _NetworkReader(ChainReader):
                 continue
             self._check_decoder(place, name, scheme)
             known = members[scheme].options
-            self.fields(place, what, table, ("scheme", *known))
-            options: dict[str, float | int | str] = {}
-            for key, option in known.items():
-                number = self._option((*place, key), f"{what}: {key}", table.get(key, option.default), option)
-                if number is not None:
-                    options[key] = number
-            yield name, scheme, options
+            self.fields(place, what, table, ("scheme", *known, *(("front",) if section == "encode" else ())))
+            yield name, scheme, self._options(place, what, table, known)
 
     def _check_decoder(self, place: Place, name: str, scheme: str) -> None:
         """Note a decoder of spikes on a population that never spikes."""
@@ -505,7 +589,9 @@ class _NetworkReader(ChainReader):
             message = f"decoder of '{name}': '{scheme}' reads spikes, and the model '{population.neuron.model}' never spikes"
             self.bad("NC0209", (*place, "scheme"), message, "write 'scheme: potential', or use a model that spikes")
 
-    def _option(self, place: Place, what: str, value: Any, option: Option) -> int | float | None:
+    def _option(self, place: Place, what: str, value: Any, option: Option) -> int | float | str | None:
+        if option.words:
+            return self.word(place, value, what, option.words)
         read = self.integer if option.integer else self.number
         return read(place, value, what, option.minimum, option.maximum)
 
@@ -541,17 +627,21 @@ class _NetworkReader(ChainReader):
         references: dict[str, Reference] = {}
         for name, entry in table.items():
             self._check_end((*place, name), name, f"data of '{name}'", is_input=True)
-            reference = self._data_reference((*place, name), entry)
+            events = name in _of_events(encoders)
+            reference = self._event_reference((*place, name), entry) if events else self._data_reference((*place, name), entry)
             if reference is not None:
                 references[name] = reference
         if len(self.problems) > before or any(population is None for population in self.populations.values()):
             return None
-        shapes = {p.name: p.shape for p in self.populations.values() if p is not None and p.is_input}
+        inputs = [p for p in self.populations.values() if p is not None and p.is_input]
+        shapes = {p.name: data_shape(encoders[p.name], p.shape) if p.name in encoders else p.shape for p in inputs}
         if not table:
             self.bad("NC0105", place, f"{place[-1]} must name the data of every input population")
             return None
         try:
-            return load_samples(references, labels, shapes=shapes, timed=_timed(encoders), folder=self.folder)
+            return load_samples(
+                references, labels, shapes=shapes, timed=_timed(encoders), events=_of_events(encoders), folder=self.folder
+            )
         except NetworkError as error:
             analog = {
                 name: references[name] for name in references if name in encoders and ENCODERS[encoders[name].scheme].analog
@@ -569,6 +659,14 @@ class _NetworkReader(ChainReader):
                 shape = load_array(reference.text, self.folder, reference.location).shape
                 if changes_in_time(shape, math.prod(shapes[name])):
                     return time_varying(f"data of '{name}'", shape, problem.location)
+        return None
+
+    def _event_reference(self, place: Place, value: Any) -> Reference | None:
+        files = value if isinstance(value, list) else [value]
+        if files and all(isinstance(file, str) and is_event_file(file) for file in files):
+            return Reference(files[0], self.document.at(place), tuple(files[1:]))
+        message = f"{'.'.join(str(part) for part in place)} must name files of events, not {described(value)}"
+        self.bad("NC0104", place, message, "write such as 'FILE.npz', 'FILE.npz#key', 'FILE.aedat' or a list of them")
         return None
 
     def _data_reference(self, place: Place, value: Any) -> Reference | None:

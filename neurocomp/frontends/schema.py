@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from neurocomp.encoding import DECODERS, ENCODERS, Option
+from neurocomp.data import EVENT_FILE
+from neurocomp.encoding import DECODERS, ENCODERS, FILTERS, Option, takes_front
 from neurocomp.frontends.vocabulary import (
     DATA_KEYS,
     FORMATS,
@@ -52,7 +53,7 @@ def schema() -> Schema:
         "ticks": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT, "description": "per sample"},
         "populations": populations,
         "projections": {"type": "array", "items": _ref("projection")},
-        "encode": {"type": "object", "additionalProperties": {"oneOf": _schemes(ENCODERS)}},
+        "encode": {"type": "object", "additionalProperties": {"oneOf": _schemes(ENCODERS, front=True)}},
         "decode": {"type": "object", "additionalProperties": {"oneOf": _schemes(DECODERS)}},
         "data": _data(),
     }
@@ -80,6 +81,7 @@ def schema() -> Schema:
             "neuron": {"oneOf": [form(NEURON_MODELS[name]) for name in NEURON_MODELS for form in _forms(NEURON_MODELS[name])]},
             **_axis_definitions(),
             **_pattern_forms(),
+            "front": _front(),
             "pattern": _pattern(own_weights=False),
             "weighted_pattern": _pattern(own_weights=True),
             "projection": _projection(),
@@ -222,12 +224,13 @@ def _projection() -> Schema:
     return projection | {"anyOf": [{"required": ["weights"]}, weighted]}
 
 
-def _schemes(table: Any) -> list[Schema]:
+def _schemes(table: Any, *, front: bool = False) -> list[Schema]:
     return [
         _object(
             {
                 "scheme": {"const": name, "description": table[name].doc},
                 **{key: _option(option) for key, option in table[name].options.items()},
+                **({"front": _ref("front")} if front and takes_front(table[name]) else {}),
             },
             ("scheme",),
         )
@@ -235,7 +238,17 @@ def _schemes(table: Any) -> list[Schema]:
     ]
 
 
+def _front() -> Schema:
+    """Return the schema of filters in front of an encoder: a name, a name with options, or a list of these."""
+    options = {name: _object({key: _option(o) for key, o in FILTERS[name].options.items()}) for name in FILTERS}
+    forms = [_object({name: form}, (name,)) | {"description": FILTERS[name].doc} for name, form in options.items()]
+    one: list[Schema] = [{"enum": list(FILTERS)}, *forms]
+    return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
+
+
 def _option(option: Option) -> Schema:
+    if option.words:
+        return {"enum": list(option.words), "description": option.doc, "default": option.default}
     bounds = {"minimum": option.minimum, "maximum": option.maximum}
     kind = "integer" if option.integer else "number"
     limits = {key: value for key, value in bounds.items() if value is not None}
@@ -243,7 +256,10 @@ def _option(option: Option) -> Schema:
 
 
 def _data() -> Schema:
-    per_input = {"type": "object", "minProperties": 1, "additionalProperties": _ref("reference")}
+    events = {"type": "string", "pattern": EVENT_FILE, "description": "events of a camera"}
+    several = {"type": "array", "items": events, "minItems": 1, "description": "events of a camera, a file per sample"}
+    one = {"anyOf": [_ref("reference"), events, several]}
+    per_input = {"type": "object", "minProperties": 1, "additionalProperties": one}
     fraction = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*/\s*{_NUMBER}\s*$"}
     properties: Schema = {
         "inputs": per_input,

@@ -105,18 +105,34 @@ class Projection:
         return self.before[-1].shape if self.before else source
 
 
+NO_EVENT = -1
+"""The time stamp of rows that fill up a sample with fewer events than the longest, where data are events (t, x, y, p)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrontFilter:
+    """A filter of images in front of an encoder: its registered name and its options."""
+
+    kind: str
+    options: Mapping[str, float | int | str]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoder:
-    """How data of an input population becomes spikes: the scheme's registered name and its options."""
+    """How data of an input population becomes spikes: the scheme's registered name and its options.
+
+    ``front`` are the filters that the data pass before, in their order.
+    """
 
     scheme: str
     options: Mapping[str, float | int | str]
     origin: Location | None = None
+    front: tuple[FrontFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoder:
-    """How spikes or potentials of a population become an answer: ``count``, ``first_spike`` or ``potential``."""
+    """How spikes or potentials of a population become an answer: the scheme's registered name and its options."""
 
     scheme: str
     options: Mapping[str, float | int | str]
@@ -125,7 +141,7 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Data per input population, (samples, *shape), or (samples, ticks, *shape) for ``direct``; labels (samples,) or None."""
+    """Data per input population, as its encoder takes them (`neurocomp.encoding.encode`); labels (samples,) or None."""
 
     inputs: Mapping[str, Array]
     labels: Array | None = None

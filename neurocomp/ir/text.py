@@ -199,7 +199,10 @@ def _projection(q: Projection) -> Lines:
 
 
 def _scheme(name: str, entry: Any) -> tuple[str, ...]:
-    return (name, entry.scheme, ", ".join(f"{key} {value}" for key, value in entry.options.items()))
+    parts = [", ".join(f"{key} {value}" for key, value in entry.options.items())]
+    for filtered in getattr(entry, "front", ()):
+        parts.append(f"behind {filtered.kind} ({', '.join(f'{key} {value}' for key, value in filtered.options.items())})")
+    return (name, entry.scheme, "; ".join(part for part in parts if part))
 
 
 def _data(data: Data) -> Lines:

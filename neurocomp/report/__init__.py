@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from neurocomp.encoding import Operations
 from neurocomp.energy.counts import PER_CORE, Counts
 from neurocomp.energy.joules import BADGE, Energy
 from neurocomp.hardware import HardwareSpec
@@ -37,6 +38,10 @@ class Report:
     """Population that a lossy step of lowering reaches -> reason, and its distances from the quantized network."""
     accuracy_quantized: float | None = None
     """Of the quantized network on the same samples; that of the lowered one where nothing lossy ran."""
+    encoders: Mapping[str, Operations] = field(default_factory=dict)
+    """Input population -> what its encoder computes on the host per sample; none where the stimulus came from elsewhere."""
+    decoders: Mapping[str, Operations] = field(default_factory=dict)
+    """Decoded population -> what its decoder computes on the host per sample."""
 
     @property
     def ticks(self) -> int:
@@ -65,6 +70,8 @@ class Report:
             "lossy": {name: dict(entry) for name, entry in self.lossy.items()},
             "counts": totals,
             "host_macs": self.host_macs * samples,
+            "encoders": {name: _summed(own, samples) for name, own in self.encoders.items()},
+            "decoders": {name: _summed(own, samples) for name, own in self.decoders.items()},
             "energy_j": total,
             "energy": self.energy.as_json(),
             "per_sample": {
@@ -87,3 +94,7 @@ class Report:
             "chips": mapped.chips,
             "utilization": {name: dict(entry) for name, entry in self.utilization.items()},
         }
+
+
+def _summed(operations: Operations, samples: int) -> dict[str, int]:
+    return {name: value * samples for name, value in asdict(operations).items()}

@@ -226,7 +226,7 @@ def report(result: Report) -> Group:
         *accuracy,
         *section(
             "Counts, per sample",
-            _totals(counts, result.host_macs),
+            _totals(result),
             _populations(counts, _currents(result.mapped)),
             _projections(counts),
         ),
@@ -274,7 +274,19 @@ def _host(counts: Counts, macs: int) -> list[tuple[str, str]]:
     return rows
 
 
-def _totals(counts: Counts, host_macs: int) -> Table:
+def _operations(result: Report) -> list[tuple[str, str]]:
+    """Return what encoders and decoders compute on the host for a sample, those that compute something."""
+    rows = []
+    for kind, table in (("encoder", result.encoders), ("decoder", result.decoders)):
+        for name, own in table.items():
+            words = {"MACs": own.macs, "comparisons": own.comparisons, "random numbers": own.random_numbers}
+            parts = [f"{value:,} {word}" for word, value in words.items() if value]
+            rows += [(f"{kind} of {name}", f"{', '.join(parts)} of the host")] if parts else []
+    return rows
+
+
+def _totals(result: Report) -> Table:
+    counts = result.counts
     totals = counts.totals()
 
     def mean(name: str) -> str:
@@ -298,7 +310,8 @@ def _totals(counts: Counts, host_macs: int) -> Table:
                 "packets",
                 f"{mean('packets')} between cores over {mean('hops')} hops, {mean('host_packets')} from the host{leaving}",
             ),
-            *_host(counts, host_macs),
+            *_host(counts, result.host_macs),
+            *_operations(result),
         ]
     )
 

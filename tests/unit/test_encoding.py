@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from neurocomp.encoding import clipping_warning, decode, encode
-from neurocomp.encoding.encoders import exp_minus
 from neurocomp.encoding.philox import draw, philox
+from neurocomp.encoding.schemes import exp_minus
 from neurocomp.errors import Location, NetworkError
 from neurocomp.ir.network import Decoder, Encoder
 
