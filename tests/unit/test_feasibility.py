@@ -272,6 +272,12 @@ def test_blocks_hear_as_one() -> None:
 # What binds
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables have 100 columns wherever the tests run."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 def shown(found: Feasibility, spec: HardwareSpec, capsys: pytest.CaptureFixture[str]) -> str:
     Output().show(feasibility(found, "net", spec))
     out: str = capsys.readouterr().out
