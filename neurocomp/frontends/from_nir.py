@@ -194,7 +194,9 @@ class _Importer:
 
     def _ordered(self, neurons: Sequence[str]) -> list[str]:
         """Return neurons from the inputs on, as far as cycles allow."""
-        rank = {name: number for number, name in enumerate(reversed([*nx.dfs_postorder_nodes(_rooted(self.flow, self.inputs))]))}
+        rank = {
+            name: number for number, name in enumerate(reversed([*nx.dfs_postorder_nodes(_rooted(self.flow, self.inputs))]))
+        }
         return sorted(neurons, key=lambda name: rank[name])
 
     # shapes
@@ -362,7 +364,12 @@ class _Importer:
                 hint = f"a matrix for each of {shape[:-1]} rows has no words here: write it as a Conv1d with a kernel of 1"
             raise _Problem("NC0202", f"weight has the shape {weight.shape}, and what arrives {shape}", hint)
         if len(shape) > 1 and shape[-1] != size:
-            self.note(node.name, "input", "flattened", f"what arrives has the shape {list(shape)}, the matrix {weight.shape[1]} columns")
+            self.note(
+                node.name,
+                "input",
+                "flattened",
+                f"what arrives has the shape {list(shape)}, the matrix {weight.shape[1]} columns",
+            )
         out = (weight.shape[0],)
         return _Step((_stage(Pattern("dense"), weight, out),), out, self._bias(node, out))
 
@@ -446,10 +453,14 @@ class _Importer:
         if word == "valid":
             return (0,) * len(kernel)
         if set(stride) != {1}:
-            raise _Problem("NC0209", f"padding 'same' goes with a stride of 1, not {list(stride)}", "write the padding as numbers")
+            raise _Problem(
+                "NC0209", f"padding 'same' goes with a stride of 1, not {list(stride)}", "write the padding as numbers"
+            )
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         if any(zeros % 2 for zeros in total):
-            message = f"padding 'same' of a kernel {list(kernel)} puts one more zero behind than before, which has no words here"
+            message = (
+                f"padding 'same' of a kernel {list(kernel)} puts one more zero behind than before, which has no words here"
+            )
             raise _Problem("NC0345", message, "use a kernel of odd extent: put a row of zeros around it")
         return tuple(zeros // 2 for zeros in total)
 
@@ -691,7 +702,9 @@ class _Importer:
             return None
         x = arriving[None, :]
         for stage in step.stages:
-            x = PATTERNS[stage.pattern.kind].forward(stage.pattern, np.asarray(stage.weights, np.float64), x, shape, stage.shape)
+            x = PATTERNS[stage.pattern.kind].forward(
+                stage.pattern, np.asarray(stage.weights, np.float64), x, shape, stage.shape
+            )
             shape = stage.shape
         return np.asarray(x[0]) if step.bias is None else np.asarray(x[0]) + step.bias
 
@@ -720,9 +733,8 @@ class _Importer:
             shape = next((found for before in sums if (found := self._shape_of(before)) is not None), None)
             if shape is None:
                 continue
-            parameters = {
-                "tau_mem": frozen(np.float64(self.chosen.timestep)), "r": frozen(np.float64(1)), "v_init": frozen(np.float64(0)),
-            }  # fmt: skip
+            one_tick = frozen(np.float64(self.chosen.timestep))
+            parameters = {"tau_mem": one_tick, "r": frozen(np.float64(1)), "v_init": frozen(np.float64(0))}
             neuron = Neuron("li", parameters, Semantics(integration="euler"))
             new = self.names[name]
             populations[new] = Population(new, shape, neuron, self.where)
@@ -776,8 +788,11 @@ class _Importer:
     def _whole(
         self, populations: Mapping[str, Population], projections: Sequence[Projection], outputs: Sequence[str]
     ) -> Network:
-        ticks = self.reading.ticks
-        self.note(self.name, "ticks", str(ticks or DEFAULT_TICKS), "given" if ticks else "default")
+        ticks, origin = self.reading.ticks, "given"
+        stated = self.graph.metadata.get("ticks")
+        if ticks is None and isinstance(stated, int) and 0 < stated <= MAX_COUNT:
+            ticks, origin = stated, "metadata"
+        self.note(self.name, "ticks", str(ticks or DEFAULT_TICKS), origin if ticks else "default")
         encoders, decoders = {}, {}
         for p in populations.values():
             if p.is_input:

@@ -156,6 +156,7 @@ def _graph(file: h5py.File, name: str) -> Graph:
         found = file  # an old writer put the graph itself at the top
     if not isinstance(found, h5py.Group):
         keys = ", ".join(f"'{key}'" for key in list(file)[:8]) or "nothing"
+        hint: str | None
         if _member(file, "layer") is not None:
             hint = "this is a network of lava-dl: give the file the ending .net"
         else:
@@ -164,10 +165,8 @@ def _graph(file: h5py.File, name: str) -> Graph:
     graph = Graph(name, {}, [], {}, [], [])
     kind = _text(_member(found, "type"))
     if kind not in (None, "NIRGraph"):
-        if kind in KINDS:
-            hint = "put the node into a graph: nir.NIRGraph.from_list(node)"
-        else:
-            hint = did_you_mean(str(kind), ["NIRGraph"])
+        advice = "put the node into a graph: nir.NIRGraph.from_list(node)"
+        hint = advice if kind in KINDS else did_you_mean(str(kind), ["NIRGraph"])
         raise _not_nir(name, f"the file holds a single node of the type '{kind}', not a graph", hint or "")
     _Reader(graph).graph(found, "", 0)
     graph.metadata |= _metadata(_member(file, "metadata"))
@@ -221,8 +220,8 @@ class _Reader:
         if kind not in KINDS:
             alike = [known for known in KINDS if known.lower() == kind.lower()]
             if not alike:
-                hint = did_you_mean(kind, list(KINDS))
-                graph.bad("NC0208", f"node '{name}': there is no type '{kind}' in NIR 1.0.8", hint)
+                alike_hint = did_you_mean(kind, list(KINDS))
+                graph.bad("NC0208", f"node '{name}': there is no type '{kind}' in NIR 1.0.8", alike_hint)
                 return None
             graph.notes.append((name, alike[0], f"the file writes '{kind}'"))
             kind = alike[0]
@@ -246,9 +245,7 @@ class _Reader:
             return None
         return Node(name, kind, values, words, _metadata(_member(group, "metadata")), is_inner)
 
-    def _value(
-        self, name: str, kind: str, key: str, entry: Any, values: dict[str, Array], words: dict[str, str]
-    ) -> None:
+    def _value(self, name: str, kind: str, key: str, entry: Any, values: dict[str, Array], words: dict[str, str]) -> None:
         what = f"node '{name}' ({kind}): {key}"
         if not isinstance(entry, h5py.Dataset):
             self.graph_.bad("NC0104", f"{what} is a group, not an array", "write the file again")

@@ -38,10 +38,11 @@ def probe(cells: Mapping[str, tuple[Node, Mapping[str, FloatArray], Cell]], chos
         InternalError: A neuron of the IR does something else than the equation of its node, which it names.
     """
     for name, (node, values, cell) in cells.items():
+        rule = chosen.of(node)
         for configuration, neuron, gain, bias, shift in _configurations(values, cell):
-            drive = _drive(configuration, node, chosen)
+            drive = _drive(configuration, node, rule)
             spikes, v = _simulated(neuron, gain, bias, drive, chosen)
-            expected = _Scalar(node.kind, configuration, chosen)
+            expected = _Scalar(node.kind, configuration, rule)
             for tick in range(TICKS):
                 fired, potential = expected.step(float(drive[tick]))
                 scale = max(1.0, abs(potential), abs(float(shift)))
@@ -53,9 +54,7 @@ def probe(cells: Mapping[str, tuple[Node, Mapping[str, FloatArray], Cell]], chos
                     raise broken_invariant("the import of NIR", claim)
 
 
-def _configurations(
-    values: Mapping[str, FloatArray], cell: Cell
-) -> list[tuple[dict[str, float], Neuron, float, float, float]]:
+def _configurations(values: Mapping[str, FloatArray], cell: Cell) -> list[tuple[dict[str, float], Neuron, float, float, float]]:
     """Return (parameters, neuron, gain, bias, shift) of the neurons that differ."""
     own = {**values, "shift": cell.shift, "gain": cell.gain, **({} if cell.bias is None else {"bias": cell.bias})}
     size = max((int(np.size(value)) for value in own.values()), default=1)
@@ -88,9 +87,7 @@ def _drive(values: Mapping[str, float], node: Node, chosen: Chosen) -> FloatArra
     return np.asarray(drive)
 
 
-def _simulated(
-    neuron: Neuron, gain: float, bias: float, drive: FloatArray, chosen: Chosen
-) -> tuple[list[int], FloatArray]:
+def _simulated(neuron: Neuron, gain: float, bias: float, drive: FloatArray, chosen: Chosen) -> tuple[list[int], FloatArray]:
     """Return spikes and potentials of one neuron in the float simulator."""
     populations = {"x": Population("x", (len(drive),)), "y": Population("y", (1,), neuron)}
     weights = frozen((drive * gain)[None, :])

@@ -72,18 +72,25 @@ class Rule:
 RULES: Mapping[str, Rule] = {
     "snntorch": Rule("snntorch", dt=1e-4),
     "norse": Rule("norse", dt=1e-3),
-    "sinabs": Rule(
-        "sinabs", "exact", "direct", "subtract", ">=", spikes="many", in_ticks=True, dt=1.0, floor=True
-    ),
-    "spyx": Rule(
-        "spyx", enters="direct", reset="subtract", threshold_on="old", dt=1.0, missing=("CubaLIF",)
-    ),
+    "sinabs": Rule("sinabs", "exact", "direct", "subtract", ">=", spikes="many", in_ticks=True, dt=1.0, floor=True),
+    "spyx": Rule("spyx", enters="direct", reset="subtract", threshold_on="old", dt=1.0, missing=("CubaLIF",)),
     "rockpool": Rule("rockpool", "exact", "decayed", "subtract", ">", spikes="many"),
     "spikingjelly": Rule("spikingjelly", compare=">=", dt=1e-4),
     "lava": Rule("lava", dt=1e-4, latency=1),
 }
 EQUATION = Rule("the equation")
 """Forward Euler of NIR's own equations."""
+
+
+_METADATA: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "reset": ("reset_mechanism", ("zero", "subtract", "none")),
+    "integration": ("integration", ("exact", "euler")),
+    "compare": ("compare", (">", ">=")),
+    "spikes_per_tick": ("spikes_per_tick", ("one", "many")),
+    "threshold_on": ("threshold_on", ("new", "old")),
+}
+"""Axis -> (the key of its word in the metadata, its words)."""
+_FIELDS = {"spikes_per_tick": "spikes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,20 @@ class Chosen:
     origins: Mapping[str, str]
     """Axis -> where its value comes from."""
     choices: tuple[Choice, ...] = ()
+
+    def of(self, node: Node) -> Chosen:
+        """Return the choice with what the metadata of a node say, where nothing else was given."""
+        rule, origins = self.rule, dict(self.origins)
+        for axis, (key, words) in _METADATA.items():
+            word = node.metadata.get(key)
+            if word in words and origins.get(axis) != "given":
+                said: dict[str, Any] = {_FIELDS.get(axis, axis): word}
+                rule = replace(rule, **said)
+                origins[axis] = "metadata"
+        if rule.spikes == "many" and rule.reset != "subtract":
+            rule = replace(rule, spikes="one")
+            origins["spikes_per_tick"] = f"reset {rule.reset} leaves nothing for a second spike"
+        return replace(self, rule=rule, origins=origins)
 
     @property
     def unit(self) -> float:
@@ -128,17 +149,11 @@ def choose(graph: Graph, reading: Reading, neurons: Sequence[Node], name: str) -
     elif written and written[0] in RULES:
         rule = RULES[written[0]]
         origins = dict.fromkeys(origins, f"rule of {rule.name}, which the metadata name")
-    if metadata.get("reset_mechanism") in ("zero", "subtract", "none"):
-        rule = replace(rule, reset=metadata["reset_mechanism"])
-        origins["reset"] = "metadata"
     given = {"reset": reading.reset, "compare": reading.compare, "integration": reading.integration}
     for axis, value in given.items():
         if value is not None:
             rule = replace(rule, **{axis: value})
             origins[axis] = "given"
-    if rule.spikes == "many" and rule.reset != "subtract":
-        rule = replace(rule, spikes="one")
-        origins["spikes_per_tick"] = f"reset {rule.reset} leaves nothing for a second spike"
     return _timed(rule, origins, graph, reading, neurons, metadata, name)
 
 
@@ -168,7 +183,9 @@ def _timed(
     else:
         leaky = [node for node in neurons if node.kind in LEAKY] or list(neurons)
         node = leaky[0]
-        message = f"nothing says how long a tick is: NIR has no timestep, and r of node '{node.name}' ({node.kind}) is not tau/dt"
+        message = (
+            f"nothing says how long a tick is: NIR has no timestep, and r of node '{node.name}' ({node.kind}) is not tau/dt"
+        )
         hint = "say it with --dt, such as --dt 0.1ms, or name the framework with --trained-in"
         raise NetworkError(Diagnostic("NC0219", message, Location(graph.file), hint=hint))
     timestep = dt
@@ -279,7 +296,7 @@ def cell_of(node: Node, population: str, size: int, values: Mapping[str, FloatAr
     Raises:
         Unclear: The rule cannot be kept.
     """
-    return _Mapping(node, population, size, values, chosen).cell()
+    return _Mapping(node, population, size, values, chosen.of(node)).cell()
 
 
 class _Mapping:
@@ -305,7 +322,9 @@ class _Mapping:
             shift, bias = self.leak(potential, gain, delta)
         parameters: dict[str, Array] = {}
         if kind != "IF" and kind != "I":
-            time = np.asarray(self.chosen.timestep) if kind == "Threshold" else self.time("tau_mem" if "Cuba" in kind else "tau")
+            time = (
+                np.asarray(self.chosen.timestep) if kind == "Threshold" else self.time("tau_mem" if "Cuba" in kind else "tau")
+            )
             parameters["tau_mem"] = time
             plain = kind in ("LI", "LIF") and rule.enters == "equation"
             stated = self.values["r"] if plain else _divided(gain, 1.0 - potential, self.values["r"])
@@ -354,7 +373,9 @@ class _Mapping:
             if not (tau > 0).all():
                 raise Unclear("NC0209", f"{key} is {tau.min():g}; a time constant is above 0", "mend the file")
             if self.rule.integration == "euler" and (tau < self.chosen.dt * (1.0 - CLOSE)).any():
-                message = f"{key} {tau.min():g} is shorter than a tick of {self.chosen.dt:g}, which Euler's method cannot follow"
+                message = (
+                    f"{key} {tau.min():g} is shorter than a tick of {self.chosen.dt:g}, which Euler's method cannot follow"
+                )
                 raise Unclear("NC0209", message, "use --integration exact, or a shorter --dt")
             rate = self.chosen.dt / tau
             # Times that are one tick to the accuracy of float32 are one tick.
@@ -380,7 +401,13 @@ class _Mapping:
             origin = "r dt/tau is 1" if kind not in CURRENT_BASED else "r dt/tau_mem and w_in dt/tau_syn are 1"
         if kind != "Threshold":
             low, high = float(gain.min()), float(gain.max())
-            word = "as weighted" if delta else f"times {low:.6g}" if high - low <= CLOSE * abs(high) else f"times {low:.4g} to {high:.4g}"
+            word = (
+                "as weighted"
+                if delta
+                else f"times {low:.6g}"
+                if high - low <= CLOSE * abs(high)
+                else f"times {low:.4g} to {high:.4g}"
+            )
             self.choices.append(Choice(self.population, "input", word, origin))
         return (np.ones(()) if delta else gain), delta
 
@@ -443,7 +470,8 @@ class _Mapping:
         if rule.spikes != "one" or origins["spikes_per_tick"] != "default":
             self.choices.append(Choice(name, "spikes_per_tick", rule.spikes, origins["spikes_per_tick"]))
         if rule.threshold_on != "new":
-            self.choices.append(Choice(name, "threshold_on", rule.threshold_on, f"rule of {rule.name}"))
+            said = "metadata" if origins.get("threshold_on") == "metadata" else f"rule of {rule.name}"
+            self.choices.append(Choice(name, "threshold_on", rule.threshold_on, said))
         if rule.floor:
             if threshold.min() != threshold.max():
                 raise Unclear("NC0345", "potentials end at minus the threshold, and thresholds differ", "use one threshold")
