@@ -32,6 +32,8 @@ FloatArray = NDArray[np.float64]
 
 NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "Threshold")
 DEFAULT_TICKS = 100
+FARTHEST = 1e15
+"""Parameters of neurons have smaller magnitudes, and time constants greater ones than its inverse, unless they are endless."""
 MAX_PATHS = 4096
 """Ways between two populations, and all into one population."""
 _OWN_AXES: Mapping[str, tuple[str, ...]] = {
@@ -149,10 +151,17 @@ class _Importer:
                     index = f"[{', '.join(map(str, at))}]" if at else ""
                     if np.isnan(array[at]) or not key.startswith("tau"):
                         self.bad(name, "NC0204", f"{key}{index} is {array[at]}", "train again, or replace it")
+                elif node.kind in NEURONS and _meaningless(array, key):
+                    odd = array[np.isfinite(array)]
+                    far = float(odd.flat[int(np.abs(np.log(np.maximum(np.abs(odd), 1e-300))).argmax())])
+                    message = f"{key} holds {far:g}; numbers from {1 / FARTHEST:g} to {FARTHEST:g} have a meaning"
+                    self.bad(name, "NC0209", message, "mend the file")
                 elif not array.size and key not in ("input_shape", "input_type", "shape"):
                     self.bad(name, "NC0202", f"{key} has the shape {array.shape}, which holds nothing")
                 elif array.dtype.itemsize > 8:
                     self.bad(name, "NC0207", f"{key} has the dtype {array.dtype}; at most 64 bits are read")
+            if node.kind in NEURONS:
+                self._own_shape(name)
         self.stop()
 
     def _sort(self) -> None:
@@ -160,6 +169,11 @@ class _Importer:
         nodes, flow = self.nodes, nx.DiGraph()
         flow.add_nodes_from(sorted(nodes, key=natural))
         flow.add_edges_from(sorted(self.graph.edges, key=lambda edge: (natural(edge[0]), natural(edge[1]))))
+        for name in [n for n in flow if nodes[n].is_inner and nodes[n].kind in ("Input", "Output")]:
+            before, after = [*flow.predecessors(name)], [*flow.successors(name)]
+            if before and after and name not in before:
+                flow.add_edges_from((a, b) for a in before for b in after)
+                flow.remove_node(name)
         self.flow = flow
         self.inputs = [n for n in flow if nodes[n].kind == "Input" and not nodes[n].is_inner]
         self.outputs = [n for n in flow if nodes[n].kind == "Output" and not nodes[n].is_inner]
@@ -823,6 +837,13 @@ _LINEAR: Mapping[str, Any] = {
     "Flatten": _Importer._flatten,
     "Delay": _Importer._delay,
 }
+
+
+def _meaningless(array: Array, key: str) -> bool:
+    """Return whether parameters are so large, or times so short, that no arithmetic follows them."""
+    size = np.abs(np.asarray(array, np.float64))
+    size = size[np.isfinite(size)]
+    return bool((size > FARTHEST).any() or (key.startswith("tau") and ((size > 0) & (size < 1 / FARTHEST)).any()))
 
 
 def _stage(pattern: Pattern, weights: Array, shape: Shape) -> Stage:

@@ -45,7 +45,9 @@ def probe(cells: Mapping[str, tuple[Node, Mapping[str, FloatArray], Cell]], chos
             expected = _Scalar(node.kind, configuration, rule)
             for tick in range(TICKS):
                 fired, potential = expected.step(float(drive[tick]))
-                scale = max(1.0, abs(potential), abs(float(shift)))
+                scale = max(1.0, abs(float(shift)), expected.largest)
+                if fired != spikes[tick] and expected.margin <= TOLERANCE * scale * TICKS:
+                    break  # at the threshold to the last digits, where both are right
                 if fired != spikes[tick] or abs(v[tick] + shift - potential) > TOLERANCE * scale * TICKS:
                     claim = (
                         f"node '{name}' ({node.kind}) does what its equation says: in tick {tick} it sends {fired} at "
@@ -109,6 +111,10 @@ class _Scalar:
         self.beta = self._kept(values.get("tau_mem", values.get("tau")))
         self.i = 0.0
         self.v = 0.0
+        self.largest = 0.0
+        """The largest magnitude of a potential so far."""
+        self.margin = math.inf
+        """How far the potential of the tick was from one that sends other spikes."""
 
     def _kept(self, tau: float | None) -> float:
         """Return what is left of a state after a tick."""
@@ -145,10 +151,14 @@ class _Scalar:
             self.v = self.beta * self.v + self.i + leak
         else:
             self.v = self.beta * self.v + self.weight * x + leak
+        self.largest = max(self.largest, abs(self.v), abs(self.v_reset), abs(self.v_leak))
         if self.kind in ("I", "LI", "CubaLI"):
             return 0, self.v
         tested = before if self.rule.threshold_on == "old" and self.kind != "Threshold" else self.v
         at_least = self.rule.compare == ">=" and self.kind != "Threshold"
+        self.margin = abs(tested - self.threshold)
+        if self.rule.spikes == "many" and tested > self.threshold:
+            self.margin = min(self.margin, abs(tested - self.threshold * round(tested / self.threshold)))
         spikes = int(tested >= self.threshold if at_least else tested > self.threshold)
         if self.kind == "Threshold":
             self.v = 0.0 if spikes else self.v

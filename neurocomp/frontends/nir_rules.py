@@ -152,7 +152,8 @@ def choose(graph: Graph, reading: Reading, neurons: Sequence[Node], name: str) -
     given = {"reset": reading.reset, "compare": reading.compare, "integration": reading.integration}
     for axis, value in given.items():
         if value is not None:
-            rule = replace(rule, **{axis: value})
+            changed: dict[str, Any] = {axis: value}
+            rule = replace(rule, **changed)
             origins[axis] = "given"
     return _timed(rule, origins, graph, reading, neurons, metadata, name)
 
@@ -338,7 +339,9 @@ class _Mapping:
             level = self.values["v_reset"] if reset == "value" else np.zeros(())
             if reset in ("zero", "value"):
                 level = level - shift
-                if level.min() != level.max():
+                if np.ptp(level) <= 1e-8 * max(1.0, float(np.abs(level).max())):
+                    level = np.asarray(level).reshape(-1)[:1]
+                else:
                     more = np.asarray(level)
                     shift, level = shift + more, np.zeros(())
                     bias = self.moved(bias, more, potential, gain, delta)

@@ -19,7 +19,7 @@ from neurocomp.data.whole_file import whole_file
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.ir.network import Network, Neuron, Population, Projection
 from neurocomp.models.neurons import NEURON_MODELS
-from neurocomp.models.patterns import PATTERNS, Pool, Shape, expanded, size_of
+from neurocomp.models.patterns import PATTERNS, Pool, Shape, size_of
 
 Array = NDArray[Any]
 
@@ -220,15 +220,14 @@ class _Graph:
         """Return (delay, matrix) of a pattern that lists its synapses; None where it would be too large."""
         if size_of(source) * size_of(target) > LARGEST_DENSE or q.before or not PATTERNS[q.pattern.kind].linear:
             return None
-        pattern, weights = expanded(q.pattern, np.asarray(q.weights, np.float64), source, target)
-        delays = np.zeros(len(weights), np.int64)
-        if by_delay:
-            delays = expanded(q.pattern, np.asarray(q.delay, np.float64), source, target)[1].astype(np.int64)
+        listed = PATTERNS[q.pattern.kind].synapses(q.pattern, source, target)
+        weights = np.asarray(q.weights, np.float64).reshape(-1)[listed.slot]
+        delays = np.asarray(q.delay).reshape(-1)[listed.slot] if by_delay else np.zeros(len(weights), np.int64)
         result = []
         for ticks in np.unique(delays):
             found = np.zeros((size_of(target), size_of(source)))
             chosen = delays == ticks
-            np.add.at(found, (pattern.arrays["targets"][chosen], pattern.arrays["sources"][chosen]), weights[chosen])
+            np.add.at(found, (listed.target[chosen], listed.source[chosen]), weights[chosen])
             result.append((int(ticks), found))
         return result
 
