@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import neurocomp
 from neurocomp import api
 from neurocomp.errors import InternalError, NetworkError, UsageError
-from neurocomp.frontends import nir_probe
+from neurocomp.frontends import nir_probe, nir_rules
 from neurocomp.frontends.from_nir import load
 from neurocomp.frontends.nir_rules import RULES, Cell
 from neurocomp.frontends.reading import FRAMEWORKS, Reading, seconds
@@ -128,11 +128,11 @@ def sinabs_layers(path: Path, x: Array, *, floor: bool) -> Array:
         k = weight.shape[2]
         padded = np.pad(image, ((0, 0), (1, 1), (1, 1)))
         view = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(1, 2))[:, ::stride, ::stride]
-        return np.einsum("chwij,ocij->ohw", view, weight)
+        return np.asarray(np.einsum("chwij,ocij->ohw", view, weight))
 
     def pooled(image: Array) -> Array:
         c, h, w = image.shape
-        return image.reshape(c, h // 2, 2, w // 2, 2).sum(axis=(2, 4))
+        return np.asarray(image.reshape(c, h // 2, 2, w // 2, 2).sum(axis=(2, 4)))
 
     with h5py.File(path) as file:
         w = {name: file[f"node/nodes/{name}/weight"][()].astype(np.float64) for name in ("0", "2", "5", "9", "11")}
@@ -480,16 +480,14 @@ def test_parameters_that_fold(node: dict[str, Any], reading: Reading, tmp_path: 
 
 def test_the_probe_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A neuron that does something else than its node is our bug, and names the node."""
-    from neurocomp.frontends import from_nir
-
-    made = from_nir.cell_of
+    made = nir_rules.cell_of
 
     def wrong(*args: Any) -> Cell:
         cell = made(*args)
         semantics = replace(cell.neuron.semantics, integration="exact")
         return replace(cell, neuron=replace(cell.neuron, semantics=semantics))
 
-    monkeypatch.setattr(from_nir, "cell_of", wrong)
+    monkeypatch.setattr("neurocomp.frontends.from_nir.cell_of", wrong)
     path = write(tmp_path / "n.nir", *chain(("in", source(2)), ("w", linear(3, 2)), ("cell", lif(3)), ("out", sink(3))))
     with pytest.raises(InternalError, match=r"node 'cell' \(LIF\) does what its equation says"):
         load(path)

@@ -116,7 +116,9 @@ REFUSED: Mapping[str, tuple[Change, str, str]] = {
     "a matrix of complex numbers": (
         node("fc", weight=np.ones((3, 4), np.complex64)), "NC0207", "node 'fc' (Affine): weight has the dtype complex64",
     ),
-    "a matrix of truths": (node("fc", weight=np.ones((3, 4), np.bool_)), "NC0207", "node 'fc' (Affine): weight has the dtype bool"),
+    "a matrix of truths": (
+        node("fc", weight=np.ones((3, 4), np.bool_)), "NC0207", "node 'fc' (Affine): weight has the dtype bool",
+    ),
     "a group for a matrix": (node("fc", weight={"x": 1}), "NC0104", "node 'fc' (Affine): weight is a group, not an array"),
     "parameters of several shapes": (
         node("a", tau=np.full(2, 1e-3)), "NC0202", "node 'a' (LIF): its parameters differ in shape: tau (2,), r (3,)",
@@ -124,9 +126,12 @@ REFUSED: Mapping[str, tuple[Change, str, str]] = {
     "parameters of another layer": (
         instead("a", lif(7)), "NC0202", "node 'a' (LIF): its parameters have the shape (7,), and 'fc' gives (3,)",
     ),
-    "tau 0": (node("a", tau=np.zeros(3), metadata={"dt": 1e-4}), "NC0209", "node 'a' (LIF): tau is 0; a time constant is above 0"),
+    "tau 0": (
+        node("a", tau=np.zeros(3), metadata={"dt": 1e-4}), "NC0209", "node 'a' (LIF): tau is 0; a time constant is above 0",
+    ),
     "tau below a tick": (
-        node("a", tau=np.full(3, 1e-5), metadata={"dt": 1e-4}), "NC0209", "node 'a' (LIF): tau 1e-05 is shorter than a tick of 0.0001",
+        node("a", tau=np.full(3, 1e-5), metadata={"dt": 1e-4}), "NC0209",
+        "node 'a' (LIF): tau 1e-05 is shorter than a tick of 0.0001",
     ),
     "an input of no shape": (node("in", shape=np.array([0])), "NC0209", "node 'in' (Input): its shape is [0]"),
     "an input of halves": (node("in", shape=np.array([1.5])), "NC0207", "node 'in' (Input): shape is [1.5]; whole numbers"),
@@ -157,7 +162,8 @@ REFUSED: Mapping[str, tuple[Change, str, str]] = {
     "a pool of a vector": (instead("w", pool("Sum", 2, 2)), "NC0202", "node 'w' (SumPool2d): what arrives has the shape (3,)"),
     "edges of three": (lambda nodes, edges: edges.append(("a", "b", "c")), "NC0202", "'edges' has the shape"),  # type: ignore[arg-type]
     "a graph without an input": (
-        both(instead("g", nested({"lif": lif(3)}, [])), wired(("a", "g"))), "NC0218", "edge a -> g: the graph 'g' has no node of the type Input",
+        both(instead("g", nested({"lif": lif(3)}, [])), wired(("a", "g"))), "NC0218",
+        "edge a -> g: the graph 'g' has no node of the type Input",
     ),
 }  # fmt: skip
 
@@ -245,7 +251,7 @@ def test_bytes_that_flip(tmp_path: Path) -> None:
     whole = small(tmp_path / "whole.nir")
     path = tmp_path / "net.nir"
     rng = np.random.Generator(np.random.Philox(9))
-    outcomes = set()
+    outcomes: set[type] = set()
     for at in rng.integers(0, len(whole), 150):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         try:
@@ -374,7 +380,7 @@ def test_read(name: str, tmp_path: Path) -> None:
     assert {p.name: p.shape for p in network.populations.values()} == {p.name: p.shape for p in right.populations.values()}
     x = (np.random.Generator(np.random.Philox(1)).random((1, 60, 4)) < 0.6).astype(np.int8)
     v = [simulate(n, {"in": x}).v["b"] for n in (network, right)]
-    assert np.allclose(*v, atol=0.02 if "float16" in name else 0.0)
+    assert np.allclose(v[0], v[1], atol=0.02 if "float16" in name else 0.0)
     assert v[0].any()
 
 
