@@ -33,7 +33,7 @@ FloatArray = NDArray[np.float64]
 NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "Threshold")
 DEFAULT_TICKS = 100
 FARTHEST = 1e15
-"""Parameters of neurons have smaller magnitudes, and time constants greater ones than its inverse, unless they are endless."""
+"""Parameters of neurons have smaller magnitudes; time constants, r and w_in have larger ones than its inverse, or are 0."""
 MAX_PATHS = 4096
 """Ways between two populations, and all into one population."""
 _OWN_AXES: Mapping[str, tuple[str, ...]] = {
@@ -840,10 +840,12 @@ _LINEAR: Mapping[str, Any] = {
 
 
 def _meaningless(array: Array, key: str) -> bool:
-    """Return whether parameters are so large, or times so short, that no arithmetic follows them."""
+    """Return whether parameters are so large, or times and gains so small, that no arithmetic follows them."""
     size = np.abs(np.asarray(array, np.float64))
     size = size[np.isfinite(size)]
-    return bool((size > FARTHEST).any() or (key.startswith("tau") and ((size > 0) & (size < 1 / FARTHEST)).any()))
+    return bool(
+        (size > FARTHEST).any() or (key.startswith(("tau", "r", "w_in")) and ((size > 0) & (size < 1 / FARTHEST)).any())
+    )
 
 
 def _stage(pattern: Pattern, weights: Array, shape: Shape) -> Stage:

@@ -1,6 +1,7 @@
 """NIR files: HDF5 as the package ``nir`` writes it (1.0.8 and before) becomes one flat graph of nodes.
 
-A file comes from anywhere: nothing in it may run code, lead to another file or take memory that it does not fill.
+A file comes from anywhere: nothing in it may run code, lead to another file or take memory that it does not fill. What the HDF5
+library does with a file that is damaged on purpose is its own; a damaged heap of texts can hold it up.
 """
 
 from __future__ import annotations

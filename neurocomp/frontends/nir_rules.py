@@ -308,6 +308,7 @@ class _Mapping:
         self.values = {**{key: np.asarray(value) for key, value in DEFAULTS.items()}, **values}
         self.chosen, self.rule = chosen, chosen.rule
         self.choices: list[Choice] = []
+        self.outside: FloatArray = np.ones(())
 
     def cell(self) -> Cell:
         """Return the neurons."""
@@ -356,7 +357,7 @@ class _Mapping:
         if kind in CURRENT_BASED:
             parameters["u_init"] = np.zeros(())
         neuron = Neuron(MODELS[kind], {key: _single(value) for key, value in parameters.items()}, semantics)
-        outside = np.ones(()) if kind in LEAKY or delta else gain
+        outside = self.outside if kind in LEAKY or delta else gain
         return Cell(neuron, outside, bias, np.asarray(shift), tuple(self.choices))
 
     def time(self, key: str) -> FloatArray:
@@ -399,7 +400,8 @@ class _Mapping:
             gain, origin = np.asarray(self.values["w_in"] * (1.0 - current) * (r * (1.0 - potential))), "the equation"
         else:
             gain, origin = np.asarray(r * (1.0 - potential)), "the equation"
-        delta = bool((np.abs(gain - 1.0) <= CLOSE).all())
+        close = CLOSE if self.rule.enters == "equation" else 0.0
+        delta = bool((np.abs(gain - 1.0) <= close).all())
         if delta and self.rule.enters == "equation" and kind in LEAKY:
             origin = "r dt/tau is 1" if kind not in CURRENT_BASED else "r dt/tau_mem and w_in dt/tau_syn are 1"
         if kind != "Threshold":
@@ -412,6 +414,9 @@ class _Mapping:
                 else f"times {low:.4g} to {high:.4g}"
             )
             self.choices.append(Choice(self.population, "input", word, origin))
+        if self.rule.enters == "decayed" and not delta:
+            self.outside = gain  # on the weights
+            return np.ones(()), True
         return (np.ones(()) if delta else gain), delta
 
     def leak(self, potential: FloatArray, gain: FloatArray, delta: bool) -> tuple[FloatArray, FloatArray | None]:
@@ -421,6 +426,8 @@ class _Mapping:
             raise Unclear("NC0345", f"v_leak is {v_leak[v_leak != 0].flat[0]:g}; {self.rule.name} has none", "set v_leak to 0")
         if self.kind in CURRENT_BASED:
             # Seen from where it rests, the potential obeys the same equation without v_leak.
+            if self.rule.enters != "equation" and (potential == 1.0).any():
+                raise Unclear("NC0345", "v_leak drives a potential that never leaks", "set v_leak to 0")
             shift = v_leak if self.rule.enters == "equation" else v_leak / (1.0 - potential)
             self.choices.append(Choice(self.population, "potential", "counted from v_leak", "v_leak is not 0"))
             return np.asarray(shift), None

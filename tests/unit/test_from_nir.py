@@ -167,10 +167,9 @@ def test_sinabs_sends_many_spikes() -> None:
 
 
 @trained
-@pytest.mark.slow
 def test_the_convolutional_net_fits_loihi() -> None:
     """By its equation, with reset to zero, it compiles for Loihi, and all simulations agree."""
-    compiled = neurocomp.compile(MODELS / "cnn_sinabs.nir", "loihi", reading={"ticks": 10})
+    compiled = neurocomp.compile(MODELS / "cnn_sinabs.nir", "loihi", reading={"ticks": 10}, effort="fast")
     assert compiled.verify(["reference", "chip"], inputs={"input": spikes(1, 10, 2312, 0.1)}).bit_exact
 
 
@@ -467,6 +466,7 @@ def test_an_output_without_neurons_is_a_readout(tmp_path: Path) -> None:
         (cuba(3, r=np.array([1.0, 2.0, 3.0]), w_in=np.array([2.0, 0.5, 1.0])), Reading(dt=1e-4)),
         (cuba(3, tau_syn=np.array([1e-3, 2e-3, 3e-3])), Reading(dt=1e-4, integration="exact", compare=">=")),
         (lif(3, v_threshold=np.array([0.5, 1.0, 2.0])), Reading(reset="none", compare=">=")),
+        (cuba(3, tau_mem=np.array([1e-3, 2e-3, np.inf]), v_threshold=np.full(3, 0.2)), Reading(trained_in="rockpool", dt=1e-4)),
     ],
 )  # fmt: skip
 def test_parameters_that_fold(node: dict[str, Any], reading: Reading, tmp_path: Path) -> None:
