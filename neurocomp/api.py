@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, Location, NetworkError, UnsupportedError, UsageError, did_you_mean
 from neurocomp.frontends.from_map import read_pins
+from neurocomp.frontends.reading import reading_of
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.distance import SpikeDistance
 from neurocomp.ir.network import Network, Samples
@@ -148,20 +150,86 @@ def _keep_what_is_not_ours(path: Path) -> None:
         raise UsageError(Diagnostic("NC0801", message, hint="choose another name with -o"))
 
 
-def load(path: str | Path) -> Network | Compiled:
+FRONTENDS = {
+    ".nir": "neurocomp.frontends.from_nir",
+    ".net": "neurocomp.frontends.from_netx",
+    ".onnx": "neurocomp.frontends.from_onnx",
+}
+"""Ending of a network file of another tool -> the module whose ``load(path, reading)`` reads it."""
+
+
+def load(path: str | Path, **reading: Any) -> Network | Compiled:
     """Read a network file or an artifact (.ncz).
+
+    Args:
+        path: The file; its ending says what it is, and a file without a known one is net.yaml.
+        reading: What is said of a file whose format leaves it open, by the names of `neurocomp.frontends.reading.Reading`:
+            ``dt`` (seconds, or text such as ``0.1ms``), ``reset``, ``compare``, ``integration``, ``trained_in``, ``ticks``.
 
     Raises:
         NetworkError: The network is invalid; all problems, with their places.
         ArtifactError: The artifact is not intact.
+        UsageError: Something is said that is not known, or of a file that says it itself (NC0801).
     """
     from neurocomp.frontends import from_yaml
 
     registry.load_plugins()
-    path = Path(path)
+    path, said = Path(path), reading_of(reading)
+    if path.suffix in FRONTENDS:
+        return load_foreign(path, path.suffix, reading)
+    if said.said:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in said.said)
+        message = f"{options}: '{path.name}' says this itself"
+        hint = "write it into the network file" if path.suffix != ".ncz" else "say it where the network is compiled"
+        raise UsageError(Diagnostic("NC0801", message, hint=hint))
     if path.suffix == ".ncz" or _is_archive(path):
         return Compiled(artifacts.read(path))
     return from_yaml.load(path)
+
+
+def load_foreign(path: Path, suffix: str, reading: Mapping[str, Any]) -> Network:
+    """Read a network file of another tool.
+
+    Args:
+        path: The file.
+        suffix: What it is, a key of `FRONTENDS`.
+        reading: See `load`.
+    """
+    registry.load_plugins()
+    name, said = FRONTENDS[suffix], reading_of(reading)
+    try:
+        frontend: Any = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        message = f"files that end with {suffix} are not read yet"
+        raise UsageError(Diagnostic("NC0801", message, hint="convert it to NIR or net.yaml")) from None
+    network: Network = frontend.load(path, said)
+    return network
+
+
+def write_network(network: Network, folder: str | Path, source: str) -> list[Path]:
+    """Write a network as net.yaml with its arrays into a folder; ``source`` names what it comes from. Return the files.
+
+    Raises:
+        UsageError: The folder holds something else (NC0801).
+        UnsupportedError: net.yaml has no word for it (NC0342).
+    """
+    from neurocomp.frontends import to_yaml
+
+    return to_yaml.write(network, Path(folder), source)
+
+
+def export_network(network: Network, path: str | Path) -> tuple[dict[str, int], list[str]]:
+    """Write a network as a NIR file; return what is in it, and what NIR could not say.
+
+    Raises:
+        UsageError: The file cannot be written (NC0801).
+        UnsupportedError: NIR has no form for a part of it (NC0342).
+    """
+    from neurocomp.frontends import to_nir
+
+    return to_nir.write(network, Path(path))
 
 
 def _is_archive(path: Path) -> bool:
@@ -174,7 +242,8 @@ def _is_archive(path: Path) -> bool:
 
 def compile(
     network: Network | str | Path, target: str = "loihi", *, profile: str | Path | None = None,
-    mapping: str | Path | None = None, progress: Callable[[float], None] | None = None, jobs: int | None = None, **options: Any,
+    mapping: str | Path | None = None, progress: Callable[[float], None] | None = None, jobs: int | None = None,
+    reading: Mapping[str, Any] | None = None, **options: Any,
 ) -> Compiled:  # fmt: skip
     """Compile a network for a target: the name of a hardware spec, or the path of one.
 
@@ -187,6 +256,7 @@ def compile(
             hold nothing else.
         progress: Is told which share of the mapping is done; an interruption then keeps the best mapping so far.
         jobs: Threads of the mapping, which does not depend on them; None: one per processor.
+        reading: What is said of a file whose format leaves it open; see `load`.
         options: Of the target's backend, by name: ``ticks_per_step``, ``extensions`` (names that the spec lists), and its own,
             such as ``compare`` of Loihi's; docs/cli.md says what they do.
 
@@ -196,7 +266,7 @@ def compile(
         CapacityError: The network does not fit.
         NetworkError: ``profile`` is no such trace, or ``mapping`` no such file.
     """
-    loaded, spec, backend, simulator, chosen = _compilation(network, target, options)
+    loaded, spec, backend, simulator, chosen = _compilation(_network(network, reading), target, options)
     spikes, where = None, None
     if profile is not None:
         path = Path(profile)
@@ -207,9 +277,11 @@ def compile(
     return Compiled(pipeline.compile_network(loaded, spec, backend, simulator, chosen, wishes))
 
 
-def check(network: Network | str | Path, target: str = "loihi", **options: Any) -> tuple[Violation, ...]:
+def check(
+    network: Network | str | Path, target: str = "loihi", reading: Mapping[str, Any] | None = None, **options: Any
+) -> tuple[Violation, ...]:
     """Return all violations of the first stage that has some; none means that `compile` with these arguments will succeed."""
-    return check_stages(network, target, **options).violations
+    return check_stages(_network(network, reading), target, **options).violations
 
 
 def check_stages(network: Network | str | Path, target: str = "loihi", **options: Any) -> pipeline.Checked:
@@ -256,8 +328,8 @@ def _compilation(
     return loaded, spec, backend, registry.simulator("reference"), pipeline.options_of(backend, spec, options)
 
 
-def _network(network: Network | str | Path) -> Network:
-    loaded = network if isinstance(network, Network) else load(network)
+def _network(network: Network | str | Path, reading: Mapping[str, Any] | None = None) -> Network:
+    loaded = network if isinstance(network, Network) else load(network, **(reading or {}))
     if isinstance(loaded, Compiled):
         raise UsageError(Diagnostic("NC0801", "this is an artifact, already compiled", hint="give the network file"))
     return loaded

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocomp.cli.command import Command, compilation, network_file, target
+from neurocomp.cli.command import Command, compilation, network_file, reading, target
 from neurocomp.cli.failures import colored
 from neurocomp.cli.output import Output, has_color
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @network_file
 @target
 @compilation
-def command(path: Path, target: str, options: Mapping[str, Any], output: Output) -> int:
+@reading
+def command(path: Path, target: str, options: Mapping[str, Any], reading: Mapping[str, Any], output: Output) -> int:
     """List every reason why a network does not run on a chip.
 
     All violations of the first stage that has some are listed; nothing is written. For chips of the Loihi family a table says
@@ -43,7 +44,7 @@ def command(path: Path, target: str, options: Mapping[str, Any], output: Output)
     extensions: tuple[str, ...] = ()
     feasible: Feasibility | None = None
     with output.busy(f"checking {path.name} for {target}"):
-        network = api.load(path)
+        network = api.load(path, **reading)
         if isinstance(network, api.Compiled):
             hint = "give the network file"
             raise UsageError(Diagnostic("NC0801", f"'{path}' is an artifact, already compiled", hint=hint))

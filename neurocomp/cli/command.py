@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ LEVELS = ("auto", "trinary", "int4", "int5", "int6", "int8", "codebook2", "codeb
 FAN_OUT = ("auto", "duplicate", "split")
 MAPPERS = ("default", "quality")
 EFFORTS = ("fast", "default", "max")
+COMPARISONS = (">", ">=")
 """Words of options, for completion; the pipeline itself checks them."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -137,7 +138,8 @@ def compilation(function: Function) -> Function:
     steps = "Ticks of the chip per tick of the network, for cycles with fewer delay ticks than hops; parameters are re-derived."
     compare = (
         "What becomes of a comparison that the chip lacks, where no threshold of its own gives the same spikes: 'exact' "
-        "refuses it, 'gt' (Loihi) takes '>' and 'ge' (TrueNorth) takes '>=' instead."
+        "refuses it, 'gt' (Loihi) takes '>' and 'ge' (TrueNorth) takes '>=' instead. '>' or '>=': what a file that leaves it "
+        "open means. Repeatable."
     )
     levels = (
         "TrueNorth: levels of weights: trinary, int4, int5, int6, int8, codebook2, codebook3, codebook4, or auto, the cheapest "
@@ -151,9 +153,11 @@ def compilation(function: Function) -> Function:
     fan_out = "TrueNorth: reach several axons by copies of a neuron (duplicate), by splitter cores (split), or by fewer cores."
 
     @functools.wraps(function)
-    def call(*args: Any, allow_extension: tuple[str, ...], **kwargs: Any) -> Any:
-        names = ("ticks_per_step", "compare", "weights", "fan_out", "effort", "seed", "mapper")
+    def call(*args: Any, allow_extension: tuple[str, ...], compare: tuple[str, ...], **kwargs: Any) -> Any:
+        names = ("ticks_per_step", "weights", "fan_out", "effort", "seed", "mapper")
         given = {"extensions": allow_extension or None, **{name: kwargs.pop(name) for name in names}}
+        given["compare"] = _only("--compare", [word for word in compare if word not in COMPARISONS])
+        kwargs["compare"] = [word for word in compare if word in COMPARISONS]
         given |= {name: kwargs.pop(name) or None for name in ("partial_sums", "approximate_leak")}
         options = {name: value for name, value in given.items() if value is not None}
         return function(*args, options=options, **kwargs)
@@ -167,13 +171,55 @@ def compilation(function: Function) -> Function:
         click.option("--partial-sums", is_flag=True, help=partial),
         click.option("--weights", metavar="LEVELS", shell_complete=completed_by(*LEVELS), help=f"{levels} [default: auto]"),
         click.option(
-            "--compare", metavar="HOW", shell_complete=completed_by("exact", "gt", "ge"), help=f"{compare} [default: exact]"
+            "--compare",
+            multiple=True,
+            metavar="HOW",
+            shell_complete=completed_by("exact", "gt", "ge", *COMPARISONS),
+            help=f"{compare} [default: exact]",
         ),
         click.option("--ticks-per-step", type=click.IntRange(min=1), metavar="K", help=f"{steps} [default: 1]"),
         click.option("--allow-extension", multiple=True, metavar="NAME", help=f"{extension} Repeatable."),
     ):
         call = option(call)
     return cast("Function", call)
+
+
+def reading(function: Function) -> Function:
+    """Add the options of files that leave things open, which arrive as a mapping ``reading`` of those that are given.
+
+    Above it may stand `compilation`, whose ``--compare`` then serves both.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, compare: Sequence[str], **kwargs: Any) -> Any:
+        said = {name: kwargs.pop(name) for name in ("dt", "reset", "integration", "trained_in", "ticks")}
+        said["compare"] = _only("--compare", compare)
+        return function(*args, reading={name: value for name, value in said.items() if value is not None}, **kwargs)
+
+    frameworks = ("snntorch", "norse", "sinabs", "spyx", "rockpool", "spikingjelly", "lava")
+    trained = "The framework that made the file, whose rules then hold"
+    for option in (
+        click.option("--ticks", type=click.IntRange(min=1), metavar="N", help="NIR: ticks per sample. [default: 100]"),
+        click.option("--integration", type=click.Choice(["exact", "euler"]), help="NIR: how state decays in a tick."),
+        click.option("--reset", type=click.Choice(["zero", "subtract", "value", "none"]), help="NIR: what a spike does to v."),
+        click.option("--dt", metavar="TIME", help="NIR: length of a tick, 0.1ms or 1e-4; times of the file are seconds."),
+        click.option("--trained-in", type=click.Choice(frameworks), help=f"NIR: {trained} (docs/nir.md)."),
+    ):
+        call = option(call)
+    return cast("Function", call)
+
+
+def comparison(function: Function) -> Function:
+    """Add ``--compare`` to a command that does not compile."""
+    what = "NIR: whether a potential at the threshold spikes (>=) or not (>)."
+    return click.option("--compare", multiple=True, type=click.Choice(COMPARISONS), help=what)(function)
+
+
+def _only(option: str, words: Sequence[str]) -> str | None:
+    """Return the one word of a repeatable option."""
+    if len(set(words)) > 1:
+        raise UsageError(Diagnostic("NC0801", f"{option} says both {' and '.join(dict.fromkeys(words))}", hint="say one"))
+    return words[0] if words else None
 
 
 def jobs(function: Function) -> Function:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocomp.cli.command import Command, FileName, compilation, completed_by, jobs, network_file, profile, target
+from neurocomp.cli.command import Command, FileName, compilation, completed_by, jobs, network_file, profile, reading, target
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError, did_you_mean
 
@@ -28,12 +28,14 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
         ("neurocomp compile net.yaml -t loihi --emit quantized", "shows what each number became"),
         ("neurocomp compile net.yaml -t truenorth --partial-sums", "cuts fan-in that no core has; lossy, measured"),
         ("neurocomp compile net.yaml -t loihi --ticks-per-step 2", "gives a cycle of two hops and a delay of 1 its time"),
+        ("neurocomp compile net.nir -t loihi --trained-in snntorch --reset zero", "NIR leaves open what a spike does"),
         ("neurocomp compile net.yaml -t loihi --allow-extension graded", "simulates spikes with values, which Loihi 1 lacks"),
     ),
 )
 @network_file
 @target
 @compilation
+@reading
 @click.option(
     "--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: NET's name with .ncz, here."
 )
@@ -54,7 +56,7 @@ STAGES = ("network", "quantized", "lowered", "mapped", "program")
 @jobs
 def command(
     path: Path, target: str, out: Path | None, emit: tuple[str, ...], profile: Path | None, mapping: Path | None,
-    jobs: int | None, options: Mapping[str, Any], output: Output,
+    jobs: int | None, options: Mapping[str, Any], reading: Mapping[str, Any], output: Output,
 ) -> None:  # fmt: skip
     """Compile a network for a chip into one file (.ncz).
 
@@ -65,7 +67,9 @@ def command(
     from neurocomp.report.headroom import first_to_run_out
 
     with output.share(f"compiling {path.name} for {target}") as progress:
-        compiled = api.compile(path, target, profile=profile, mapping=mapping, progress=progress, jobs=jobs, **options)
+        compiled = api.compile(
+            path, target, profile=profile, mapping=mapping, progress=progress, jobs=jobs, reading=reading, **options
+        )
         out = out or Path(path.stem + ".ncz")
         digest = compiled.save(out)
         utilization = compiled.utilization()

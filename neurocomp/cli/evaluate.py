@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocomp.cli.command import Command, data, jobs, labels, network_or_artifact, samples
+from neurocomp.cli.command import Command, comparison, data, jobs, labels, network_or_artifact, reading, samples
 from neurocomp.cli.failures import INTERRUPTED
 from neurocomp.cli.output import Output
 from neurocomp.errors import Diagnostic, UsageError
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 @data
 @labels
 @jobs
+@comparison
+@reading
 def command(
     path: Path,
     engine: str | None,
@@ -43,6 +45,7 @@ def command(
     data: Mapping[str, str],
     labels: str | None,
     jobs: int | None,
+    reading: Mapping[str, Any],
     output: Output,
 ) -> int:
     """Compare accuracies: real numbers and the chip's integers.
@@ -51,7 +54,7 @@ def command(
     """
     from neurocomp import api
 
-    loaded = api.load(path)
+    loaded = api.load(path, **reading)
     extensions: tuple[str, ...] | None = loaded.extensions if isinstance(loaded, api.Compiled) else None
     with output.progress(f"evaluating {path.name}") as advance:
         if isinstance(loaded, api.Compiled):

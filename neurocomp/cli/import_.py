@@ -2,39 +2,122 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocomp.cli.command import Command, FileName, completed_by
+from neurocomp.cli.command import Command, comparison, completed_by, reading
 from neurocomp.cli.output import Output
+from neurocomp.errors import Diagnostic, UsageError
+
+if TYPE_CHECKING:
+    from neurocomp.ir.network import Network
 
 
 @click.command(
     cls=Command,
     examples=(
+        ("neurocomp import net.nir --dt 0.1ms -o net/", "NIR into net/net.yaml and its arrays, with every choice printed"),
+        ("neurocomp import net.nir --trained-in snntorch --reset zero -o net/", "by the rule of the framework that made it"),
         ("neurocomp import net/ --format ranc -o net.ncz", "a folder with RANC's input.json and config.json"),
         ("neurocomp run net.ncz --engine chip -o trace.npz", "then plays its packets; spikes/bus holds RANC's output"),
     ),
 )
-@click.argument("path", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "form",
     metavar="F",
-    required=True,
-    shell_complete=completed_by("ranc"),
-    help="'ranc': a network of the RANC simulator; docs/ranc.md describes what is read.",
+    shell_complete=completed_by("nir", "ranc"),
+    help="'nir': docs/nir.md describes what is read; 'ranc': a network of the RANC simulator (docs/ranc.md). Default: as the "
+    "name of the file ends.",
 )
 @click.option(
-    "--out", "-o", type=FileName(".ncz"), metavar="OUT.ncz", help="The artifact; default: DIR's name with .ncz, here."
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="A folder for net.yaml and its arrays; of 'ranc' the artifact, OUT.ncz. Default: PATH's name, here.",
 )
-@click.option("--ticks", type=click.IntRange(min=1), metavar="N", help="Ticks per sample, in place of what the files suggest.")
-def command(path: Path, form: str, out: Path | None, ticks: int | None, output: Output) -> None:
-    """Read a network of another tool into one file (.ncz).
+@comparison
+@reading
+def command(path: Path, form: str | None, out: Path | None, reading: Mapping[str, Any], output: Output) -> None:
+    """Read a network of another tool.
 
-    It holds the network from its lowered form onwards, with the packets of the host as its sample.
+    Of a file of a framework it writes net.yaml and its arrays into a folder, and prints what the file left open and what it was
+    taken for. Of 'ranc' it writes one file (.ncz) with the network from its lowered form onwards, and the packets of the host
+    as its sample.
     """
+    from neurocomp import api
+
+    suffix = path.suffix if form is None else f".{form}"
+    if form is None and suffix not in api.FRONTENDS:
+        message = f"'{path}' does not say what it is"
+        hint = f"say it with --format ranc, or name a file that ends with {', '.join(api.FRONTENDS)}"
+        raise UsageError(Diagnostic("NC0801", message, hint=hint))
+    if suffix in api.FRONTENDS:
+        _network(path, suffix, out, reading, output)
+        return
+    others = [f"--{name.replace('_', '-')}" for name in reading if name != "ticks"]
+    if others:
+        raise UsageError(Diagnostic("NC0801", f"{', '.join(others)}: files of '{form}' say this themselves"))
+    if out is not None and out.suffix != ".ncz":
+        raise UsageError(Diagnostic("NC0801", f"--out: '{out}' must end with .ncz"))
+    _artifact(path, str(form), out, reading.get("ticks"), output)
+
+
+def _network(path: Path, suffix: str, out: Path | None, reading: Mapping[str, Any], output: Output) -> None:
+    """Write net.yaml and its arrays."""
+    from neurocomp import api
+
+    out = out or Path(path.stem)
+    with output.busy(f"reading {path.name}"):
+        network = api.load_foreign(path, suffix, reading)
+        files = api.write_network(network, out, path.name)
+    if output.as_json:
+        output.json(
+            {
+                "format": suffix[1:],
+                "files": [str(file) for file in files],
+                "ticks": network.ticks,
+                "timestep": network.timestep,
+                "inputs": {p.name: p.shape for p in network.inputs},
+                "outputs": {p.name: p.shape for p in network.outputs},
+                "populations": {p.name: p.shape for p in network.populations.values()},
+                "projections": [q.name for q in network.projections],
+                "choices": [
+                    {"subject": c.subject, "axis": c.axis, "value": c.value, "origin": c.origin} for c in network.choices
+                ],
+            }
+        )
+        return
+    _print(network, files, output)
+    output.suggest(f"neurocomp compile {files[0]} --target loihi")
+
+
+def _print(network: Network, files: list[Path], output: Output) -> None:
+    """Print what was read, and the choices."""
+    if output.quiet:
+        return
+    from neurocomp.report import terminal
+
+    neurons = sum(p.size for p in network.populations.values() if not p.is_input)
+    inputs = sum(p.size for p in network.inputs)
+    projections = terminal.counted(len(network.projections), "projection")
+    head = f"{network.name}: {terminal.counted(inputs, 'input')}, {terminal.counted(neurons, 'neuron')}, {projections}"
+    output.summary(terminal.facts([("network", head), ("written", ", ".join(map(str, files)))]))
+    titles = ("what", "left open", "taken as", "because")
+    by_value: dict[tuple[str, str, str], list[str]] = {}
+    for choice in network.choices:
+        by_value.setdefault((choice.axis, choice.value, choice.origin), []).append(choice.subject)
+    rows = [(", ".join(subjects), *key) for key, subjects in by_value.items()]
+    output.summary(terminal.table(titles, rows))
+
+
+def _artifact(path: Path, form: str, out: Path | None, ticks: int | None, output: Output) -> None:
+    """Write an artifact of a network that has been placed by another tool."""
     from neurocomp import api
 
     out = out or Path(f"{path.resolve().name}.ncz")

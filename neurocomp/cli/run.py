@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from neurocomp.cli.command import (
     Command,
     FileName,
+    comparison,
     completed_by,
     data,
     jobs,
     network_or_artifact,
+    reading,
     refuse_two_stimuli,
     samples,
     stimulus,
@@ -70,6 +72,8 @@ ENGINES = ("float", "reference", "fast", "chip", "lava")
 @samples
 @data
 @jobs
+@comparison
+@reading
 def command(
     path: Path,
     engine: str | None,
@@ -82,6 +86,7 @@ def command(
     samples: int | None,
     data: Mapping[str, str],
     jobs: int | None,
+    reading: Mapping[str, Any],
     output: Output,
 ) -> int:
     """Simulate a network, or what was compiled from it.
@@ -93,7 +98,7 @@ def command(
     refuse_two_stimuli(inputs, data)
     from neurocomp import api
 
-    loaded = api.load(path)
+    loaded = api.load(path, **reading)
     extensions: tuple[str, ...] | None = loaded.extensions if isinstance(loaded, api.Compiled) else None
     spikes = None if raw else inputs
     with output.progress(f"running {path.name}") as advance:

@@ -44,6 +44,12 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "NC0107": _e("schema-version", 3, "The file declares another schema version.", "Write 'neurocomp: 1'."),
     "NC0108": _e("json-syntax", 3, "The file is not valid JSON.", "Mend the syntax at the place shown."),
+    "NC0109": _e(
+        "not-nir",
+        3,
+        "The file is not HDF5 or is damaged, or it is HDF5 but holds no NIR graph.",
+        "Write it with nir.write(...), or copy it again.",
+    ),
     # 02: the network
     "NC0201": _e("unknown-population", 3, "A projection, encoder, decoder or stimulus names no population.", "Correct it."),
     "NC0202": _e(
@@ -91,6 +97,18 @@ CATALOGUE: dict[str, Entry] = {
         3,
         "The shape that a pattern within a chain makes does not follow from what it starts from.",
         "Put it last, where the shape is the target's, or use two projections with a population between them.",
+    ),
+    "NC0218": _e(
+        "graph",
+        3,
+        "The edges of a graph name nodes that do not exist, or join nodes in a way that means nothing.",
+        "Correct the edges, or the nodes that they join.",
+    ),
+    "NC0219": _e(
+        "left-open",
+        3,
+        "A file leaves open what cannot be guessed, or two of its statements or options contradict one another.",
+        "Say it with the option that the message names.",
     ),
     # 03: the target cannot do it
     "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use a reset that it has, and retrain."),
@@ -176,6 +194,12 @@ CATALOGUE: dict[str, Entry] = {
         3,
         "A sample's constant input is larger than the bias register of the target holds at the scale that calibration chose.",
         "Declare calibration data that has such values, and compile again.",
+    ),
+    "NC0345": _e(
+        "nir-node",
+        4,
+        "A node of a NIR file does what networks of neurocomp have no words for.",
+        "Write it as the hint says, or give it the rule of another framework.",
     ),
     "NC0320": _e("engine-unavailable", 4, "A simulation engine is not there.", "Install it as said, or use another one."),
     "NC0321": _e(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("README.md", "docs/cli.md", "docs/mapping.md")
+FILES = ("README.md", "docs/cli.md", "docs/mapping.md", "docs/nir.md")
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
