@@ -65,8 +65,11 @@ $(STAMP): pyproject.toml Makefile requirements/lava-overrides.txt
 demo: $(STAMP)
 	@$(PY) examples/demo.py
 
+# Files of tests side by side, one process for each processor.
+PYTEST := $(PY) -m pytest --numprocesses auto --dist loadfile
+
 test: $(STAMP)
-	@$(PY) -m pytest
+	@$(PYTEST)
 
 # The suites once more with the fast engine in the place of the reference; Lava is compared with the lowered network by then.
 LAVA_TEST := tests/conformance/test_loihi.py::TestLoihi::test_reference_equals_witnesses
@@ -76,8 +79,8 @@ CROSSBARS := --ignore tests/properties/test_truenorth.py --ignore tests/conforma
 
 # pytest's exit code 5 says that no test is marked slow.
 test-slow: $(STAMP)
-	@$(PY) -m pytest -m slow || [ $$? -eq 5 ]
-	@$(PY) -m pytest tests/conformance tests/properties --engine fast --deselect $(LAVA_TEST) $(CROSSBARS)
+	@$(PYTEST) -m slow || [ $$? -eq 5 ]
+	@$(PYTEST) tests/conformance tests/properties --engine fast --deselect $(LAVA_TEST) $(CROSSBARS)
 
 check: $(STAMP)
 	$(PY) -m ruff check .
