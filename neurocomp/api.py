@@ -281,12 +281,12 @@ def to_snn(
         network = replace(network, choices=(*network.choices, choice))
     made: list[Compiled] = []
 
-    def integers(network: Network, part: Samples, stage: str) -> Mapping[str, Array]:
+    def integers(network: Network, stimulus: Mapping[str, Array], stage: str) -> Mapping[str, Array]:
         if not made:
             made.append(compile(network, target or "loihi"))
         engine = "chip" if stage == "mapped" and made[0].artifact.program.backend != "reference" else None
         kind = "lowered" if stage == "mapped" else "quantized"
-        return made[0].run(engine, samples=part, probe="all", state=True, stage=kind).arrays
+        return made[0].run(engine, stimulus, probe="all", state=True, stage=kind).arrays
 
     counts = {"quantized": count, "mapped": min(count, MAPPED_SAMPLES)}
     replaced = read if graph is not read and any(layer.kind == "max" for layer in read.layers.values()) else None

@@ -31,6 +31,8 @@ MAX_PATHS = 1024
 CALIBRATION = 256
 """Calibration samples that the network keeps, for quantization."""
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]+")
+_MODULE = re.compile(r"/(.+)/[A-Z][A-Za-z]*")
+"""A name that PyTorch gives to the only node of a module: /MODULE/Operator."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,12 +268,12 @@ class _Converter:
 
 
 def names_of(graph: Graph) -> dict[str, str]:
-    """Return the names of populations: layer -> an identifier, the linear layer's in front of a ReLU where that is written."""
+    """Return the names of populations: layer -> an identifier, of a node of PyTorch the module."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     final = graph.layers[graph.output]
     for layer in (graph.input, *graph.activations, *([] if final.kind == "relu" else [final])):
-        short = _FORBIDDEN.sub("_", layer.name).strip("_") or "layer"
+        short = _FORBIDDEN.sub("_", _MODULE.sub(r"\1", layer.name)).strip("_") or "layer"
         short = short if short[0].isalpha() else f"layer_{short}"
         name, number = short, 2
         while name in taken:

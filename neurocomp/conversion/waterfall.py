@@ -25,8 +25,8 @@ CAUSES: Mapping[str, str] = {
     "quantized": "integer weights, biases and thresholds",
     "mapped": "the program of the chip",
 }
-Integers = Callable[[Network, Samples, str], Mapping[str, Array]]
-"""(network, samples, ``quantized`` or ``mapped``) -> ``spikes/POPULATION`` and ``v/POPULATION``, (samples, ticks, ...)."""
+Integers = Callable[[Network, Mapping[str, Array], str], Mapping[str, Array]]
+"""(network, stimulus, ``quantized`` or ``mapped``) -> ``spikes/POPULATION`` and ``v/POPULATION``, (samples, ticks, ...)."""
 _CHUNK_BYTES = 192 << 20
 
 
@@ -165,7 +165,6 @@ def measured(
 
     for start in range(0, total, _chunk(network)):
         part = stored[start : start + _chunk(network)]
-        given = Samples({entry.name: part})
         real = np.asarray(part, np.float64).reshape(len(part), -1) * network.data.scale
         if replaced is not None:
             answer("ANN", _answers(replaced, real))
@@ -190,7 +189,7 @@ def measured(
             count = min(len(part), wanted.get(stage, 0) - start)
             if count <= 0 or integers is None:
                 continue
-            found = integers(network, Samples({entry.name: given.inputs[entry.name][:count]}), stage)
+            found = integers(network, {entry.name: stimulus[:count]}, stage)
             shaped = found[f"spikes/{final}"].reshape(count, network.ticks, -1)
             state = found.get(f"v/{final}")
             answer(stage, decode(decoder, spikes=shaped, v=None if state is None else state.reshape(count, network.ticks, -1)))
