@@ -60,7 +60,7 @@ def conversion(function: Function) -> Function:
         click.option("--readout", type=word(["potential", "count"]), help="ONNX: the answer of outputs. [default: potential]"),
         click.option("--timesteps", metavar="N|auto", help="ONNX: ticks per sample. [default: 64]"),
         click.option("--accuracy", type=click.FloatRange(0, 1, min_open=True), metavar="A",
-                     help="ONNX: what --timesteps auto must reach. [default: 0.99 of the ANN's]"),
+                     help="ONNX: what --timesteps auto must reach. [default: 0.99]"),
         click.option("--target", metavar="T", help="ONNX: whose integers are measured; none: no one's. [default: loihi]"),
         click.option("--integers", type=click.IntRange(min=0), metavar="N",
                      help="ONNX: samples that are run in integers. [default: 200]"),
