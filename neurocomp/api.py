@@ -18,6 +18,8 @@ from neurocomp import artifact as artifacts
 from neurocomp import pipeline, registry
 from neurocomp.artifact import Artifact
 from neurocomp.backend import Backend, Exporter, Imported, IntegerSimulator, Options, Pin, Stimulus, Violation, Witness
+from neurocomp.conversion.options import Options as ConversionOptions
+from neurocomp.conversion.waterfall import Waterfall
 from neurocomp.data import Reference, load_samples, load_stimulus, load_trace
 from neurocomp.data.whole_file import whole_file
 from neurocomp.encoding import (
@@ -39,7 +41,7 @@ from neurocomp.frontends.from_map import read_pins
 from neurocomp.frontends.reading import reading_of
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.distance import SpikeDistance
-from neurocomp.ir.network import Network, Samples
+from neurocomp.ir.network import Choice, Network, Samples
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
 from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.pins import pins_of
@@ -206,6 +208,114 @@ def load_foreign(path: Path, suffix: str, reading: Mapping[str, Any]) -> Network
         raise UsageError(Diagnostic("NC0801", message, hint="convert it to NIR or net.yaml")) from None
     network: Network = frontend.load(path, said)
     return network
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What an artificial network became, and what was lost on the way."""
+
+    network: Network
+    waterfall: Waterfall
+
+
+LONGEST_SEARCH = 256
+"""Ticks of the longest run from which ``--timesteps auto`` chooses."""
+MAPPED_SAMPLES = 16
+"""Samples that the program of the chip is measured on."""
+
+
+def to_snn(
+    path: str | Path, calibration: Array, *, test: Array | None = None, labels: Array | None = None, scale: float = 1.0,
+    options: ConversionOptions | None = None, accuracy: float | None = None, target: str | None = "loihi", count: int = 200,
+    progress: Progress | None = None,
+) -> Conversion:  # fmt: skip
+    """Turn the artificial network of an ONNX file into a spiking one, and measure every step of it.
+
+    Args:
+        path: The file.
+        calibration: Data (samples, *shape) for the normalization and for quantization.
+        test: Data to measure on; None: ``calibration``.
+        labels: The right answers of ``test``, (samples,).
+        scale: Factor from stored data to what the network takes.
+        options: How; None: the defaults.
+        accuracy: Take the fewest ticks, up to `LONGEST_SEARCH`, that reach this share of right answers in real numbers.
+        target: Whose integers are measured; None: none.
+        count: Samples that are run in integers; of them up to `MAPPED_SAMPLES` by the program of the chip.
+        progress: Is told how many of the samples are measured.
+
+    Raises:
+        NetworkError: The file, the data or the network made of them have problems.
+        UsageError: The package onnx is not there, or labels are needed (NC0801).
+        UnsupportedError: The target cannot do what the network asks for.
+        CapacityError: It does not fit.
+    """
+    from neurocomp.conversion.convert import converted, names_of, with_averages
+    from neurocomp.conversion.normalize import scales
+    from neurocomp.conversion.waterfall import curve, measured
+    from neurocomp.frontends import from_onnx
+
+    registry.load_plugins()
+    chosen, path = options or ConversionOptions(), Path(path)
+    read = from_onnx.read(path)
+    graph = with_averages(read) if chosen.max_pool == "average" else read
+    flat = _as_input(calibration, graph.input.shape, "the calibration data", path) * scale
+    if not len(flat):
+        message = "there are no calibration data"
+        raise NetworkError(Diagnostic("NC0212", message, hint="name some with --calibration FILE.npz#key"))
+    if chosen.input != "current" and flat.min() < 0:
+        message = f"the calibration data hold {flat.min():g}, and a rate is not negative"
+        raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint="choose --input current"))
+    found = scales(graph, chosen, flat)
+    shown = calibration if test is None else test
+    _as_input(shown[:1], graph.input.shape, "the test data", path)
+    if labels is not None and (len(labels) != len(shown) or np.asarray(labels).ndim != 1):
+        message = f"there are labels of the shape {np.asarray(labels).shape} for {len(shown)} samples"
+        raise NetworkError(Diagnostic("NC0210", message, hint="one whole number per sample is needed"))
+    entry = names_of(graph)[graph.input.name]
+    samples = Samples({entry: np.asarray(shown).reshape(len(shown), *graph.input.shape)}, labels)
+    if accuracy is not None:
+        if labels is None:
+            raise UsageError(Diagnostic("NC0801", "--timesteps auto needs labels", hint="name them with --labels FILE.npz#key"))
+        longest = replace(chosen, ticks=LONGEST_SEARCH)
+        shares = curve(converted(graph, longest, found, calibration, samples, scale), samples)
+        if shares.max() < accuracy:
+            best = int(shares.argmax())
+            message = f"no number of ticks up to {LONGEST_SEARCH} reaches {100 * accuracy:.2f} %"
+            hint = f"the best is {100 * shares[best]:.2f} % with {best + 1}; lower --accuracy, or choose another --normalize"
+            raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint=hint))
+        chosen = replace(chosen, ticks=int((shares >= accuracy).argmax()) + 1)
+    network = converted(graph, chosen, found, calibration, samples, scale)
+    if accuracy is not None:
+        choice = Choice(network.name, "ticks", str(chosen.ticks), f"the fewest with {100 * accuracy:g} % of right answers")
+        network = replace(network, choices=(*network.choices, choice))
+    made: list[Compiled] = []
+
+    def integers(network: Network, stimulus: Mapping[str, Array], stage: str) -> Mapping[str, Array]:
+        if not made:
+            made.append(compile(network, target or "loihi"))
+        engine = "chip" if stage == "mapped" and made[0].artifact.program.backend != "reference" else None
+        kind = "lowered" if stage == "mapped" else "quantized"
+        return made[0].run(engine, stimulus, probe="all", state=True, stage=kind).arrays
+
+    counts = {"quantized": count, "mapped": min(count, MAPPED_SAMPLES)}
+    replaced = read if graph is not read and any(layer.kind == "max" for layer in read.layers.values()) else None
+    tell = None if progress is None else lambda done: progress(done, len(shown))
+    runs = integers if target is not None and count else None
+    waterfall = measured(graph, network, found, samples, runs, counts, replaced, tell)
+    return Conversion(network, waterfall)
+
+
+def _as_input(data: Array, shape: tuple[int, ...], what: str, path: Path) -> Array:
+    """Return data as (samples, n) in float64."""
+    values, size = np.asarray(data), int(np.prod(shape))
+    if values.dtype.kind not in "fiub":
+        raise NetworkError(Diagnostic("NC0207", f"{what} have the dtype {values.dtype}; numbers are needed"))
+    if values.ndim < 2 or int(np.prod(values.shape[1:])) != size:
+        message = f"{what} have the shape {values.shape}; '{path.name}' takes {list(shape)} per sample"
+        raise NetworkError(Diagnostic("NC0210", message, hint=f"give an array (samples, {', '.join(map(str, shape))})"))
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise NetworkError(Diagnostic("NC0204", f"{what} hold NaN or infinity", hint="leave those samples out"))
+    return np.asarray(values, np.float64).reshape(len(values), size)
 
 
 def write_network(network: Network, folder: str | Path, source: str) -> list[Path]:

@@ -10,6 +10,7 @@ import click
 
 from neurocomp.cli.command import Command, comparison, completed_by, reading
 from neurocomp.cli.output import Output
+from neurocomp.cli.to_snn import conversion
 from neurocomp.errors import Diagnostic, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     examples=(
         ("neurocomp import net.nir --dt 0.1ms -o net/", "NIR into net/net.yaml and its arrays, with every choice printed"),
         ("neurocomp import net.nir --trained-in snntorch --reset zero -o net/", "by the rule of the framework that made it"),
+        (
+            "neurocomp import ann.onnx --to-snn --calibration train.npz#x --labels train.npz#y -o net/",
+            "an artificial network of ReLU becomes a spiking one; what each step loses is printed",
+        ),
         ("neurocomp import net/ --format ranc -o net.ncz", "a folder with RANC's input.json and config.json"),
         ("neurocomp run net.ncz --engine chip -o trace.npz", "then plays its packets; spikes/bus holds RANC's output"),
     ),
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     "--format",
     "form",
     metavar="F",
-    shell_complete=completed_by("nir", "ranc"),
+    shell_complete=completed_by("nir", "onnx", "ranc"),
     help="'nir': docs/nir.md describes what is read; 'ranc': a network of the RANC simulator (docs/ranc.md). Default: as the "
     "name of the file ends.",
 )
@@ -41,9 +46,18 @@ if TYPE_CHECKING:
     metavar="OUT",
     help="A folder for net.yaml and its arrays; of 'ranc' the artifact, OUT.ncz. Default: PATH's name, here.",
 )
+@conversion
 @comparison
 @reading
-def command(path: Path, form: str | None, out: Path | None, reading: Mapping[str, Any], output: Output) -> None:
+def command(
+    path: Path,
+    form: str | None,
+    out: Path | None,
+    to_snn: bool,
+    conversion: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    output: Output,
+) -> None:
     """Read a network of another tool.
 
     Of a file of a framework it writes net.yaml and its arrays into a folder, and prints what the file left open and what it was
@@ -57,6 +71,18 @@ def command(path: Path, form: str | None, out: Path | None, reading: Mapping[str
         message = f"'{path}' does not say what it is"
         hint = f"say it with --format ranc, or name a file that ends with {', '.join(api.FRONTENDS)}"
         raise UsageError(Diagnostic("NC0801", message, hint=hint))
+    if to_snn:
+        if suffix != ".onnx":
+            raise UsageError(
+                Diagnostic("NC0801", f"--to-snn: '{path}' is no ONNX file", hint="NIR files hold spiking networks")
+            )
+        from neurocomp.cli.to_snn import convert
+
+        convert(path, out or Path(path.stem), conversion, reading, output)
+        return
+    if conversion:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in conversion)
+        raise UsageError(Diagnostic("NC0801", f"{names}: of conversions alone", hint="add --to-snn"))
     if suffix in api.FRONTENDS:
         _network(path, suffix, out, reading, output)
         return
@@ -93,11 +119,11 @@ def _network(path: Path, suffix: str, out: Path | None, reading: Mapping[str, An
             }
         )
         return
-    _print(network, files, output)
+    print_network(network, files, output)
     output.suggest(f"neurocomp compile {files[0]} --target loihi")
 
 
-def _print(network: Network, files: list[Path], output: Output) -> None:
+def print_network(network: Network, files: list[Path], output: Output) -> None:
     """Print what was read, and the choices."""
     if output.quiet:
         return
@@ -113,7 +139,7 @@ def _print(network: Network, files: list[Path], output: Output) -> None:
     for choice in network.choices:
         by_value.setdefault((choice.axis, choice.value, choice.origin), []).append(choice.subject)
     rows = [(", ".join(subjects), *key) for key, subjects in by_value.items()]
-    output.summary(terminal.table(titles, rows))
+    output.summary(terminal.table(titles, rows, left=4))
 
 
 def _artifact(path: Path, form: str, out: Path | None, ticks: int | None, output: Output) -> None:

@@ -50,6 +50,12 @@ CATALOGUE: dict[str, Entry] = {
         "The file is not HDF5 or is damaged, or it is HDF5 but holds no NIR graph.",
         "Write it with nir.write(...), or copy it again.",
     ),
+    "NC0119": _e(
+        "not-onnx",
+        3,
+        "The file is no ONNX model or is damaged, or it has no single input and output.",
+        "Write it with torch.onnx.export(...) or onnx.save(...), with one input and one output, or copy it again.",
+    ),
     # 02: the network
     "NC0201": _e("unknown-population", 3, "A projection, encoder, decoder or stimulus names no population.", "Correct it."),
     "NC0202": _e(
@@ -200,6 +206,12 @@ CATALOGUE: dict[str, Entry] = {
         4,
         "A node of a NIR file does what networks of neurocomp have no words for.",
         "Write it as the hint says, or give it the rule of another framework.",
+    ),
+    "NC0349": _e(
+        "onnx-node",
+        4,
+        "A node of an ONNX file does what a spiking network of rates does not: only weighted sums and ReLU convert.",
+        "Replace it as the hint says, and train again.",
     ),
     "NC0320": _e("engine-unavailable", 4, "A simulation engine is not there.", "Install it as said, or use another one."),
     "NC0321": _e(

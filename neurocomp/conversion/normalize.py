@@ -1,0 +1,101 @@
+"""What a rate of one spike per tick stands for in each layer: its scale lambda.
+
+``none``: 1, as in Cao, Chen and Khosla 2015. ``model``: the largest activation that the weights allow (Diehl et al. 2015,
+model-based: the sum of positive weights), by interval arithmetic over what lies between two layers of neurons. ``data``: the
+largest activation over the calibration data (Diehl et al. 2015, data-based). ``percentile``: that percentile of the
+activations that are not 0 (Rueckauer et al. 2017). A clipped ReLU needs no more than its own bound.
+"""
+
+from __future__ import annotations
+
+from math import isinf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.conversion.graph import Array, FloatArray, Graph, Layer
+from neurocomp.conversion.options import Options
+from neurocomp.models.patterns import PATTERNS
+
+_SAMPLED = 1 << 22
+"""Activations per layer of which a percentile is taken at most."""
+
+
+def scales(graph: Graph, options: Options, data: Array) -> dict[str, float]:
+    """Return the scale of each ReLU, and of the input where it spikes.
+
+    Args:
+        graph: The network.
+        options: The normalization and its percentile.
+        data: Calibration data (samples, n).
+    """
+    found: dict[str, float] = {}
+    if options.input == "current":
+        found[graph.input.name] = 1.0
+    else:
+        found[graph.input.name] = float(np.max(data, initial=0.0)) or 1.0
+    if options.normalize == "none":
+        made = {layer.name: 1.0 if isinf(layer.high) else layer.high for layer in graph.activations}
+    elif options.normalize == "model":
+        largest = float(np.max(np.abs(data), initial=0.0)) or 1.0
+        made = _by_weights(graph, 0.0 if np.min(data, initial=0.0) >= 0 else -largest, largest)
+    else:
+        made = _by_data(graph, 100.0 if options.normalize == "data" else options.percentile, data)
+    for layer in graph.activations:
+        scale = min(made[layer.name], layer.high)
+        found[layer.name] = scale if scale > 0 else 1.0  # silent: any scale does
+    return found
+
+
+def _by_data(graph: Graph, percentile: float, data: Array) -> dict[str, float]:
+    """Return percentiles of the activations above 0; 100: the largest."""
+    names = [layer.name for layer in graph.activations]
+    largest = dict.fromkeys(names, 0.0)
+    kept: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    for found in graph.forward(data, record=names):
+        for name in names:
+            values = found[name]
+            largest[name] = max(largest[name], float(values.max(initial=0.0)))
+            if percentile < 100:
+                every = max(1, -(-values[0].size * len(data) // _SAMPLED))
+                positive = values[values > 0]
+                kept[name].append(positive[::every].astype(np.float32))
+    if percentile >= 100:
+        return largest
+    return {name: float(np.percentile(np.concatenate(kept[name]), percentile)) if any(map(len, kept[name])) else 0.0
+            for name in names}  # fmt: skip
+
+
+def _by_weights(graph: Graph, low: float, high: float) -> dict[str, float]:
+    """Return the largest value that each ReLU can have where the input lies within low..high."""
+    bounds: dict[str, tuple[FloatArray, FloatArray]] = {}
+    found: dict[str, float] = {}
+    for layer in graph.layers.values():
+        if layer.kind == "input":
+            bounds[layer.name] = np.full((1, layer.size), low), np.full((1, layer.size), high)
+            continue
+        lows, highs = zip(*(bounds[name] for name in layer.inputs), strict=True)
+        if layer.kind == "relu":
+            found[layer.name] = min(float(highs[0].max()), layer.high)
+            # All of the layer are scaled alike: a neuron may be as active as the most active one.
+            bounds[layer.name] = np.zeros_like(lows[0]), np.full_like(highs[0], max(found[layer.name], 0.0))
+        elif layer.kind == "linear":
+            bounds[layer.name] = _interval(layer, lows[0], highs[0], graph)
+        else:
+            bounds[layer.name] = graph._value(layer, list(lows)), graph._value(layer, list(highs))
+    return found
+
+
+def _interval(layer: Layer, low: FloatArray, high: FloatArray, graph: Graph) -> tuple[FloatArray, FloatArray]:
+    assert layer.pattern is not None
+    assert layer.weights is not None
+    kind, source = PATTERNS[layer.pattern.kind], graph.layers[layer.inputs[0]].shape
+    weights = np.asarray(layer.weights, np.float64)
+    plus, minus = np.maximum(weights, 0.0), np.minimum(weights, 0.0)
+
+    def sums(ups: FloatArray, downs: FloatArray) -> FloatArray:
+        made = kind.forward(layer.pattern, plus, ups, source, layer.shape)  # type: ignore[arg-type]
+        made = made + kind.forward(layer.pattern, minus, downs, source, layer.shape)  # type: ignore[arg-type]
+        return np.asarray(made if layer.bias is None else made + layer.bias)
+
+    return sums(low, high), sums(high, low)
