@@ -198,14 +198,8 @@ def load_foreign(path: Path, suffix: str, reading: Mapping[str, Any]) -> Network
         reading: See `load`.
     """
     registry.load_plugins()
-    name, said = FRONTENDS[suffix], reading_of(reading)
-    try:
-        frontend: Any = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        message = f"files that end with {suffix} are not read yet"
-        raise UsageError(Diagnostic("NC0801", message, hint="convert it to NIR or net.yaml")) from None
+    said = reading_of(reading)
+    frontend: Any = importlib.import_module(FRONTENDS[suffix])
     network: Network = frontend.load(path, said)
     return network
 

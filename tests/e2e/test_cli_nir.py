@@ -104,7 +104,7 @@ def test_export_and_back(cli: Cli, net: Path) -> None:
         (("check", "two.nir", "-t", "loihi", "--compare", "gt", "--compare", "ge"), 2, "--compare says both gt and ge"),
         (("check", "two.nir", "-t", "loihi", "--compare", "=>"), 2, "=>"),
         (("check", "net.yaml", "-t", "loihi", "--dt", "1ms"), 2, "--dt: 'net.yaml' says this itself"),
-        (("check", "some.onnx", "-t", "loihi"), 2, "files that end with .onnx are not read yet"),
+        (("check", "some.onnx", "-t", "loihi"), 3, "there is no file 'some.onnx'"),
         (("import", "net.yaml", "-o", "x"), 2, "'net.yaml' does not say what it is"),
         (("import", "folder", "--format", "ranc", "--dt", "1ms"), 2, "--dt: files of 'ranc' say this themselves"),
         (("import", "folder", "--format", "ranc", "-o", "x"), 2, "'x' must end with .ncz"),
