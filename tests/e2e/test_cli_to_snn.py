@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from neurocomp import api
 
-onnx = pytest.importorskip("onnx")
 Cli = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-pytest.importorskip("onnx")
 Cli = Callable[..., Any]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 IMAGES = 50

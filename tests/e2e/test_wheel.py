@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -18,7 +17,6 @@ UV = [sys.executable, "-m", "uv"]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("uv") is None, reason="uv comes with `make setup`")
 def test_wheel(tmp_path: Path) -> None:
     """Build it, install it, compile and verify the example; the engine lava says how to get it."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}

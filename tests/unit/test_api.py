@@ -136,7 +136,7 @@ def test_engines_return_the_same_keys_shapes_and_values(compiled: Compiled, tick
 
 def test_lava_returns_the_same(compiled: Compiled) -> None:
     if reason := available():
-        pytest.skip(f"Lava is not installed: {reason}")
+        pytest.skip(reason)
     stimulus = spikes(2, 6)
     runs = [compiled.run(engine, stimulus, probe="all", state=True).arrays for engine in ("reference", "lava")]
     assert list(runs[0]) == list(runs[1])

@@ -85,7 +85,7 @@ def test_a_spec_cannot_promise_what_the_backend_does_not_lower(tmp_path: Path, m
 def test_lava_only_computes_its_own_arithmetic(tmp_path: Path, old: str, new: str, reason: str) -> None:
     """A chip of other widths is verified without Lava, which says why; asked for by name it is refused."""
     if missing := available():
-        pytest.skip(f"Lava is not installed: {missing}")
+        pytest.skip(missing)
     made = compiled(network(tmp_path), changed(old, new), tmp_path)
     report = made.verify(count=2)
     assert report.bit_exact

@@ -26,6 +26,12 @@ Registers = dict[str, tuple[Array, Array, Array]]
 UNAVAILABLE = lava_shim.available()
 needs_lava = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
 
+
+def test_lava_is_there_wherever_it_runs() -> None:
+    """So that tests with Lava are left out on Pythons without it alone; `make setup` installs it."""
+    assert (UNAVAILABLE is None) == (sys.version_info < (3, 13)), UNAVAILABLE
+
+
 M = 1 << 23
 
 

@@ -160,7 +160,7 @@ class TestMapping:
         assert int(sent.max()) <= spec.limit("output_axons")
 
     def test_another_partitioner_may_give_a_start(self, compiled: Compiled) -> None:
-        pytest.importorskip("mtkahypar", reason="an extra without which --mapper quality is refused")
+        pytest.importorskip("mtkahypar", reason="Mt-KaHyPar has packages for Linux on x86-64 alone")
         spec, lowered = tight(neurons=100), compiled.artifact.lowered
         one, two = (map_network(lowered, spec, MappingPlan("fast", mapper="quality"))[0] for _ in range(2))
         assert one is not None

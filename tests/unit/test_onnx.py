@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
 from neurocomp.errors import NetworkError, UsageError
 from neurocomp.frontends import from_onnx
 
-onnx = pytest.importorskip("onnx")
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(0)
 
