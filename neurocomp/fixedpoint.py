@@ -42,6 +42,14 @@ def distinct(values: Array) -> Array:
     return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
 
 
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return numbers that tell as much and look unrelated: the finalizer of SplitMix64 (Steele, Lea, Flood 2014)."""
+    z = values * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
 def to_field(values: IntArray, bits: IntArray | int) -> IntArray:
     """Return the lowest ``bits`` bits of each value: its two's complement as an unsigned field.
 

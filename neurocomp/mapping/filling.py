@@ -212,7 +212,8 @@ def _words_of_tile(network: IntegerNetwork, p: IntegerPopulation, tile: Tile) ->
             joined = [
                 _distinct_windows(t, *of) for t, *of in zip(tile[:2], g.kernel, g.stride, g.dilation, strict=True)
             ]  # fmt: skip
-            words += network.shapes(q)[0][0] * joined[0] * joined[1] * tile[2] * q.weight_bits / WORD
+            inner = network.shapes(q)[0][0] // q.pattern.options["groups"][0]
+            words += inner * joined[0] * joined[1] * tile[2] * q.weight_bits / WORD
     return words
 
 

@@ -29,7 +29,7 @@ KERNELS_FROM = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Use:
-    """What slices take of a core; ``broken`` is the first limit that they exceed, beyond which nothing is computed."""
+    """What neurons take of a core; ``broken`` is the first limit that they exceed, beyond which nothing is computed."""
 
     needs: Mapping[str, int]
     """Limit -> what they need of it."""
@@ -187,11 +187,16 @@ class Needs:
             if not inside.any():
                 return None, ()
             windows.append(Windows(q, flat, inside, int(channel[0]), channels))
-            digest.update(np.packbits(inside).tobytes())
-            digest.update(np.where(inside, flat - flat[inside].min(), -1).tobytes())
+        origin: dict[str, int] = {}  # of each source, as its rows join those of all projections from it
+        for w in windows:
+            lowest = int(w.flat[w.inside].min())
+            origin[w.projection.source] = min(lowest, origin.get(w.projection.source, lowest))
+        for w in windows:
+            digest.update(np.packbits(w.inside).tobytes())
+            digest.update(np.where(w.inside, w.flat - origin[w.projection.source], -1).tobytes())
         return digest.digest(), windows
 
-    def _sources(self, members: Members, windows: Sequence[Windows] = ()) -> tuple[IntArray, IntArray]:
+    def _sources(self, members: Members, windows: Sequence[Windows]) -> tuple[IntArray, IntArray]:
         """Return the distinct sources: population, as its number in the network, and neuron, in the order of both."""
         names = tuple(dict.fromkeys(name for name, _, _ in members))
         dense = all(isinstance(PATTERNS[q.pattern.kind], Dense) and q.pool is None for name in names for q in self.into[name])
@@ -225,8 +230,3 @@ def _distinct(values: IntArray, neurons: IntArray) -> set[int]:
 def _single(values: IntArray) -> IntArray:
     """Return the value that all have, 0-d, or the values where they differ."""
     return values.reshape(-1)[0] if values.size and (values == values.reshape(-1)[0]).all() else values
-
-
-def use_of(network: IntegerNetwork, spec: HardwareSpec, held: Held) -> Use:
-    """Return what neurons need of a core, exactly."""
-    return Needs(network, spec).of(held)

@@ -24,6 +24,10 @@ RATE_UNITS = 1_000
 """Packets are counted in thousandths of one per tick."""
 
 
+class TooLarge(Exception):
+    """So many atoms are joined that they are not partitioned."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkAtoms:
     """Atoms, and which neurons each of them is."""
@@ -69,7 +73,10 @@ def atoms_of_network(
         effort: How large the network may be.
 
     Returns:
-        The atoms; None where the network is too large for them or has patterns that they do not know.
+        The atoms; None where the network has patterns that they do not know.
+
+    Raises:
+        TooLarge: It has too many atoms that are joined.
     """
     routed = [q for q in network.projections if network.populations[q.source].dynamics != "current"]
     if any(q.pool is not None for q in routed):
@@ -78,7 +85,7 @@ def atoms_of_network(
     links = {q.name: _links(network, q) for q in routed}
     layers = all(isinstance(PATTERNS[q.pattern.kind], Dense | Conv) for q in routed)
     if _pins_at_least(network, links, routed, largest) > (MOST_PINS_OF_LAYERS[effort] if layers else MOST_PINS):
-        return None
+        raise TooLarge
     labels: dict[str, list[IntArray]] = {
         name: [parts[name]] if name in parts else [np.zeros(network.populations[name].size, np.int64)] for name in names
     }
@@ -93,8 +100,6 @@ def atoms_of_network(
             break
     count = int(first[-1])
     edges = _edges(routed, links, atom_of, count)
-    if edges is None:
-        return None
     away = np.zeros(count, np.bool_)
     for name, those in outside.items():
         away[atom_of[name][those]] = True
@@ -196,8 +201,8 @@ def _by_place(shape: tuple[int, ...], groups: int) -> IntArray:
 
 def _edges(
     routed: Sequence[IntegerProjection], links: Mapping[str, _Links], atom_of: Mapping[str, IntArray], count: int
-) -> IntArray | None:
-    """Return the pairs of atoms of which the first reaches the second, first x count + second; None where they are too many."""
+) -> IntArray:
+    """Return the pairs of atoms of which the first reaches the second, first x count + second."""
     keys = [np.zeros(0, np.int64)]
     total = 0
     for q in routed:
@@ -209,7 +214,7 @@ def _edges(
         n_a, n_b = np.diff(sources[0])[a], np.diff(targets[0])[b]
         total += int((n_a * n_b).sum())
         if total > MOST_PINS:
-            return None
+            raise TooLarge
         each = n_a * n_b
         pair = np.repeat(np.arange(len(a)), each)
         within = np.arange(len(pair)) - np.repeat(running_sum(each)[:-1], each)

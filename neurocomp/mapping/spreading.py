@@ -31,7 +31,7 @@ from neurocomp.mapping.filling import (
     tiles_of,
 )
 from neurocomp.mapping.needs import Held, axons_by_population
-from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
+from neurocomp.mapping.network_atoms import NetworkAtoms, TooLarge, atoms_of_network
 from neurocomp.mapping.partition import Partition, compile_kernels, partition
 from neurocomp.mapping.placement import places_on
 from neurocomp.mapping.synapse_words import WORD
@@ -46,57 +46,64 @@ MARGIN = 1.02
 """What was too much is taken for so much more than it was."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """An assignment and its packets per tick."""
+
+    assignment: Assignment
+    packets: float
+
+    @property
+    def cores(self) -> int:
+        """Number of cores."""
+        return len(self.assignment.held)
+
+    def better_than(self, other: Counted) -> bool:
+        """Return whether packets and cores in parts of those of another one are fewer, together."""
+        return self.packets / max(other.packets, 1e-12) + self.cores / other.cores < 2
+
+
 def best_assignment(filling: Filling, filled: Assignment, plan: MappingPlan) -> Assignment:
     """Return the best of an assignment, one whose images are cut into tiles, and partitions."""
-    needs, network, best = filling.needs, filling.network, filled
-    tiles = tiles_of(needs, filled)
+    first = best = counted(filling.network, filled, plan)
+    tiles = tiles_of(filling.needs, filled)
     if tiles:
-        tiled, _ = filling.fill(tiles)
-        tiled = row_by_row(needs, tiled, tiles) if tiled is not None else None
-        if tiled is not None and score(network, tiled, filled, plan) < 2:
+        by_tile, _ = filling.fill(tiles)
+        by_tile = row_by_row(filling.needs, by_tile, tiles) if by_tile is not None else None
+        if by_tile is not None and (tiled := counted(filling.network, by_tile, plan)).better_than(first):
             best = tiled
     best = _spread(filling, best, plan)
-    if best is not filled:
+    if best is not first:
         plan.note(
-            f"mapping: {packets_of(network, best, plan):,.4g} packets per tick on {len(best.held):,} cores; "
-            f"{packets_of(network, filled, plan):,.4g} on {len(filled.held):,} where the layers fill cores row by row"
+            f"mapping: {best.packets:,.4g} packets per tick on {best.cores:,} cores; "
+            f"{first.packets:,.4g} on {first.cores:,} where the layers fill cores row by row"
         )
-    return best
+    return best.assignment
 
 
-def score(network: IntegerNetwork, found: Assignment, other: Assignment, plan: MappingPlan) -> float:
-    """Return packets and cores of an assignment in parts of those of another one: below 2 it is better."""
-    packets = packets_of(network, found, plan) / max(packets_of(network, other, plan), 1e-12)
-    return packets + len(found.held) / len(other.held)
-
-
-def _spread(filling: Filling, filled: Assignment, plan: MappingPlan) -> Assignment:
+def _spread(filling: Filling, start: Counted, plan: MappingPlan) -> Counted:
     """Return the best of an assignment and of partitions whose every core keeps all limits."""
     compile_kernels()
-    needs, network = filling.needs, filling.network
-    spreading = _Spreading.of(filling, filled)
-    best = filled
+    spreading = _Spreading.of(filling, start.assignment)
     for _ in range(ATTEMPTS):
-        atoms = spreading.atoms(plan)
-        if atoms is None and plan.effort != "max":
-            plan.note(
-                f"mapping: too large to be spread across layers by --effort {plan.effort}; each layer fills cores in order"
-            )
+        try:
+            atoms = spreading.atoms(plan)
+        except TooLarge:
+            plan.note(f"mapping: too large for --effort {plan.effort} to spread across layers; each layer fills cores in order")
+            break
         if atoms is None or not spreading.fits(atoms):
             break
         found = _partition(atoms.atoms, spreading.limits, plan)
         if not found.complete:
             plan.note("mapping: interrupted; the best one until then is kept, which another compilation need not find")
         held = spreading.held(atoms, found.core, found.cores)
-        uses = tuple(needs.of(of) for of in held)
-        assignment = Assignment(held, uses)
+        assignment = Assignment(held, tuple(filling.needs.of(of) for of in held))
         if spreading.corrected(assignment):
-            if score(network, assignment, filled, plan) < 2:
-                best = assignment
-            break
+            spread = counted(filling.network, assignment, plan)
+            return spread if spread.better_than(start) else start
         if not found.complete or not spreading.hopeful:
             break
-    return best
+    return start
 
 
 def _partition(atoms: Atoms, limits: Limits, plan: MappingPlan) -> Partition:
@@ -289,10 +296,10 @@ def _flows(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> tup
     return source, target, packets, host
 
 
-def packets_of(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> float:
-    """Return packets per tick into cores from others and from the host."""
+def counted(network: IntegerNetwork, found: Assignment, plan: MappingPlan) -> Counted:
+    """Return an assignment with its packets per tick into cores from others and from the host."""
     _, _, packets, host = _flows(network, found, plan)
-    return float(packets.sum()) + host
+    return Counted(found, float(packets.sum()) + host)
 
 
 def placed(network: IntegerNetwork, spec: HardwareSpec, found: Assignment, fixed: IntArray, plan: MappingPlan) -> IntArray:

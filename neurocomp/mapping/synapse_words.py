@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
-from neurocomp.fixedpoint import running_sum, shifted, to_field
+from neurocomp.fixedpoint import mixed, running_sum, shifted, to_field
 from neurocomp.hardware import MOST_DELAY_BITS, SYNAPSE_COSTS, HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork, by_core
 from neurocomp.ir.quantized import IntegerNetwork, IntegerProjection, SignMode, weight_shift
@@ -571,7 +571,7 @@ class _Lists:
     def digests(self) -> NDArray[np.uint64]:
         """Return a number per row that equal rows share, and others hardly ever."""
         longest = max(int(self.count.max(initial=0)), int(np.diff(self.start).max(initial=0)))
-        factor = _mixed(np.arange(2, longest + 2, dtype=np.uint64))
+        factor = mixed(np.arange(2, longest + 2, dtype=np.uint64))
         # In the order of the memory, so that the sums of blocks are sums of neighbours.
         by_begin = np.argsort(self.begin, kind="stable")
         count = self.count[by_begin]
@@ -580,7 +580,7 @@ class _Lists:
         sums = np.zeros(len(count), np.uint64)
         if len(count):
             sums[by_begin] = np.add.reduceat(terms, self.begin[by_begin])
-        sums = _mixed(sums + _mixed((self.format << 32 | self.count).view(np.uint64)))
+        sums = mixed(sums + mixed((self.format << 32 | self.count).view(np.uint64)))
         n_blocks = np.diff(self.start)
         sums *= factor[np.arange(len(sums)) - np.repeat(self.start[:-1], n_blocks)]
         result = np.zeros(len(n_blocks), np.uint64)
@@ -616,11 +616,3 @@ class _Lists:
             if number[row] == len(chosen):
                 chosen.append(row)
         return number, np.array(chosen, np.int64)
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the finalizer of SplitMix64 (Steele, Lea, Flood 2014): neighbours become unrelated."""
-    z = values * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import partitioning as kernels
 from neurocomp.engine.kernels.partitioning import Limits
-from neurocomp.fixedpoint import running_sum
+from neurocomp.fixedpoint import mixed, running_sum
 from neurocomp.mapping.atoms import ENOUGH_ATOMS, PART_OF_CORE, SIZES, Atoms, atoms_of, cut
 from neurocomp.mapping.partition import Effort, Partition, Progress, partition
 
@@ -88,21 +88,13 @@ def find_twins(start: IntArray, target: IndexArray, rate: IntArray) -> Twins:
     Sets are compared by two sums of 64-bit labels; that two different ones are equal has a chance of about n**2 / 2**128.
     """
     n = len(start) - 1
-    label = _labels(n)
+    label = mixed(np.arange(1, n + 1, dtype=np.uint64))
     from_sources, from_targets = np.zeros(n, np.uint64), np.zeros(n, np.uint64)
     kernels.hash_neighbours(start, target, label, from_sources, from_targets)
     order = np.lexsort((-rate, from_targets, from_sources))
     a, b = from_sources[order], from_targets[order]
     first = np.flatnonzero(np.concatenate(([True], (a[1:] != a[:-1]) | (b[1:] != b[:-1]))))
     return Twins(order, np.append(first, n))
-
-
-def _labels(n: int) -> NDArray[np.uint64]:
-    """Return n well-mixed 64-bit numbers."""
-    z = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 def contracted(start: IntArray, target: IndexArray, rate: IntArray, twins: Twins, size: IntArray) -> tuple[Atoms, IntArray]:

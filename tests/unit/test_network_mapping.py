@@ -18,9 +18,9 @@ from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.mapping.filling import Filling, Tile, row_by_row, tiles_of
 from neurocomp.mapping.mapper import map_in_order, map_network
-from neurocomp.mapping.needs import Needs, use_of
+from neurocomp.mapping.needs import Needs
 from neurocomp.mapping.network_atoms import NetworkAtoms, atoms_of_network
-from neurocomp.mapping.spreading import packets_of, score
+from neurocomp.mapping.spreading import counted
 from neurocomp.mapping.traffic import traffic_of
 from neurocomp.registry import find_spec
 
@@ -203,6 +203,18 @@ class TestMapping:
             packets.append(traffic_of(mapped, spec, rates).unicast.packets)
         assert packets[1] < packets[0]
 
+    def test_a_network_that_is_too_large_keeps_its_order_and_says_so(
+        self, compiled: Compiled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr("neurocomp.mapping.network_atoms.MOST_PINS", 1)
+        monkeypatch.setattr("neurocomp.mapping.network_atoms.MOST_PINS_OF_LAYERS", {"default": 1})
+        notes: list[str] = []
+        spec = tight(neurons=100)
+        mapped, _ = map_network(compiled.artifact.lowered, spec, MappingPlan(note=notes.append))
+        assert mapped is not None
+        mapped.verify(spec)
+        assert "mapping: too large for --effort default to spread across layers; each layer fills cores in order" in notes
+
     @pytest.mark.parametrize("effort", ["fast", "default", "max"])
     def test_verify_is_bit_exact(self, folder: Path, effort: str) -> None:
         target = folder / "tight.yaml"
@@ -241,6 +253,20 @@ projections:
 """
 
 
+TWO_STRIDES = """
+neurocomp: 1
+name: strides
+timestep: 1 ms
+ticks: 4
+populations:
+  x: {kind: input, shape: [2, 12]}
+  a: {shape: [3, 12], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+projections:
+  - {from: x, to: a, name: one, pattern: {conv1d: {kernel: [1]}}, weights: w.npz#one}
+  - {from: x, to: a, name: two, pattern: {conv1d: {kernel: [2], stride: [2], padding: [6]}}, weights: w.npz#two}
+"""
+
+
 class TestTiles:
     @pytest.fixture
     def network(self, tmp_path: Path) -> IntegerNetwork:
@@ -263,7 +289,7 @@ class TestTiles:
                 place = np.unique(neurons % 144)
                 assert [int(np.ptp(place // 12)), int(np.ptp(place % 12))] == [2, 5]
         assert len(tiled.held) == len(filled.held)
-        assert packets_of(network, tiled, MappingPlan()) < packets_of(network, filled, MappingPlan())
+        assert counted(network, tiled, MappingPlan()).packets < counted(network, filled, MappingPlan()).packets
 
     @pytest.mark.parametrize("neurons", [8 * 4, 8 * 12, 8 * 18, 8 * 30 + 3])
     def test_cores_that_are_alike_need_what_each_would_alone(self, network: IntegerNetwork, neurons: int) -> None:
@@ -273,10 +299,27 @@ class TestTiles:
             filled, _ = Filling(Needs(network, spec)).fill(tiles)
             assert filled is not None
             for held, use in zip(filled.held, filled.uses, strict=True):
-                alone = use_of(network, spec, held)
+                alone = Needs(network, spec).of(held)
                 assert (alone.needs, alone.limits, alone.broken) == (use.needs, use.limits, use.broken)
                 assert np.array_equal(alone.axon_population, use.axon_population)
                 assert np.array_equal(alone.axon_neuron, use.axon_neuron)
+
+    def test_places_are_alike_where_all_their_windows_are(self, tmp_path: Path) -> None:
+        """Two convolutions from one source of other strides: their windows move apart, though none is cut."""
+        (tmp_path / "net.yaml").write_text(TWO_STRIDES)
+        rng = np.random.default_rng(3)
+        np.savez(tmp_path / "w.npz", one=rng.normal(0, 0.4, (3, 2, 1)), two=rng.normal(0, 0.4, (3, 2, 2)))
+        network = neurocomp.compile(tmp_path / "net.yaml").artifact.lowered.network
+        spec = find_spec("loihi")
+        together = Needs(network, spec)
+        axons = set()
+        for place in range(4, 8):
+            held = [("a", np.arange(3) * 12 + place)]
+            use, alone = together.of(held), Needs(network, spec).of(held)
+            assert use.needs == alone.needs
+            assert use.needs["input_axons"] == len(use.axon_neuron)
+            axons.add(use.needs["input_axons"])
+        assert len(axons) > 1
 
     def test_rows_of_a_core_follow_each_other(self, network: IntegerNetwork) -> None:
         spec = tight(neurons=8 * 18)
@@ -298,7 +341,7 @@ class TestTiles:
         rng = np.random.default_rng(2)
         np.savez(tmp_path / "w.npz", xa=rng.normal(0, 0.4, (16, 2, 3, 3)), ab=rng.normal(0, 0.4, (64, 16, 3, 3)))
         network = neurocomp.compile(tmp_path / "net.yaml", effort="fast").artifact.lowered.network
-        whole = use_of(network, find_spec("loihi"), [("b", np.arange(64) * 144 + 66)]).needs["synapse_words"]
+        whole = Needs(network, find_spec("loihi")).of([("b", np.arange(64) * 144 + 66)]).needs["synapse_words"]
         spec = tight(synapse_words=whole - 1)
         filling = Filling(Needs(network, spec))
         filled, _ = filling.fill()
@@ -308,9 +351,10 @@ class TestTiles:
         tiled, _ = filling.fill({"b": tiles["b"]})
         assert tiled is not None
         assert 2 * len(tiled.held) < len(filled.held)
-        assert score(network, tiled, filled, MappingPlan()) < 1.6
+        now, before = (counted(network, found, MappingPlan()) for found in (tiled, filled))
+        assert now.packets / before.packets + now.cores / before.cores < 1.6
         for held, use in zip(tiled.held, tiled.uses, strict=True):
-            alone = use_of(network, spec, held)
+            alone = Needs(network, spec).of(held)
             assert (alone.needs, alone.broken) == (use.needs, None)
             assert np.array_equal(alone.axon_neuron, use.axon_neuron)
 

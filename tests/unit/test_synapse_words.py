@@ -374,7 +374,7 @@ def test_rows_of_one_digest_are_compared(monkeypatch: pytest.MonkeyPatch) -> Non
     rng = np.random.default_rng(5)
     projections = [dense(random_weights(rng, 2, 30), name=name) for name in "pq"]
     usual = rows(*projections, n_source=30, n_target=2)
-    monkeypatch.setattr("neurocomp.mapping.synapse_words._mixed", lambda values: values * 0)
+    monkeypatch.setattr("neurocomp.mapping.synapse_words.mixed", lambda values: values * 0)
     same = rows(*projections, n_source=30, n_target=2)
 
     assert 1 < len(usual.row_start) - 1 < 30

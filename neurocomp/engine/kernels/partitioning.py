@@ -19,6 +19,8 @@ Array = NDArray[Any]
 
 TRIALS = 6
 """Choices of a move for each that is evaluated, at most: many lead to the own core or to another group."""
+STEP = np.uint64(0x9E3779B97F4A7C15)
+"""Of SplitMix64."""
 NOWHERE = -1
 """The core of atoms on the host."""
 
@@ -84,13 +86,18 @@ class Queue(NamedTuple):
 
 
 @inlined
-def random_bits(state):
-    """Return 64 random bits: SplitMix64 (Steele, Lea, Flood 2014), whose state is one number."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
+def finalized(z):
+    """Return the finalizer of SplitMix64 (Steele, Lea, Flood 2014): neighbours become unrelated."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+@inlined
+def random_bits(state):
+    """Return 64 random bits by SplitMix64, whose state is one number."""
+    state[0] += STEP
+    return finalized(state[0])
 
 
 @inlined

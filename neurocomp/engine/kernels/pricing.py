@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels.jit import entry, kernel
+from neurocomp.engine.kernels.partitioning import STEP, finalized
 
 Array = NDArray[Any]
 
@@ -36,15 +37,6 @@ class Rows(NamedTuple):
 
 
 @kernel
-def mixed(z):
-    """Return the finalizer of SplitMix64 (Steele, Lea, Flood 2014): neighbours become unrelated."""
-    z = z * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@kernel
 def settle(rows, at, layouts, span, present, runs, run_number, list_number):
     """Choose the layout of a row that reaches ``span`` compartments by ``present`` synapses that are not 0; -1: it is empty."""
     chosen, count, number = LIST, present, list_number
@@ -54,8 +46,8 @@ def settle(rows, at, layouts, span, present, runs, run_number, list_number):
     if count == 0:
         rows.number[at] = 0
         return -1
-    kind = mixed((np.uint64(layouts.format[chosen]) << np.uint64(32)) | np.uint64(count))
-    rows.number[at] = mixed(number + kind)
+    kind = finalized(STEP * (np.uint64(layouts.format[chosen]) << np.uint64(32)) | np.uint64(count))
+    rows.number[at] = finalized(STEP * (number + kind))
     return chosen
 
 
