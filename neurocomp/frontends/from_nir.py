@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from neurocomp.encoding import DECODERS
 from neurocomp.errors import Diagnostic, Location, NetworkError
 from neurocomp.frontends import nir_file
-from neurocomp.frontends.nir_file import Graph, Node, natural
+from neurocomp.frontends.nir_file import KINDS, Graph, Node, natural
 from neurocomp.frontends.nir_probe import probe
-from neurocomp.frontends.nir_rules import DEFAULTS, FIRING, Cell, Chosen, Unclear, cell_of, choose
+from neurocomp.frontends.nir_rules import DEFAULTS, FIRING, MODELS, Cell, Chosen, Unclear, cell_of, choose
 from neurocomp.frontends.reading import NOTHING_SAID, Reading
 from neurocomp.frontends.vocabulary import IDENTIFIER, MAX_COUNT
 from neurocomp.ir.network import Choice, Decoder, Encoder, Network, Neuron, Population, Projection, Stage, frozen
@@ -30,21 +30,12 @@ from neurocomp.models.patterns import PATTERNS, Pattern, Shape, form_problem, si
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
 
-NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "Threshold")
+NEURONS = tuple(MODELS)
 DEFAULT_TICKS = 100
 FARTHEST = 1e15
 """Parameters of neurons have smaller magnitudes; time constants, r and w_in have larger ones than its inverse, or are 0."""
 MAX_PATHS = 4096
 """Ways between two populations, and all into one population."""
-_OWN_AXES: Mapping[str, tuple[str, ...]] = {
-    "I": ("r",),
-    "IF": ("r", "v_threshold", "v_reset"),
-    "LI": ("tau", "r", "v_leak"),
-    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
-    "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
-    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
-    "Threshold": ("threshold",),
-}
 
 
 def load(path: Path, reading: Reading = NOTHING_SAID) -> Network:
@@ -221,7 +212,7 @@ class _Importer:
         shape = self.shapes[name]
         assert shape is not None
         result: dict[str, FloatArray] = {}
-        for key in _OWN_AXES[node.kind]:
+        for key in KINDS[node.kind]:
             if key in node.values:
                 value = np.asarray(node.values[key], np.float64)
                 value = _fitted(value, shape)
@@ -231,7 +222,7 @@ class _Importer:
     def _own_shape(self, name: str) -> Shape | None:
         """Return the shape that the parameters of neurons have; None where they are one for all."""
         node, shapes = self.nodes[name], {}
-        for key in _OWN_AXES[node.kind]:
+        for key in KINDS[node.kind]:
             if key in node.values and node.values[key].size > 1:
                 shapes[key] = _trimmed(node.values[key].shape)
         try:
@@ -548,7 +539,7 @@ class _Importer:
             for key, value in values.items():
                 if value.ndim and value.shape != (size_of(shape),):
                     raise Unclear("NC0202", f"{key} has {value.size} values for {size_of(shape)} neurons", "give one for each")
-            missing = [key for key in _OWN_AXES[node.kind] if key not in values and key in DEFAULTS and key != "v_reset"]
+            missing = [key for key in KINDS[node.kind] if key not in values and key in DEFAULTS and key != "v_reset"]
             for key in missing:
                 self.note(name, key, f"{DEFAULTS[key]:g}", "the file has none")
             return cell_of(node, self._identifier(name), size_of(shape), values, self.chosen)
