@@ -425,6 +425,8 @@ class _Importer:
             hint = None
             if groups >= 1 and weight.shape[1] and shape[0] % weight.shape[1] == 0:
                 hint = f"groups {shape[0] // weight.shape[1]} would fit"
+            if shape[-1] == weight.shape[1] * groups:
+                hint = "what arrives has its channels last; NIR has them first"
             raise _Problem("NC0202", message, hint)
         inner = node.values.get("input_shape")
         if inner is not None and len(inner) == dims and inner.min() > 0 and tuple(inner) != shape[1:]:
@@ -442,7 +444,7 @@ class _Importer:
         def one(key: str, minimum: int, otherwise: Shape | None) -> Shape:
             stated = node.values.get(key)
             if stated is None:
-                return (minimum if key != "padding" else 0,) * dims if otherwise is None else otherwise
+                return (minimum,) * dims if otherwise is None else otherwise
             if len(stated) not in (1, dims) or stated.min() < minimum:
                 message = f"{key} is {stated.tolist()}; one number or {dims}, from {minimum} on, are needed"
                 raise _Problem("NC0209", message, "mend the file")

@@ -313,6 +313,30 @@ def test_what_is_given_goes_first(tmp_path: Path) -> None:
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("changed", "reading", "message", "hint"),
+    [
+        ({"tau": np.array([1e-3, 2e-3, 1e-3])}, Reading(), "by r = tau/dt it is 0.0001 in node 'a' and 0.0002 in node 'b'",
+         "say it with --dt, such as --dt 0.1ms, or name the framework with --trained-in"),
+        ({"r": np.ones(3)}, Reading(), "r of node 'b' does not follow r = tau/dt",
+         "say it with --dt, such as --dt 0.1ms, or name the framework with --trained-in"),
+        ({"tau": np.full(3, 2e-3)}, Reading(trained_in="rockpool"), "by r = tau exp(-dt/tau)/dt it is",
+         "say it with --dt, such as --dt 0.1ms"),
+    ],
+)  # fmt: skip
+def test_why_nothing_says_how_long_a_tick_is(
+    changed: dict[str, Any], reading: Reading, message: str, hint: str, tmp_path: Path
+) -> None:
+    """The formula and the nodes that break it are named; what has been said is not asked for again."""
+    parts = chain(
+        ("in", source(2)), ("w", linear(3, 2)), ("a", lif(3)), ("x", linear(3, 3)), ("b", lif(3, **changed)), ("out", sink(3))
+    )
+    with pytest.raises(NetworkError, match="NC0219") as caught:
+        load(write(tmp_path / "n.nir", *parts), reading)
+    assert message in caught.value.diagnostics[0].message
+    assert caught.value.diagnostics[0].hint == hint
+
+
 def test_lava_takes_a_tick_per_layer(tmp_path: Path) -> None:
     """Between populations a spike takes a tick; from an input it takes none."""
     parts = chain(("in", source(2)), ("w", linear(3, 2)), ("a", lif(3)), ("x", linear(2, 3)), ("b", lif(2)), ("out", sink(2)))

@@ -445,6 +445,14 @@ def test_convolutions_that_mean_nothing(changed: dict[str, Any], message: str, t
     assert "node 'c' (Conv2d): " + message in caught.value.render()
 
 
+def test_channels_last(tmp_path: Path) -> None:
+    """An image whose channels stand last is known by its shape."""
+    nodes, edges = chain(("in", source(8, 8, 2)), ("c", conv2d(3, 2)), ("a", integrator(3, 8, 8)), ("out", sink(3, 8, 8)))
+    with pytest.raises(NetworkError) as caught:
+        load(write(tmp_path / "net.nir", nodes, edges))
+    assert caught.value.diagnostics[0].hint == "what arrives has its channels last; NIR has them first"
+
+
 def test_unclear_cells(tmp_path: Path) -> None:
     """What no axis says is refused: a threshold taken off a potential that rests elsewhere."""
     nodes, edges = chain(("in", source(2)), ("w", linear(3, 2)), ("a", cuba(3, v_leak=np.full(3, 0.5))), ("out", sink(3)))
