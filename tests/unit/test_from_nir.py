@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 import neurocomp
 from neurocomp import api
+from neurocomp.cli import check, command
 from neurocomp.errors import InternalError, NetworkError, UsageError
 from neurocomp.frontends import nir_probe, nir_rules
 from neurocomp.frontends.from_nir import load
 from neurocomp.frontends.nir_rules import RULES, Cell
-from neurocomp.frontends.reading import FRAMEWORKS, Reading, seconds
+from neurocomp.frontends.reading import COMPARISONS, FRAMEWORKS, INTEGRATIONS, RESETS, Reading, seconds
 from neurocomp.ir.network import Network
 from neurocomp.ir.text import network_text, quantized_text
 from neurocomp.simulation import simulate
@@ -281,9 +282,36 @@ def test_frameworks(name: str, tmp_path: Path) -> None:
     assert network.timestep == pytest.approx(timestep)
 
 
+@pytest.mark.parametrize(
+    ("framework", "node", "spikes"),
+    [
+        ("snntorch", lif(1), 0),
+        ("norse", lif(1, tau=np.full(1, 1e-2)), 0),
+        ("spikingjelly", lif(1), 1),
+        ("lava", lif(1), 0),
+        ("sinabs", lif(1, tau=np.full(1, 10.0), r=np.ones(1)), 1),
+        ("spyx", lif(1, tau=np.full(1, 10.0)), 0),
+        ("rockpool", lif(1, tau=np.full(1, 1e-2), r=np.full(1, rate_of(1e-2, 1e-3))), 0),
+    ],
+)
+def test_a_potential_at_the_threshold(framework: str, node: dict[str, Any], spikes: int, tmp_path: Path) -> None:
+    """A potential of the threshold itself spikes by the rules that say >=, and by no other one."""
+    weight = {"type": "Linear", "weight": np.ones((1, 1))}
+    parts = chain(("in", source(1)), ("w", weight), ("cell", node), ("out", sink(1)))
+    x = np.array([[[1], [0], [0]]], np.int8)
+    trace = fed(load(write(tmp_path / "n.nir", *parts), Reading(trained_in=framework)), x)
+    assert trace.spikes["cell"].sum() == spikes
+    if not spikes:
+        assert trace.v["cell"][0, 0, 0] == node["v_threshold"][0]
+
+
 def test_every_framework_has_a_rule() -> None:
-    """The options of the command line are the rules that there are."""
+    """The words of the command line's options are those that are known, and every framework has a rule."""
     assert sorted(FRAMEWORKS) == sorted(RULES)
+    options = {option.name: option for option in check.command.params}
+    words = {"trained_in": FRAMEWORKS, "reset": RESETS, "integration": INTEGRATIONS}
+    assert {name: tuple(options[name].type.choices) for name in words} == words  # type: ignore[attr-defined]
+    assert command.COMPARISONS == COMPARISONS
 
 
 def test_spyx_refuses_what_it_has_no_words_for(tmp_path: Path) -> None:

@@ -409,7 +409,7 @@ def test_keys_count_as_people_do(tmp_path: Path) -> None:
     nodes, edges = chain(("input", source(2)), *parts, ("output", sink(2)))
     network = load(write(tmp_path / "net.nir", nodes, edges))
     assert list(network.populations) == ["input", *(f"n{2 * number + 1}" for number in range(12))]
-    assert sorted(["n10", "n9", "n1", "a"], key=natural) == ["n1", "n9", "n10", "a"] or natural("n9") < natural("n10")
+    assert sorted(["n10", "n9", "n1", "a"], key=natural) == ["a", "n1", "n9", "n10"]
     assert ("n1", "name", "n1", "'1' in the file") in [(c.subject, c.axis, c.value, c.origin) for c in network.choices]
 
 
