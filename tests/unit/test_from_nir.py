@@ -528,13 +528,20 @@ def test_parameters_that_fold(node: dict[str, Any], reading: Reading, tmp_path: 
     assert trace.spikes["cell"].any()
 
 
-def test_the_probe_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"integration": "exact"}, {"reset": "subtract"}, {"threshold_on": "old"}, {"v_floor": -1.0}, {"refractory": 1},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_the_probe_notices(changed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A neuron that does something else than its node is our bug, and names the node."""
     made = nir_rules.cell_of
 
     def wrong(*args: Any) -> Cell:
         cell = made(*args)
-        semantics = replace(cell.neuron.semantics, integration="exact")
+        semantics = replace(cell.neuron.semantics, **changed)
         return replace(cell, neuron=replace(cell.neuron, semantics=semantics))
 
     monkeypatch.setattr("neurocomp.frontends.from_nir.cell_of", wrong)
