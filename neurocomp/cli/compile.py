@@ -140,7 +140,7 @@ def _document(compiled: Compiled, out: Path, digest: str, headroom: Headroom, te
         "lags": dict(artifact.lowered.lag),
         "warnings": warnings,
         "notes": [note for note in artifact.notes if note not in warnings],
-        "choices": [{"subject": c.subject, "axis": c.axis, "value": c.value, "origin": c.origin} for c in network.choices],
+        "choices": [choice.as_json() for choice in network.choices],
         "verdicts": [
             {
                 "population": v.population,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from neurocomp.cli.command import Command, comparison, completed_by, reading
 from neurocomp.cli.output import Output
 from neurocomp.cli.to_snn import conversion
+from neurocomp.cli.written import network_document, print_network
 from neurocomp.errors import Diagnostic, UsageError
-
-if TYPE_CHECKING:
-    from neurocomp.ir.network import Network
 
 
 @click.command(
@@ -103,43 +101,10 @@ def _network(path: Path, suffix: str, out: Path | None, reading: Mapping[str, An
         network = api.load_foreign(path, suffix, reading)
         files = api.write_network(network, out, path.name)
     if output.as_json:
-        output.json(
-            {
-                "format": suffix[1:],
-                "files": [str(file) for file in files],
-                "ticks": network.ticks,
-                "timestep": network.timestep,
-                "inputs": {p.name: p.shape for p in network.inputs},
-                "outputs": {p.name: p.shape for p in network.outputs},
-                "populations": {p.name: p.shape for p in network.populations.values()},
-                "projections": [q.name for q in network.projections],
-                "choices": [
-                    {"subject": c.subject, "axis": c.axis, "value": c.value, "origin": c.origin} for c in network.choices
-                ],
-            }
-        )
+        output.json({"format": suffix[1:], **network_document(network, files)})
         return
     print_network(network, files, output)
     output.suggest(f"neurocomp compile {files[0]} --target loihi")
-
-
-def print_network(network: Network, files: list[Path], output: Output) -> None:
-    """Print what was read, and the choices."""
-    if output.quiet:
-        return
-    from neurocomp.report import terminal
-
-    neurons = sum(p.size for p in network.populations.values() if not p.is_input)
-    inputs = sum(p.size for p in network.inputs)
-    projections = terminal.counted(len(network.projections), "projection")
-    head = f"{network.name}: {terminal.counted(inputs, 'input')}, {terminal.counted(neurons, 'neuron')}, {projections}"
-    output.summary(terminal.facts([("network", head), ("written", ", ".join(map(str, files)))]))
-    titles = ("what", "left open", "taken as", "because")
-    by_value: dict[tuple[str, str, str], list[str]] = {}
-    for choice in network.choices:
-        by_value.setdefault((choice.axis, choice.value, choice.origin), []).append(choice.subject)
-    rows = [(", ".join(subjects), *key) for key, subjects in by_value.items()]
-    output.summary(terminal.table(titles, rows, left=4))
 
 
 def _artifact(path: Path, form: str, out: Path | None, ticks: int | None, output: Output) -> None:

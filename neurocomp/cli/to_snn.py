@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from neurocomp.cli.output import Output
+from neurocomp.cli.written import network_document, print_network
 from neurocomp.errors import Diagnostic, UsageError
 
 if TYPE_CHECKING:
@@ -107,25 +108,8 @@ def convert(path: Path, out: Path, said: Mapping[str, Any], reading: Mapping[str
     files = api.write_network(made.network, out, path.name)
     network = made.network
     if output.as_json:
-        output.json(
-            {
-                "format": "onnx",
-                "files": [str(file) for file in files],
-                "ticks": network.ticks,
-                "timestep": network.timestep,
-                "inputs": {p.name: p.shape for p in network.inputs},
-                "outputs": {p.name: p.shape for p in network.outputs},
-                "populations": {p.name: p.shape for p in network.populations.values()},
-                "projections": [q.name for q in network.projections],
-                "choices": [
-                    {"subject": c.subject, "axis": c.axis, "value": c.value, "origin": c.origin} for c in network.choices
-                ],
-                "waterfall": made.waterfall.as_json(),
-            }
-        )
+        output.json({"format": "onnx", **network_document(network, files), "waterfall": made.waterfall.as_json()})
         return
-    from neurocomp.cli.import_ import print_network
-
     print_network(network, files, output)
     if not output.quiet:
         _print(made.waterfall, target, output)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +18,25 @@ from numpy.typing import NDArray
 from neurocomp.encoding import DECODERS
 from neurocomp.errors import Diagnostic, Location, NetworkError
 from neurocomp.frontends import nir_file
-from neurocomp.frontends.nir_file import Graph, Node, natural
+from neurocomp.frontends.nir_file import KINDS, Graph, natural
+from neurocomp.frontends.nir_linear import LinearNodes, Step, broadcasts, fitted, stage_of, without_batch
 from neurocomp.frontends.nir_probe import probe
-from neurocomp.frontends.nir_rules import DEFAULTS, FIRING, Cell, Chosen, Unclear, cell_of, choose
+from neurocomp.frontends.nir_rules import DEFAULTS, FIRING, MODELS, Cell, Chosen, Unclear, cell_of, choose
 from neurocomp.frontends.reading import NOTHING_SAID, Reading
 from neurocomp.frontends.vocabulary import IDENTIFIER, MAX_COUNT
 from neurocomp.ir.network import Choice, Decoder, Encoder, Network, Neuron, Population, Projection, Stage, frozen
 from neurocomp.models.neurons import NEURON_MODELS, Semantics
-from neurocomp.models.patterns import PATTERNS, Pattern, Shape, form_problem, size_of
+from neurocomp.models.patterns import PATTERNS, Pattern, Shape, size_of
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
 
-NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "Threshold")
+NEURONS = tuple(MODELS)
 DEFAULT_TICKS = 100
 FARTHEST = 1e15
 """Parameters of neurons have smaller magnitudes; time constants, r and w_in have larger ones than its inverse, or are 0."""
 MAX_PATHS = 4096
 """Ways between two populations, and all into one population."""
-_OWN_AXES: Mapping[str, tuple[str, ...]] = {
-    "I": ("r",),
-    "IF": ("r", "v_threshold", "v_reset"),
-    "LI": ("tau", "r", "v_leak"),
-    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
-    "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
-    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
-    "Threshold": ("threshold",),
-}
 
 
 def load(path: Path, reading: Reading = NOTHING_SAID) -> Network:
@@ -63,20 +55,6 @@ def load(path: Path, reading: Reading = NOTHING_SAID) -> Network:
     return _Importer(graph, reading, path.stem or "nir").network()
 
 
-class _Problem(Exception):
-    """What is wrong with one node: (code, message, hint)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Step:
-    """One linear node on the way: what it makes, and how many ticks it takes."""
-
-    stages: tuple[Stage, ...]
-    shape: Shape
-    bias: FloatArray | None = None
-    delay: FloatArray | None = None
-
-
 class _Importer:
     """Turns one graph into a network."""
 
@@ -87,7 +65,7 @@ class _Importer:
         self.choices: list[Choice] = [Choice(subject, "as written", value, why) for subject, value, why in graph.notes]
         self.names: dict[str, str] = {}
         self.shapes: dict[str, Shape | None] = {}
-        self.steps: dict[tuple[str, Shape], _Step] = {}
+        self.steps: dict[tuple[str, Shape], Step] = {}
         self.told: set[tuple[str, str]] = set()
         self.open: set[str] = set()
 
@@ -122,6 +100,7 @@ class _Importer:
         self.stop()
         chosen = choose(self.graph, self.reading, neurons, self.name)
         self.chosen: Chosen = chosen
+        self.linear = LinearNodes(chosen.dt, self.note)
         self.choices += chosen.choices
         for name in (*self.inputs, *self.neurons):
             self._shape_of(name)
@@ -221,19 +200,19 @@ class _Importer:
         shape = self.shapes[name]
         assert shape is not None
         result: dict[str, FloatArray] = {}
-        for key in _OWN_AXES[node.kind]:
+        for key in KINDS[node.kind]:
             if key in node.values:
                 value = np.asarray(node.values[key], np.float64)
-                value = _fitted(value, shape)
+                value = fitted(value, shape)
                 result[key] = value.reshape(-1) if flat and value.ndim else value
         return result
 
     def _own_shape(self, name: str) -> Shape | None:
         """Return the shape that the parameters of neurons have; None where they are one for all."""
         node, shapes = self.nodes[name], {}
-        for key in _OWN_AXES[node.kind]:
+        for key in KINDS[node.kind]:
             if key in node.values and node.values[key].size > 1:
-                shapes[key] = _trimmed(node.values[key].shape)
+                shapes[key] = without_batch(node.values[key].shape)
         try:
             return tuple(np.broadcast_shapes(*shapes.values())) if shapes else None
         except ValueError:
@@ -281,7 +260,7 @@ class _Importer:
             return come
         if size_of(own) == size_of(come):
             return own if len(own) >= len(come) else come
-        if len(own) <= len(come) and _broadcasts(own, come):
+        if len(own) <= len(come) and broadcasts(own, come):
             return come
         before = next(iter(self.flow.predecessors(name)))
         message = f"its parameters have the shape {own}, and '{before}' gives {come}"
@@ -317,7 +296,7 @@ class _Importer:
             self.note(name, "shape", str(list(shape)), f"what follows needs it, the file says {list(whole)}")
         elif shape != whole:
             self.note(name, "shape", str(list(shape)), f"the file says {list(whole)}, with batch or time")
-        trimmed = _trimmed(shape)
+        trimmed = without_batch(shape)
         return trimmed if needed is not None and needed[0] is not None and trimmed == needed[0] else shape
 
     def _needed(self, name: str) -> tuple[Shape | None, int] | None:
@@ -346,194 +325,20 @@ class _Importer:
 
     # linear nodes
 
-    def _step(self, name: str, shape: Shape) -> _Step | None:
+    def _step(self, name: str, shape: Shape) -> Step | None:
         """Return what a linear node does to values of a shape, or None after noting why it cannot."""
         key = name, shape
         if key not in self.steps:
             node = self.nodes[name]
             try:
-                step: _Step | None = _LINEAR[node.kind](self, node, shape)
-            except _Problem as problem:
+                step: Step | None = self.linear.step(node, shape)
+            except Unclear as problem:
                 self.bad(name, *problem.args)
                 step = None
             if step is None:
                 return None
             self.steps[key] = step
         return self.steps[key]
-
-    def _identity(self, node: Node, shape: Shape) -> _Step:
-        return _Step((), shape)
-
-    def _affine(self, node: Node, shape: Shape) -> _Step:
-        weight, size = node.values["weight"], size_of(shape)
-        while weight.ndim > 2 and weight.shape[0] == 1:
-            weight = weight[0]
-        if weight.ndim != 2:
-            raise _Problem("NC0202", f"weight has the shape {weight.shape}; a matrix (out, in) is needed", "reshape it")
-        if weight.shape[1] != size:
-            hint = f"its input has {size} values, the matrix takes {weight.shape[1]}"
-            if weight.shape[0] == size:
-                hint = "the matrix looks transposed: weight.T fits"
-            elif shape[-1] == weight.shape[1]:
-                hint = f"a matrix for each of {shape[:-1]} rows has no words here: write it as a Conv1d with a kernel of 1"
-            raise _Problem("NC0202", f"weight has the shape {weight.shape}, and what arrives {shape}", hint)
-        if len(shape) > 1 and shape[-1] != size:
-            self.note(
-                node.name,
-                "input",
-                "flattened",
-                f"what arrives has the shape {list(shape)}, the matrix {weight.shape[1]} columns",
-            )
-        out = (weight.shape[0],)
-        return _Step((_stage(Pattern("dense"), weight, out),), out, self._bias(node, out))
-
-    def _bias(self, node: Node, out: Shape) -> FloatArray | None:
-        """Return the bias per value, or None where it is 0."""
-        if node.kind not in ("Affine", "Conv1d", "Conv2d"):
-            return None
-        if "bias" not in node.values:
-            if node.kind == "Affine":
-                self.note(node.name, "bias", "0", "the file has none")
-            return None
-        bias = node.values["bias"]
-        flat = bias.reshape(-1)
-        if flat.size == 1 or flat.size == size_of(out):
-            flat = np.broadcast_to(flat, (size_of(out),))
-        elif flat.size == out[0] and bias.size == max(bias.shape):
-            flat = np.repeat(flat, size_of(out[1:]))
-        else:
-            needed = f"{out[:1]}" if len(out) > 1 else f"{out}"
-            raise _Problem("NC0202", f"bias has the shape {bias.shape}; {needed} is needed", "give one value per output")
-        return np.asarray(flat) if flat.any() else None
-
-    def _scale(self, node: Node, shape: Shape) -> _Step:
-        scale = node.values["scale"]
-        try:
-            spread = np.broadcast_to(_fitted(scale, shape), shape)
-        except ValueError:
-            message = f"scale has the shape {scale.shape}, and what arrives {shape}"
-            raise _Problem("NC0202", message, "give it one value per input") from None
-        return _Step((_stage(Pattern("scale"), spread.reshape(-1), shape),), shape)
-
-    def _convolution(self, node: Node, shape: Shape) -> _Step:
-        dims = int(node.kind[4])
-        weight = node.values["weight"]
-        axes = "length" if dims == 1 else "height, width"
-        if weight.ndim != dims + 2:
-            message = f"weight has the shape {weight.shape}; (channels out, channels in / groups, {axes}) is needed"
-            raise _Problem("NC0202", message, "reshape it")
-        while len(shape) > dims + 1 and shape[0] == 1:
-            shape = shape[1:]
-        if len(shape) != dims + 1:
-            message = f"what arrives has the shape {shape}; (channels, {axes}) is needed"
-            raise _Problem("NC0202", message, "give what comes before it this shape")
-        one = self._axes(node, dims)
-        groups = int(node.values.get("groups", np.ones(1, np.int64))[0])
-        if groups < 1 or weight.shape[1] * groups != shape[0] or weight.shape[0] % groups:
-            message = f"weight {weight.shape} with {groups} groups takes {weight.shape[1] * groups} channels; {shape[0]} arrive"
-            hint = None
-            if groups >= 1 and weight.shape[1] and shape[0] % weight.shape[1] == 0:
-                hint = f"groups {shape[0] // weight.shape[1]} would fit"
-            raise _Problem("NC0202", message, hint)
-        inner = node.values.get("input_shape")
-        if inner is not None and len(inner) == dims and inner.min() > 0 and tuple(inner) != shape[1:]:
-            where = f"input_shape is {inner.tolist()}, and what arrives has the shape {list(shape)}"
-            self.note(node.name, "input_shape", str(list(shape[1:])), where)
-        kernel = weight.shape[2:]
-        stride, dilation = one("stride", 1, None), one("dilation", 1, None)
-        padding = self._padding(node, kernel, stride, dilation, one)
-        options = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation, "groups": (groups,)}
-        pattern = Pattern(f"conv{dims}d", {}, options)
-        made = self._made(pattern, shape, weight.shape)
-        return _Step((_stage(pattern, weight, made),), made, self._bias(node, made))
-
-    def _axes(self, node: Node, dims: int) -> Any:
-        def one(key: str, minimum: int, otherwise: Shape | None) -> Shape:
-            stated = node.values.get(key)
-            if stated is None:
-                return (minimum if key != "padding" else 0,) * dims if otherwise is None else otherwise
-            if len(stated) not in (1, dims) or stated.min() < minimum:
-                message = f"{key} is {stated.tolist()}; one number or {dims}, from {minimum} on, are needed"
-                raise _Problem("NC0209", message, "mend the file")
-            return tuple(int(value) for value in np.broadcast_to(stated, (dims,)))
-
-        return one
-
-    def _padding(self, node: Node, kernel: Shape, stride: Shape, dilation: Shape, one: Any) -> Shape:
-        word = node.words.get("padding")
-        if word is None:
-            padding: Shape = one("padding", 0, None)
-            return padding
-        if word == "valid":
-            return (0,) * len(kernel)
-        if set(stride) != {1}:
-            raise _Problem(
-                "NC0209", f"padding 'same' goes with a stride of 1, not {list(stride)}", "write the padding as numbers"
-            )
-        total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        if any(zeros % 2 for zeros in total):
-            message = (
-                f"padding 'same' of a kernel {list(kernel)} puts one more zero behind than before, which has no words here"
-            )
-            raise _Problem("NC0345", message, "use a kernel of odd extent: put a row of zeros around it")
-        return tuple(zeros // 2 for zeros in total)
-
-    def _pool(self, node: Node, shape: Shape) -> _Step:
-        while len(shape) > 3 and shape[0] == 1:
-            shape = shape[1:]
-        if len(shape) != 3:
-            message = f"what arrives has the shape {shape}; (channels, height, width) is needed"
-            raise _Problem("NC0202", message, "give what comes before it this shape")
-        one = self._axes(node, 2)
-        kernel = one("kernel_size", 1, None)
-        options = {"kernel": kernel, "stride": one("stride", 1, kernel), "padding": one("padding", 0, None)}
-        pattern = Pattern(node.kind.lower(), {}, options)
-        made = self._made(pattern, shape, ())
-        return _Step((_stage(pattern, np.asarray(1, np.int64), made),), made)
-
-    def _made(self, pattern: Pattern, shape: Shape, weights: Shape) -> Shape:
-        kind = PATTERNS[pattern.kind]
-        problem = form_problem(pattern)
-        made = kind.output_shape(pattern, shape, weights)
-        if problem is None and made is not None:
-            problem = kind.problem(pattern, shape, made)
-        if problem is not None or made is None:
-            raise _Problem("NC0202", problem or f"it makes nothing of {shape}", "check its shape, stride and padding")
-        return made
-
-    def _flatten(self, node: Node, shape: Shape) -> _Step:
-        stated = node.values.get("input_type")
-        if stated is not None and stated.size and stated.min() > 0 and size_of(tuple(stated)) != size_of(shape):
-            message = f"input_type is {stated.tolist()}, and what arrives has the shape {list(shape)}"
-            raise _Problem("NC0202", message, "correct input_type, or remove it")
-        start = int(node.values.get("start_dim", np.zeros(1))[0])
-        end = int(node.values.get("end_dim", -np.ones(1))[0])
-        axes = len(shape)
-        if not -axes <= start <= axes or not -axes <= end <= axes:
-            message = f"start_dim {start} and end_dim {end} lie outside what arrives, {shape}"
-            raise _Problem("NC0209", message, "start_dim 0 and end_dim -1 flatten all, without batch")
-        first, last = start + axes * (start < 0), min(end + axes * (end < 0), axes - 1)
-        if first >= last:
-            return _Step((), shape)
-        made = (*shape[:first], size_of(shape[first : last + 1]), *shape[last + 1 :])
-        return _Step((_stage(Pattern("flatten"), np.asarray(1, np.int64), made),), made)
-
-    def _delay(self, node: Node, shape: Shape) -> _Step:
-        delay = np.asarray(node.values["delay"], np.float64)
-        ticks = delay / self.chosen.dt
-        whole = np.rint(ticks)
-        if (delay < 0).any():
-            raise _Problem("NC0209", f"delay {delay.min():g} is negative", "mend the file")
-        if (np.abs(ticks - whole) > 1e-4 * np.maximum(whole, 1.0)).any() or whole.max() > MAX_COUNT:
-            odd = float(ticks.flat[int(np.abs(ticks - whole).argmax())])
-            message = f"delay is {odd:g} ticks of {self.chosen.dt:g}; whole ticks are needed"
-            raise _Problem("NC0209", message, "choose --dt so that delays are whole ticks")
-        try:
-            spread = np.broadcast_to(_fitted(whole, shape), shape)
-        except ValueError:
-            message = f"delay has the shape {delay.shape}, and what arrives {shape}"
-            raise _Problem("NC0202", message, "give it one value per input") from None
-        return _Step((), shape, None, np.asarray(spread.reshape(-1)))
 
     # populations
 
@@ -548,7 +353,7 @@ class _Importer:
             for key, value in values.items():
                 if value.ndim and value.shape != (size_of(shape),):
                     raise Unclear("NC0202", f"{key} has {value.size} values for {size_of(shape)} neurons", "give one for each")
-            missing = [key for key in _OWN_AXES[node.kind] if key not in values and key in DEFAULTS and key != "v_reset"]
+            missing = [key for key in KINDS[node.kind] if key not in values and key in DEFAULTS and key != "v_reset"]
             for key in missing:
                 self.note(name, key, f"{DEFAULTS[key]:g}", "the file has none")
             return cell_of(node, self._identifier(name), size_of(shape), values, self.chosen)
@@ -610,7 +415,7 @@ class _Importer:
                     bias = own if bias is None else np.asarray(bias, np.float64) + own
                     own = None
                 found.append(projection if bias is None else replace(projection, bias=frozen(bias)))
-        except _Problem as problem:
+        except Unclear as problem:
             self.bad(name, *problem.args)
         if own is not None and not self.graph.problems:
             self.bad(name, "NC0345", "v_leak drives it, and no edge leads to it, where a bias could be", "add an input to it")
@@ -633,7 +438,7 @@ class _Importer:
                 count += 1
                 if count > MAX_PATHS:
                     hint = "join branches in fewer nodes"
-                    raise _Problem("NC0209", f"more than {MAX_PATHS} ways of nodes without neurons lead to it", hint)
+                    raise Unclear("NC0209", f"more than {MAX_PATHS} ways of nodes without neurons lead to it", hint)
                 yield path
                 continue
             stack += [[before, *path] for before in reversed([*self.flow.predecessors(path[0])])]
@@ -824,21 +629,6 @@ class _Importer:
         )  # fmt: skip
 
 
-_LINEAR: Mapping[str, Any] = {
-    "Input": _Importer._identity,
-    "Output": _Importer._identity,
-    "Affine": _Importer._affine,
-    "Linear": _Importer._affine,
-    "Scale": _Importer._scale,
-    "Conv1d": _Importer._convolution,
-    "Conv2d": _Importer._convolution,
-    "SumPool2d": _Importer._pool,
-    "AvgPool2d": _Importer._pool,
-    "Flatten": _Importer._flatten,
-    "Delay": _Importer._delay,
-}
-
-
 def _meaningless(array: Array, key: str) -> bool:
     """Return whether parameters are so large, or times and gains so small, that no arithmetic follows them."""
     size = np.abs(np.asarray(array, np.float64))
@@ -846,11 +636,6 @@ def _meaningless(array: Array, key: str) -> bool:
     return bool(
         (size > FARTHEST).any() or (key.startswith(("tau", "r", "w_in")) and ((size > 0) & (size < 1 / FARTHEST)).any())
     )
-
-
-def _stage(pattern: Pattern, weights: Array, shape: Shape) -> Stage:
-    weights = weights.astype(np.float32) if weights.dtype == np.float16 else weights
-    return Stage(pattern, frozen(np.asarray(weights, order="C")), shape)
 
 
 def _tidied(stages: Sequence[Stage], source: Shape, target: Shape, gain: FloatArray) -> list[Stage]:
@@ -871,7 +656,7 @@ def _tidied(stages: Sequence[Stage], source: Shape, target: Shape, gain: FloatAr
         factors = np.broadcast_to(gain, (size_of(target),))
         made = PATTERNS[last.pattern.kind].scaled(last.pattern, last.weights, factors, before, last.shape)
         if made is None:
-            found.append(_stage(Pattern("scale"), np.ascontiguousarray(factors), target))
+            found.append(stage_of(Pattern("scale"), np.ascontiguousarray(factors), target))
         else:
             found[-1] = Stage(made[0], frozen(made[1]), last.shape)
     last = found[-1]
@@ -881,32 +666,6 @@ def _tidied(stages: Sequence[Stage], source: Shape, target: Shape, gain: FloatAr
         else:
             found.append(Stage(Pattern("flatten"), frozen(np.asarray(1, np.int64)), target))
     return found
-
-
-def _trimmed(shape: Shape) -> Shape:
-    """Return a shape without the ones that lead it, as batches have them."""
-    while len(shape) > 1 and shape[0] == 1:
-        shape = shape[1:]
-    return tuple(shape)
-
-
-def _fitted(value: Array, shape: Shape) -> Array:
-    """Return a value as 0-d where it is one for all, else in the shape, as far as it can be."""
-    if value.size == 1:
-        return value.reshape(())
-    if value.size == size_of(shape):
-        return value.reshape(shape)
-    trimmed = value.reshape(_trimmed(value.shape))
-    if trimmed.shape == shape[:1] and len(shape) > 1:
-        trimmed = trimmed.reshape(-1, *(1,) * (len(shape) - 1))
-    return np.broadcast_to(trimmed, shape) if _broadcasts(trimmed.shape, shape) else trimmed
-
-
-def _broadcasts(shape: Shape, to: Shape) -> bool:
-    try:
-        return tuple(np.broadcast_shapes(shape, to)) == tuple(to)
-    except ValueError:
-        return False
 
 
 def _rooted(graph: nx.DiGraph[str], roots: Sequence[str]) -> nx.DiGraph[str]:

@@ -1,4 +1,8 @@
-"""One neuron of each kind that was imported, alone: the float simulator against the node's own equation."""
+"""One neuron of each kind that was imported, alone: the float simulator against the node's own equation.
+
+The equation is written down here a second time; with the mapping that it checks it shares the table of rules, and what was
+chosen. It cannot tell > from >=, as rounding decides at the threshold itself.
+"""
 
 from __future__ import annotations
 
@@ -80,12 +84,13 @@ def _drive(values: Mapping[str, float], node: Node, chosen: Chosen) -> FloatArra
     threshold = abs(values.get("v_threshold", values.get("threshold", 1.0))) or 1.0
     gain = abs(_Scalar(node.kind, values, chosen).weight)
     strength = threshold / gain if 0 < gain < math.inf else threshold
-    # Numbers without a pattern, the same everywhere; some ticks are silent, some far beyond the threshold.
+    # Numbers without a pattern, the same everywhere; some ticks are silent, some far beyond the threshold or a floor.
     ticks = np.arange(1, TICKS + 1)
     fraction = np.modf(ticks * 0.7548776662466927)[0]
     drive = strength * (1.6 * fraction - 0.45)
     drive[ticks % 7 == 0] = 0.0
     drive[ticks % 11 == 0] = 3.7 * strength
+    drive[ticks % 19 == 0] = -2.5 * strength
     return np.asarray(drive)
 
 

@@ -182,12 +182,10 @@ def _timed(
     elif not any(node.kind in (*LEAKY, "IF", "I") for node in neurons):
         dt, origin = USUAL_TICK, "default"
     else:
-        leaky = [node for node in neurons if node.kind in LEAKY] or list(neurons)
-        node = leaky[0]
-        message = (
-            f"nothing says how long a tick is: NIR has no timestep, and r of node '{node.name}' ({node.kind}) is not tau/dt"
-        )
-        hint = "say it with --dt, such as --dt 0.1ms, or name the framework with --trained-in"
+        message = f"nothing says how long a tick is: NIR has no timestep, and {_untold(rule, neurons)}"
+        hint = "say it with --dt, such as --dt 0.1ms"
+        if reading.trained_in is None:
+            hint += ", or name the framework with --trained-in"
         raise NetworkError(Diagnostic("NC0219", message, Location(graph.file), hint=hint))
     timestep = dt
     if dt >= IN_TICKS and origin != "given":
@@ -201,20 +199,37 @@ def _timed(
 
 def _inferred(rule: Rule, neurons: Sequence[Node]) -> tuple[float, str] | None:
     """Return the length of a tick that r (and w_in) tell, where all nodes agree, and the formula."""
-    leaky = [node for node in neurons if node.kind in LEAKY and "r" in node.values]
-    if leaky:
-        solve, formula = (_of_decay, "r = tau exp(-dt/tau)/dt") if rule.name == "rockpool" else (_of_gain, "r = tau/dt")
-        found = [solve(node) for node in leaky]
-    else:
-        found = [_of_integrator(node) for node in neurons if node.kind in ("IF", "I") and "r" in node.values]
-        formula = "r = 1/dt"
-    values = [value for value in found if value is not None]
-    if not values or any(value is None for value in found):
+    found, formula = _told(rule, neurons)
+    values = [value for value in found.values() if value is not None]
+    if not values or len(values) < len(found):
         return None
     every = np.concatenate(values)
     if not len(every) or float(every.max()) > float(every.min()) * (1.0 + 10 * CLOSE):
         return None
     return _snapped(float(np.median(every))), formula
+
+
+def _told(rule: Rule, neurons: Sequence[Node]) -> tuple[dict[str, FloatArray | None], str]:
+    """Return the lengths of a tick that each node tells by the formula, which is the other part."""
+    leaky = [node for node in neurons if node.kind in LEAKY and "r" in node.values]
+    if leaky:
+        solve, formula = (_of_decay, "r = tau exp(-dt/tau)/dt") if rule.name == "rockpool" else (_of_gain, "r = tau/dt")
+        return {node.name: solve(node) for node in leaky}, formula
+    integrators = [node for node in neurons if node.kind in ("IF", "I") and "r" in node.values]
+    return {node.name: _of_integrator(node) for node in integrators}, "r = 1/dt"
+
+
+def _untold(rule: Rule, neurons: Sequence[Node]) -> str:
+    """Return why r tells no length of a tick."""
+    found, formula = _told(rule, neurons)
+    for name, values in found.items():
+        if values is None:
+            return f"r of node '{name}' does not follow {formula}"
+    told = [(name, float(value)) for name, values in found.items() for value in (values if values is not None else ())]
+    if not told:
+        return "its nodes have no r"
+    low, high = min(told, key=lambda one: one[1]), max(told, key=lambda one: one[1])
+    return f"by {formula} it is {low[1]:.6g} in node '{low[0]}' and {high[1]:.6g} in node '{high[0]}'"
 
 
 def _positive(*arrays: Array | None) -> list[FloatArray] | None:

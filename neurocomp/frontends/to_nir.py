@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from neurocomp.data.whole_file import whole_file
 from neurocomp.errors import Diagnostic, UnsupportedError
+from neurocomp.frontends import nir_rules
 from neurocomp.ir.network import Network, Neuron, Population, Projection
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import PATTERNS, Pool, Shape, size_of
@@ -24,9 +25,8 @@ from neurocomp.models.patterns import PATTERNS, Pool, Shape, size_of
 Array = NDArray[Any]
 
 VERSION = "1.0.8"
-MODELS: Mapping[str, str] = {
-    "i": "I", "if": "IF", "li": "LI", "lif": "LIF", "cuba_li": "CubaLI", "cuba_lif": "CubaLIF",
-}  # fmt: skip
+MODELS: Mapping[str, str] = {model: kind for kind, model in nir_rules.MODELS.items() if kind != "Threshold"}
+"""Neuron model -> type of a node."""
 LARGEST_DENSE = 1 << 24
 """Weights of the largest matrix that a list of synapses is written as."""
 LARGEST_IDENTITY = 2048

@@ -170,6 +170,10 @@ class Choice:
     value: str
     origin: str
 
+    def as_json(self) -> dict[str, str]:
+        """Return what ``--json`` prints of it."""
+        return {"subject": self.subject, "axis": self.axis, "value": self.value, "origin": self.origin}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:

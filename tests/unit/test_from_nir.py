@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 import neurocomp
 from neurocomp import api
+from neurocomp.cli import check, command
 from neurocomp.errors import InternalError, NetworkError, UsageError
 from neurocomp.frontends import nir_probe, nir_rules
 from neurocomp.frontends.from_nir import load
 from neurocomp.frontends.nir_rules import RULES, Cell
-from neurocomp.frontends.reading import FRAMEWORKS, Reading, seconds
+from neurocomp.frontends.reading import COMPARISONS, FRAMEWORKS, INTEGRATIONS, RESETS, Reading, seconds
 from neurocomp.ir.network import Network
 from neurocomp.ir.text import network_text, quantized_text
 from neurocomp.simulation import simulate
@@ -281,9 +282,36 @@ def test_frameworks(name: str, tmp_path: Path) -> None:
     assert network.timestep == pytest.approx(timestep)
 
 
+@pytest.mark.parametrize(
+    ("framework", "node", "spikes"),
+    [
+        ("snntorch", lif(1), 0),
+        ("norse", lif(1, tau=np.full(1, 1e-2)), 0),
+        ("spikingjelly", lif(1), 1),
+        ("lava", lif(1), 0),
+        ("sinabs", lif(1, tau=np.full(1, 10.0), r=np.ones(1)), 1),
+        ("spyx", lif(1, tau=np.full(1, 10.0)), 0),
+        ("rockpool", lif(1, tau=np.full(1, 1e-2), r=np.full(1, rate_of(1e-2, 1e-3))), 0),
+    ],
+)
+def test_a_potential_at_the_threshold(framework: str, node: dict[str, Any], spikes: int, tmp_path: Path) -> None:
+    """A potential of the threshold itself spikes by the rules that say >=, and by no other one."""
+    weight = {"type": "Linear", "weight": np.ones((1, 1))}
+    parts = chain(("in", source(1)), ("w", weight), ("cell", node), ("out", sink(1)))
+    x = np.array([[[1], [0], [0]]], np.int8)
+    trace = fed(load(write(tmp_path / "n.nir", *parts), Reading(trained_in=framework)), x)
+    assert trace.spikes["cell"].sum() == spikes
+    if not spikes:
+        assert trace.v["cell"][0, 0, 0] == node["v_threshold"][0]
+
+
 def test_every_framework_has_a_rule() -> None:
-    """The options of the command line are the rules that there are."""
+    """The words of the command line's options are those that are known, and every framework has a rule."""
     assert sorted(FRAMEWORKS) == sorted(RULES)
+    options = {option.name: option for option in check.command.params}
+    words = {"trained_in": FRAMEWORKS, "reset": RESETS, "integration": INTEGRATIONS}
+    assert {name: tuple(options[name].type.choices) for name in words} == words  # type: ignore[attr-defined]
+    assert command.COMPARISONS == COMPARISONS
 
 
 def test_spyx_refuses_what_it_has_no_words_for(tmp_path: Path) -> None:
@@ -311,6 +339,30 @@ def test_what_is_given_goes_first(tmp_path: Path) -> None:
     assert choice(load(path, Reading(trained_in="snntorch")), "timestep") == ("0.0001 s", "default of snntorch")
     with pytest.raises(NetworkError, match=r"NC0219 left-open\]: nothing says how long a tick is"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reading", "message", "hint"),
+    [
+        ({"tau": np.array([1e-3, 2e-3, 1e-3])}, Reading(), "by r = tau/dt it is 0.0001 in node 'a' and 0.0002 in node 'b'",
+         "say it with --dt, such as --dt 0.1ms, or name the framework with --trained-in"),
+        ({"r": np.ones(3)}, Reading(), "r of node 'b' does not follow r = tau/dt",
+         "say it with --dt, such as --dt 0.1ms, or name the framework with --trained-in"),
+        ({"tau": np.full(3, 2e-3)}, Reading(trained_in="rockpool"), "by r = tau exp(-dt/tau)/dt it is",
+         "say it with --dt, such as --dt 0.1ms"),
+    ],
+)  # fmt: skip
+def test_why_nothing_says_how_long_a_tick_is(
+    changed: dict[str, Any], reading: Reading, message: str, hint: str, tmp_path: Path
+) -> None:
+    """The formula and the nodes that break it are named; what has been said is not asked for again."""
+    parts = chain(
+        ("in", source(2)), ("w", linear(3, 2)), ("a", lif(3)), ("x", linear(3, 3)), ("b", lif(3, **changed)), ("out", sink(3))
+    )
+    with pytest.raises(NetworkError, match="NC0219") as caught:
+        load(write(tmp_path / "n.nir", *parts), reading)
+    assert message in caught.value.diagnostics[0].message
+    assert caught.value.diagnostics[0].hint == hint
 
 
 def test_lava_takes_a_tick_per_layer(tmp_path: Path) -> None:
@@ -476,13 +528,20 @@ def test_parameters_that_fold(node: dict[str, Any], reading: Reading, tmp_path: 
     assert trace.spikes["cell"].any()
 
 
-def test_the_probe_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"integration": "exact"}, {"reset": "subtract"}, {"threshold_on": "old"}, {"v_floor": -1.0}, {"refractory": 1},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_the_probe_notices(changed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A neuron that does something else than its node is our bug, and names the node."""
     made = nir_rules.cell_of
 
     def wrong(*args: Any) -> Cell:
         cell = made(*args)
-        semantics = replace(cell.neuron.semantics, integration="exact")
+        semantics = replace(cell.neuron.semantics, **changed)
         return replace(cell, neuron=replace(cell.neuron, semantics=semantics))
 
     monkeypatch.setattr("neurocomp.frontends.from_nir.cell_of", wrong)
