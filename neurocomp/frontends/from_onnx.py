@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.conversion.graph import Graph, Layer
-from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError, did_you_mean
+from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError
+from neurocomp.frontends.files import content
 from neurocomp.frontends.reading import NOTHING_SAID, Reading
 from neurocomp.models.patterns import PATTERNS, IntArray, Pattern, Shape, size_of
 
@@ -78,19 +79,11 @@ def read(path: Path) -> Graph:
         message = f"'{path.name}' is read by the package onnx, which is not installed"
         raise UsageError(Diagnostic("NC0801", message, hint="install the extra: pip install 'neurocomp[onnx]'")) from None
     name = path.name
-    if path.is_dir():
-        raise NetworkError(Diagnostic("NC0101", f"'{name or path}' is a folder, not a file", hint="give the file itself"))
+    stored = content(path, "*.onnx", "net.onnx")
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        beside = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
-        raise NetworkError(Diagnostic("NC0101", f"there is no file '{name}'", hint=did_you_mean(name, beside))) from None
-    except OSError as error:
-        raise NetworkError(Diagnostic("NC0101", f"cannot read '{name}': {error.strerror}")) from None
-    try:
-        model = onnx.load_model_from_string(content)
+        model = onnx.load_model_from_string(stored)
         if not model.graph.node:
-            raise ValueError("it holds no nodes" if content else "it is empty")
+            raise ValueError("it holds no nodes" if stored else "it is empty")
     except Exception as error:  # protobuf's own classes differ between its implementations
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         message = f"the file is no ONNX model: {reason}"

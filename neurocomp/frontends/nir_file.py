@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, NetworkError, did_you_mean
 from neurocomp.frontends import hdf5
+from neurocomp.frontends.files import content
 
 Array = NDArray[Any]
 
@@ -119,17 +120,7 @@ def read(path: Path) -> Graph:
         NetworkError: The file cannot be read (NC0101), or is no NIR file (NC0109).
     """
     name = path.name
-    if path.is_dir():
-        hint = "give the file itself, such as net.nir"
-        raise NetworkError(Diagnostic("NC0101", f"'{name or path}' is a folder, not a network file", hint=hint))
-    try:
-        with path.open("rb") as stream:
-            begins = stream.read(8)
-    except FileNotFoundError:
-        beside = sorted(p.name for p in path.parent.glob("*.nir")) if path.parent.is_dir() else []
-        raise NetworkError(Diagnostic("NC0101", f"there is no file '{name}'", hint=did_you_mean(name, beside))) from None
-    except OSError as error:
-        raise NetworkError(Diagnostic("NC0101", f"cannot read '{name}': {error.strerror}")) from None
+    begins = content(path, "*.nir", "net.nir", 8)
     try:
         if not h5py.is_hdf5(path):
             what = "is empty" if not begins else "begins with other bytes"
