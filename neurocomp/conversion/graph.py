@@ -121,9 +121,3 @@ def carried(layer: Layer, x: FloatArray, source: Shape) -> FloatArray:
         return np.asarray(kind.forward(layer.pattern, weights, x - lowest, source, layer.shape) + lowest)
     made = kind.forward(layer.pattern, weights, x, source, layer.shape)
     return np.asarray(made if layer.bias is None else made + layer.bias)
-
-
-def answers(graph: Graph, data: Array, caps: Mapping[str, float] | None = None) -> NDArray[np.int64]:
-    """Return the index of the largest output of each sample, the lowest of equals; data (samples, n)."""
-    parts = [found[graph.output].argmax(axis=1) for found in graph.forward(data, record=(graph.output,), caps=caps)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

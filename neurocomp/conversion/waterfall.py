@@ -17,6 +17,7 @@ from neurocomp.conversion.convert import names_of
 from neurocomp.conversion.graph import BATCH, Array, FloatArray, Graph
 from neurocomp.encoding import DECODERS, decode, encode
 from neurocomp.ir.network import Network, Samples
+from neurocomp.ir.trace import Trace
 from neurocomp.simulation.float_simulator import simulate
 
 CAUSES: Mapping[str, str] = {
@@ -167,7 +168,7 @@ def measured(
         part = stored[start : start + _chunk(network)]
         real = np.asarray(part, np.float64).reshape(len(part), -1) * network.data.scale
         if replaced is not None:
-            answer("ANN", _answers(replaced, real))
+            answer("ANN", _values(replaced, real, [replaced.output])[replaced.output].argmax(axis=1))
         exact = _values(graph, real, [*layers, graph.output])
         answer("ANN" if replaced is None else "averages", exact[graph.output].argmax(axis=1))
         clipped = _values(graph, real, [*layers, graph.output], caps)
@@ -176,15 +177,14 @@ def measured(
         stimulus = encode(network.encoders[entry.name], np.asarray(part), scale=network.data.scale, ticks=network.ticks,
                           size=entry.size, first_sample=start, population=entry.name)  # fmt: skip
         recorded = [name for name in network.populations if name != entry.name]
-        reads = DECODERS[decoder.scheme].reads_potential
-        trace = simulate(network, {entry.name: stimulus}, record=recorded, state=reads)
+        trace = simulate(network, {entry.name: stimulus}, record=recorded, state=DECODERS[decoder.scheme].reads_potential)
         spikes, v = trace.spikes, trace.v
         answer("ticks", decode(decoder, spikes=spikes[final], v=v.get(final)))
         if labels is not None:
-            shown = v[final] if DECODERS[decoder.scheme].reads_potential else spikes[final].cumsum(axis=1)
-            running += (shown.argmax(axis=2) == np.asarray(labels[start : start + len(part)])[:, np.newaxis]).sum(axis=0)
+            running += _right(network, trace, labels[start : start + len(part)])
         rates = {name: spikes[names[name]].sum(axis=1) * (scales[name] / network.ticks) for name in layers}
         compare("ticks", clipped, rates, exact)
+        before = rates
         for stage in ("quantized", "mapped"):
             count = min(len(part), wanted.get(stage, 0) - start)
             if count <= 0 or integers is None:
@@ -195,11 +195,8 @@ def measured(
             answer(stage, decode(decoder, spikes=shaped, v=None if state is None else state.reshape(count, network.ticks, -1)))
             whole = {name: found[f"spikes/{names[name]}"].reshape(count, network.ticks, -1).sum(axis=1)
                      * (scales[name] / network.ticks) for name in layers}  # fmt: skip
-            if stage == "quantized":
-                compare(stage, {n: rates[n][:count] for n in layers}, whole, {n: exact[n][:count] for n in layers})
-                quantized = whole
-            else:
-                compare(stage, {n: quantized[n][:count] for n in layers}, whole, {n: exact[n][:count] for n in layers})
+            compare(stage, {n: before[n][:count] for n in layers}, whole, {n: exact[n][:count] for n in layers})
+            before = whole
         if progress is not None:
             progress(min(total, start + len(part)))
     return Waterfall(
@@ -214,19 +211,21 @@ def curve(network: Network, samples: Samples) -> FloatArray:
     stored = samples.inputs[entry.name]
     assert samples.labels is not None
     right = np.zeros(network.ticks)
-    decoder = network.decoders[final]
     for start in range(0, len(stored), BATCH):
         part = np.asarray(stored[start : start + BATCH])
         stimulus = encode(network.encoders[entry.name], part, scale=network.data.scale, ticks=network.ticks, size=entry.size,
                           first_sample=start, population=entry.name)  # fmt: skip
         trace = simulate(network, {entry.name: stimulus}, record=[final])
-        shown = trace.v[final] if DECODERS[decoder.scheme].reads_potential else trace.spikes[final].cumsum(axis=1)
-        right += (shown.argmax(axis=2) == np.asarray(samples.labels[start : start + len(part)])[:, np.newaxis]).sum(axis=0)
+        right += _right(network, trace, samples.labels[start : start + len(part)])
     return right / max(1, len(stored))
 
 
-def _answers(graph: Graph, data: FloatArray) -> NDArray[np.int64]:
-    return np.asarray(_values(graph, data, [graph.output])[graph.output].argmax(axis=1), np.int64)
+def _right(network: Network, trace: Trace, labels: Array) -> NDArray[np.int64]:
+    """Return how many answers are right after each tick, (ticks,)."""
+    final = network.outputs[0].name
+    reads = DECODERS[network.decoders[final].scheme].reads_potential
+    shown = trace.v[final] if reads else trace.spikes[final].cumsum(axis=1)
+    return np.asarray((shown.argmax(axis=2) == np.asarray(labels)[:, np.newaxis]).sum(axis=0), np.int64)
 
 
 def _values(

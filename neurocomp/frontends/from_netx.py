@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from neurocomp.encoding import DECODERS, ENCODERS
 from neurocomp.errors import Diagnostic, Location, NetworkError, did_you_mean
 from neurocomp.frontends.chain import per_neuron
+from neurocomp.frontends.files import content
 from neurocomp.frontends.netx_values import LARGEST_ARRAY, Values
 from neurocomp.frontends.reading import NOTHING_SAID, Reading
 from neurocomp.frontends.vocabulary import MAX_COUNT, native_defaults
@@ -90,17 +91,10 @@ def load(path: Path, reading: Reading = NOTHING_SAID) -> Network:
             every problem of every layer, by its number.
     """
     name = path.name
-    if path.is_dir():
-        hint = "give the .net file itself"
-        raise NetworkError(Diagnostic("NC0101", f"'{name or path}' is a folder, not a network file", hint=hint))
-    if not path.exists():
-        beside = sorted(p.name for p in path.parent.glob("*.net")) if path.parent.is_dir() else []
-        raise NetworkError(Diagnostic("NC0101", f"there is no file '{name}'", hint=did_you_mean(name, beside)))
+    content(path, "*.net", "trained.net", 8)
     where = Location(name)
     try:
         file = h5py.File(path, "r")
-    except PermissionError as error:
-        raise NetworkError(Diagnostic("NC0101", f"cannot read '{name}': {error.strerror}")) from None
     except (OSError, RuntimeError, ValueError) as error:
         cut = "truncated" in str(error)
         message = "the file is cut off: HDF5 says that it was longer" if cut else "the file is no HDF5, as netx files are"

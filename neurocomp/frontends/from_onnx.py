@@ -5,7 +5,7 @@ docs/ann-to-snn.md says which operators are read. The shapes of a graph have no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, isfinite, prod
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.conversion.graph import Graph, Layer
-from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError, did_you_mean
+from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError
+from neurocomp.frontends.files import content
 from neurocomp.frontends.reading import NOTHING_SAID, Reading
 from neurocomp.models.patterns import PATTERNS, IntArray, Pattern, Shape, size_of
 
@@ -78,19 +79,11 @@ def read(path: Path) -> Graph:
         message = f"'{path.name}' is read by the package onnx, which is not installed"
         raise UsageError(Diagnostic("NC0801", message, hint="install the extra: pip install 'neurocomp[onnx]'")) from None
     name = path.name
-    if path.is_dir():
-        raise NetworkError(Diagnostic("NC0101", f"'{name or path}' is a folder, not a file", hint="give the file itself"))
+    stored = content(path, "*.onnx", "net.onnx")
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        beside = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
-        raise NetworkError(Diagnostic("NC0101", f"there is no file '{name}'", hint=did_you_mean(name, beside))) from None
-    except OSError as error:
-        raise NetworkError(Diagnostic("NC0101", f"cannot read '{name}': {error.strerror}")) from None
-    try:
-        model = onnx.load_model_from_string(content)
+        model = onnx.load_model_from_string(stored)
         if not model.graph.node:
-            raise ValueError("it holds no nodes" if content else "it is empty")
+            raise ValueError("it holds no nodes" if stored else "it is empty")
     except Exception as error:  # protobuf's own classes differ between its implementations
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         message = f"the file is no ONNX model: {reason}"
@@ -149,9 +142,9 @@ class _Reader:
             try:
                 self._read(node)
             except _Skip:
-                self.lost.update(node.output)
+                self.lost.update(filter(None, node.output))
             except _Bad as error:
-                self.lost.update(node.output)
+                self.lost.update(filter(None, node.output))
                 code, message, hint = error.args
                 self.bad(code, f"{self.what}: {message}", hint)
         output = self._output(graph)
@@ -326,14 +319,40 @@ class _Reader:
                 return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         return default
 
+    def whole(self, name: str, default: int) -> int:
+        """Return an attribute that is one whole number."""
+        value = self.attribute(name, default)
+        if not isinstance(value, int):
+            raise _Bad("NC0104", f"{name} is {value!r}; a whole number is needed", "export it again")
+        return value
+
+    def wholes(self, name: str) -> tuple[int, ...]:
+        """Return an attribute that is a list of whole numbers; one that is not there is empty."""
+        value = self.attribute(name, ())
+        if not isinstance(value, Sequence) or not all(isinstance(v, int) for v in value):
+            raise _Bad("NC0104", f"{name} is {value!r}; a list of whole numbers is needed", "export it again")
+        return tuple(value)
+
+    def real(self, name: str, default: float) -> float:
+        """Return an attribute that is one finite number."""
+        value = self.attribute(name, default)
+        if not isinstance(value, (int, float)) or not isfinite(value):
+            raise _Bad("NC0104", f"{name} is {value!r}; a finite number is needed", "export it again")
+        return float(value)
+
+    def extents(self, index: int, what: str) -> list[int]:
+        """Return a constant of whole numbers, such as a shape, as a list."""
+        found = np.asarray(self.array(index, what))
+        if found.dtype.kind not in "iu":
+            raise _Bad("NC0207", f"{what} has the dtype {found.dtype}; whole numbers are needed", "store it as int64")
+        return [int(v) for v in found.reshape(-1)]
+
     # what nodes make
 
     def put(self, layer: Layer) -> None:
         """Add a layer, which is the node's first output."""
         if layer.size > LARGEST_LAYER:
             raise _Bad("NC0209", f"it makes {layer.size:,} values; {LARGEST_LAYER:,} are read at most")
-        if not self.node.output or not self.node.output[0]:
-            raise _Bad("NC0105", "it has no output", "export it again")
         self.layers[layer.name] = layer
         self.of[self.node.output[0]] = layer.name
 
@@ -359,6 +378,8 @@ class _Reader:
         self.put(Layer(self.fresh(), "linear", (source.name,), shape, pattern, weights, flat))
 
     def _read(self, node: Any) -> None:
+        if not node.output or not node.output[0]:
+            raise _Bad("NC0105", "it has no output", "export it again")
         if len(set(node.output)) < len(node.output) or any(value in self.of for value in node.output):
             raise _Bad("NC0206", f"'{node.output[0]}' is made twice", "export it again")
         if node.domain not in ("", "ai.onnx"):
@@ -406,11 +427,11 @@ class _Reader:
         try:
             match node.op_type:
                 case "Gather":
-                    found = np.take(first, np.asarray(values[1]), axis=int(self.attribute("axis", 0)))
+                    found = np.take(first, np.asarray(values[1]), axis=self.whole("axis", 0))
                 case "Concat":
-                    found = np.concatenate([np.asarray(v) for v in values], axis=int(self.attribute("axis", 0)))
+                    found = np.concatenate([np.asarray(v) for v in values], axis=self.whole("axis", 0))
                 case "Unsqueeze":
-                    axes = self.attribute("axes") if len(values) < 2 else np.asarray(values[1]).tolist()
+                    axes = self.wholes("axes") if len(values) < 2 else self.extents(1, "the axes")
                     found = np.expand_dims(first, tuple(axes))
                 case "Squeeze":
                     found = np.squeeze(first)
@@ -424,16 +445,16 @@ class _Reader:
 
     def _gemm(self) -> None:
         source, weights = self.source(), self.need(1, "the matrix")
-        if self.attribute("transA", 0):
+        if self.whole("transA", 0):
             raise _Bad("NC0349", "transA turns the samples", "export it without transA")
         if weights.ndim != 2 or len(source.shape) != 1:
             message = f"a matrix of the shape {list(weights.shape)} on {list(source.shape)}; (features,) and 2 axes are needed"
             raise _Bad("NC0202", message, "put a Flatten in front of it")
-        matrix = weights if self.attribute("transB", 0) else weights.T
-        matrix = matrix * float(self.attribute("alpha", 1.0))
+        matrix = weights if self.whole("transB", 0) else weights.T
+        matrix = matrix * self.real("alpha", 1.0)
         bias = self.numbers(2, "the bias", optional=True)
         if bias is not None:
-            bias = bias * float(self.attribute("beta", 1.0))
+            bias = bias * self.real("beta", 1.0)
         self._dense(source, matrix, bias)
 
     def _matmul(self) -> None:
@@ -475,7 +496,7 @@ class _Reader:
             raise _Bad("NC0202", message, f"it needs {axes}" if dims in (1, 2) else "1 or 2 axes are read")
 
         def values(name: str, default: int, count: int) -> tuple[int, ...]:
-            found = tuple(int(v) for v in self.attribute(name) or (default,) * count)
+            found = self.wholes(name) or (default,) * count
             if len(found) != count:
                 raise _Bad("NC0104", f"{name} has {len(found)} values, {what} needs {count}", "export it again")
             return found
@@ -504,11 +525,11 @@ class _Reader:
         if weights.ndim < 3:
             raise _Bad("NC0202", f"the kernel has the shape {list(weights.shape)}", "(out, in, *window) is needed")
         dims = weights.ndim - 2
-        stated = self.attribute("kernel_shape")
-        if stated is not None and tuple(stated) != weights.shape[2:]:
+        stated = self.wholes("kernel_shape")
+        if stated and stated != weights.shape[2:]:
             raise _Bad("NC0202", f"kernel_shape is {list(stated)}, the kernel {list(weights.shape)}", "export it again")
         options = self._window(source, weights.shape[2:], "the convolution")
-        groups = int(self.attribute("group", 1))
+        groups = self.whole("group", 1)
         if groups < 1 or source.shape[0] % groups or weights.shape[0] % groups:
             message = f"{groups} groups do not divide {source.shape[0]} and {weights.shape[0]} channels"
             raise _Bad("NC0202", message, "correct 'group'")
@@ -529,7 +550,7 @@ class _Reader:
 
     def _batch_normalization(self) -> None:
         source = self.source()
-        if self.attribute("training_mode", 0):
+        if self.whole("training_mode", 0):
             raise _Bad("NC0349", "it is in training mode", "call model.eval() before the export")
         names = ("scale", "bias", "mean", "variance")
         gamma, beta, mean, variance = (self.need(index + 1, name) for index, name in enumerate(names))
@@ -538,7 +559,7 @@ class _Reader:
             if values.shape != channels:
                 message = f"{name} has the shape {list(values.shape)}, the layer {channels[0]} channels"
                 raise _Bad("NC0202", message, "correct the shapes")
-        epsilon = float(self.attribute("epsilon", 1e-5))
+        epsilon = self.real("epsilon", 1e-5)
         if (variance + epsilon <= 0).any():
             raise _Bad("NC0209", f"the variance is {variance.min():g}", "a variance is not negative")
         factor = gamma / np.sqrt(variance + epsilon)
@@ -600,7 +621,7 @@ class _Reader:
                 self._affine(source, 1.0 / fitted, None)
 
     def _sum(self) -> None:
-        sources = [self.source(index) for index in range(len(self.node.input))]
+        sources = [self.source(index) for index in range(len(self.node.input) or 1)]
         if len({source.shape for source in sources}) != 1:
             shapes = ", ".join(str(list(source.shape)) for source in sources)
             raise _Bad("NC0202", f"layers of the shapes {shapes} are added", "skip connections join layers of one shape")
@@ -641,18 +662,16 @@ class _Reader:
         self.put(Layer(self.fresh(), "relu", (source.name,), source.shape, high=high))
 
     def _pool(self) -> None:
-        source, kernel = self.source(), tuple(int(k) for k in self.attribute("kernel_shape") or ())
+        source, kernel = self.source(), self.wholes("kernel_shape")
         if not kernel:
             raise _Bad("NC0105", "kernel_shape is missing", "export it again")
-        if self.attribute("ceil_mode", 0):
-            plain = all(
-                (n - k) % s == 0 for n, k, s in zip(source.shape[1:], kernel, self.attribute("strides") or kernel, strict=False)
-            )
-            if not plain or any(self.attribute("pads") or (0,)):
-                raise _Bad("NC0349", "ceil_mode lets windows reach beyond the layer", "export it with ceil_mode=False")
         if len(self.node.output) > 1 and self.users.get(self.node.output[1]):
             raise _Bad("NC0349", "the places of the maxima are used", "use the maxima alone")
         options = self._window(source, kernel, "pooling")
+        if self.whole("ceil_mode", 0):
+            plain = all((n - k) % s == 0 for n, k, s in zip(source.shape[1:], kernel, options["stride"], strict=True))
+            if not plain or any(options["padding"]):
+                raise _Bad("NC0349", "ceil_mode lets windows reach beyond the layer", "export it with ceil_mode=False")
         if options.pop("dilation") != (1,) * len(kernel):
             raise _Bad("NC0349", "the window is dilated", "pool without dilation")
         largest = self.node.op_type == "MaxPool"
@@ -680,14 +699,14 @@ class _Reader:
             self.put(Layer(self.fresh(), "max", (source.name,), shape, pattern, one))
             return
         self.linear(source, pattern, one, shape)
-        if any(options["padding"]) and not self.attribute("count_include_pad", 0):
+        if any(options["padding"]) and not self.whole("count_include_pad", 0):
             inside = kind.forward(pattern, np.float64(size_of(kernel)), np.ones((1, source.size)), source.shape, shape)[0]
             counted = self.layers[self.of[self.node.output[0]]]
             factors = size_of(kernel) / np.maximum(np.rint(inside), 1)
             self.linear(counted, Pattern("scale"), factors, shape)
 
     def _flatten(self) -> None:
-        source, axis = self.source(), int(self.attribute("axis", 1))
+        source, axis = self.source(), self.whole("axis", 1)
         rank = len(source.shape) + 1
         if axis < 0:
             axis += rank
@@ -704,12 +723,10 @@ class _Reader:
 
     def _reshape(self) -> None:
         source = self.source()
-        stated = self.array(1, "the shape") if self.opset >= 5 else np.asarray(self.attribute("shape", ()))
-        assert stated is not None
-        wanted = [int(v) for v in np.asarray(stated).reshape(-1)]
+        wanted = self.extents(1, "the shape") if self.opset >= 5 else list(self.wholes("shape"))
         text = str(wanted)
         rest = wanted[1:]
-        if not self.attribute("allowzero", 0):
+        if not self.whole("allowzero", 0):
             rest = [source.shape[at] if v == 0 and at < len(source.shape) else v for at, v in enumerate(rest)]
         first, known = (wanted or [1])[0], prod(v for v in rest if v >= 0)
         if rest.count(-1) == 1 and known > 0 and source.size % known == 0:
@@ -722,17 +739,18 @@ class _Reader:
 
     def _axes(self) -> None:
         """Squeeze and Unsqueeze."""
-        source, values = self.source(), self.attribute("axes")
-        if values is None and len(self.node.input) > 1 and self.node.input[1]:
-            values = np.asarray(self.array(1, "the axes")).reshape(-1).tolist()
+        source, values = self.source(), [*self.wholes("axes")]
+        if not values and len(self.node.input) > 1 and self.node.input[1]:
+            values = self.extents(1, "the axes")
         shape = [0, *source.shape]
         squeezes = self.node.op_type == "Squeeze"
-        if values is None:
-            values = [at for at, extent in enumerate(shape) if extent == 1] if squeezes else []
+        if not values and squeezes:
+            values = [at for at, extent in enumerate(shape) if extent == 1]
         rank = len(shape) if squeezes else len(shape) + len(values)
-        axes = sorted(int(axis) % rank for axis in values)
-        if 0 in axes or (squeezes and any(shape[axis] != 1 for axis in axes)):
-            raise _Bad("NC0202", f"the axes {axes} of {list(source.shape)}", "axes of extent 1 behind the samples are needed")
+        axes = sorted({axis + rank * (axis < 0) for axis in values})
+        wrong = len(axes) < len(values) or any(not 0 < axis < rank for axis in axes)
+        if wrong or (squeezes and any(shape[axis] != 1 for axis in axes)):
+            raise _Bad("NC0202", f"the axes {values} of {list(source.shape)}", "axes of extent 1 behind the samples are needed")
         for axis in reversed(axes) if squeezes else axes:
             if squeezes:
                 shape.pop(axis)
@@ -741,9 +759,9 @@ class _Reader:
         self._shaped(source, tuple(shape[1:]) or (1,))
 
     def _concat(self) -> None:
-        sources = [self.source(index) for index in range(len(self.node.input))]
+        sources = [self.source(index) for index in range(len(self.node.input) or 1)]
         rank = len(sources[0].shape) + 1
-        axis = int(self.attribute("axis", 1))
+        axis = self.whole("axis", 1)
         axis = axis + rank if axis < 0 else axis
         if not 1 <= axis < rank:
             raise _Bad("NC0349", f"axis {axis} joins samples", "join behind the axis of the samples")
@@ -758,7 +776,7 @@ class _Reader:
     def _transpose(self) -> None:
         source = self.source()
         rank = len(source.shape) + 1
-        order = [int(v) for v in self.attribute("perm") or range(rank - 1, -1, -1)]
+        order = list(self.wholes("perm") or range(rank - 1, -1, -1))
         if sorted(order) != list(range(rank)) or order[0] != 0:
             raise _Bad("NC0349", f"the order {order} moves the samples", _HINTS["Transpose"])
         moved: IntArray = np.arange(source.size).reshape(source.shape).transpose([at - 1 for at in order[1:]])
@@ -768,7 +786,7 @@ class _Reader:
 
     def _removed(self) -> None:
         source = self.source()
-        if self.node.op_type == "Cast" and int(self.attribute("to", 1)) not in (1, 10, 11, 16):
+        if self.node.op_type == "Cast" and self.whole("to", 1) not in (1, 10, 11, 16):
             raise _Bad("NC0349", "it makes whole numbers of a layer", "only casts between real numbers are removed")
         if len(self.node.output) > 1 and self.users.get(self.node.output[1]):
             raise _Bad("NC0349", "its mask is used", "use the values alone")

@@ -30,6 +30,7 @@ from neurocomp.encoding import (
 )
 from neurocomp.errors import Diagnostic, Location, NetworkError, UnsupportedError, did_you_mean
 from neurocomp.frontends.chain import Chain, ChainReader, per_neuron
+from neurocomp.frontends.files import content
 from neurocomp.frontends.reader import described
 from neurocomp.frontends.vocabulary import (
     DATA_KEYS,
@@ -84,18 +85,10 @@ def load(path: Path) -> Network:
     """
     name = path.name
     where = Location(name)
-    if path.is_dir():
-        hint = "give the network file itself, such as net.yaml"
-        raise NetworkError(Diagnostic("NC0101", f"'{name or path}' is a folder, not a network file", hint=hint))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        raise NetworkError(Diagnostic("NC0101", f"there is no file '{name}'", hint=did_you_mean(name, beside))) from None
+        text = content(path, "*.y*ml", "net.yaml").decode("utf-8-sig")
     except UnicodeDecodeError:
         raise NetworkError(Diagnostic("NC0102", "the file is not text in UTF-8", where)) from None
-    except OSError as error:
-        raise NetworkError(Diagnostic("NC0101", f"cannot read '{name}': {error.strerror}")) from None
     return loads(text, path.parent, name)
 
 

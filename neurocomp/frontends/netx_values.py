@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, did_you_mean
+from neurocomp.frontends import hdf5
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -23,9 +24,6 @@ _WHOLE: tuple[tuple[str, Callable[[Array], Array], str], ...] = (
     ("NC0209", lambda array: np.asarray(np.abs(array) <= 2.0**53), "below 2**53"),
 )
 """What makes whole numbers of a float type: (code of its lack, test, in words), to be asked in this order."""
-_READING = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
-"""What h5py raises for content that it cannot read."""
-_DAMAGED = "the file is damaged, or was cut off while it was written: copy or export it again"
 _HINTS = {
     "NC0104": "write it as export_hdf5 of lava-dl does",
     "NC0202": "make the arrays, 'shape' and the layer before agree; docs/netx.md has the shapes",
@@ -162,8 +160,8 @@ class Values:
     def _names(self) -> list[str]:
         try:
             names = sorted(str(key) for key in self.group)
-        except _READING as error:
-            self.bad("NC0101", f"its content cannot be listed: {_reason(error)}", _DAMAGED)
+        except hdf5.UNREADABLE as error:
+            self.bad("NC0101", f"its content cannot be listed: {hdf5.reason(error)}", hdf5.DAMAGED)
             return []
         odd = [name for name in names if not (name.isascii() and name.isprintable())]
         if odd:
@@ -173,15 +171,9 @@ class Values:
     def _item(self, key: str) -> h5py.Group | h5py.Dataset | None:
         """Return a member of the group that lies in this file."""
         try:
-            if isinstance(self.group.get(key, getlink=True), h5py.ExternalLink):
-                self.bad("NC0101", f"'{key}' is a link to another file", "store the values in this one")
-                return None
-            found = self.group[key]
-            if found.file.filename != self.group.file.filename:
-                self.bad("NC0101", f"'{key}' is a link to another file", "store the values in this one")
-                return None
-        except _READING as error:
-            self.bad("NC0101", f"'{key}' cannot be read: {_reason(error)}", _DAMAGED)
+            found = hdf5.member(self.group, key)
+        except hdf5.UnreadableError as error:
+            self.bad("NC0101", f"'{key}' {error}", error.hint)
             return None
         if isinstance(found, (h5py.Group, h5py.Dataset)):
             return found
@@ -197,9 +189,6 @@ class Values:
             self.bad("NC0104", f"'{key}' must be values, not a group")
             return None
         try:
-            if found.external or found.is_virtual:
-                self.bad("NC0101", f"'{key}' is stored in another file", "store the values in this one")
-                return None
             if found.shape is None:
                 self.bad("NC0104", f"'{key}' is empty")
                 return None
@@ -210,69 +199,12 @@ class Values:
             if found.dtype.kind in "OV" and h5py.check_string_dtype(found.dtype) is None:
                 self.bad("NC0207", f"'{key}' must be numbers or a text, not values of the type {found.dtype}")
                 return None
-            if found.dtype.kind == "O" and not _is_sound_text(found):
-                self.bad("NC0101", f"'{key}' cannot be read: its text lies outside of the file", _DAMAGED)
-                return None
-            return found[()]
-        except _READING as error:
-            self.bad("NC0101", f"'{key}' cannot be read: {_reason(error)}", _DAMAGED)
-            return None
-
-
-def _is_sound_text(found: h5py.Dataset) -> bool:
-    """Return whether texts of variable length lie where the file says; HDF5 follows wrong places until it crashes.
-
-    A text is stored as its length (4 bytes), the address of a heap (8) and its number in it (4); a heap as "GCOL", version
-    (4), size (8), and objects: number (2), uses (2), nothing (4), size (8), the bytes, filled up to 8. What is laid out in
-    another way is left to HDF5.
-    """
-    start = found.id.get_offset()
-    if start is None or found.file.id.get_create_plist().get_sizes() != (8, 8):
-        return True
-    base = found.file.userblock_size
-    with open(found.file.filename, "rb") as file:
-        end = file.seek(0, 2)
-        file.seek(start)
-        stored = file.read(16 * found.size)
-        for at in range(0, len(stored), 16):
-            length, address, number = (int.from_bytes(stored[a:b], "little") for a, b in _split(at, 4, 8, 4))
-            if not length and not address:
-                continue
-            if base + address + 16 > end:
-                return False
-            file.seek(base + address)
-            head = file.read(16)
-            size = int.from_bytes(head[8:], "little")
-            if head[:4] != b"GCOL" or size > end - base - address:
-                return False
-            if length > _sizes(file.read(max(0, size - 16))).get(number, -1):
-                return False
-    return len(stored) == 16 * int(found.size)
-
-
-def _sizes(heap: bytes) -> dict[int, int]:
-    """Return number -> size of the objects of a heap, as far as they lie within it."""
-    sizes: dict[int, int] = {}
-    at = 0
-    while at + 16 <= len(heap):
-        number, _, _, size = (int.from_bytes(heap[a:b], "little") for a, b in _split(at, 2, 2, 4, 8))
-        if number == 0 or at + 16 + size > len(heap):
-            break
-        sizes[number] = size
-        at += 16 + -(-size // 8) * 8
-    return sizes
-
-
-def _split(start: int, *lengths: int) -> list[tuple[int, int]]:
-    """Return where each of some fields begins and ends that lie one behind the other."""
-    ends = [start + sum(lengths[: number + 1]) for number in range(len(lengths))]
-    return list(zip([start, *ends[:-1]], ends, strict=True))
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line of what a library says, without the paths that it may name."""
-    lines = str(error).strip("'\"").splitlines()
-    return ascii(lines[0][:120])[1:-1] if lines else type(error).__name__
+            return hdf5.values(found)
+        except hdf5.UnreadableError as error:
+            self.bad("NC0101", f"'{key}' {error}", error.hint)
+        except hdf5.UNREADABLE as error:  # a shape or type that is damaged
+            self.bad("NC0101", f"'{key}' cannot be read: {hdf5.reason(error)}", hdf5.DAMAGED)
+        return None
 
 
 def _described(value: Any) -> str:

@@ -1,13 +1,14 @@
 """NIR files: HDF5 as the package ``nir`` writes it (1.0.8 and before) becomes one flat graph of nodes.
 
-A file comes from anywhere: nothing in it may run code, lead to another file or take memory that it does not fill. What the HDF5
-library does with a file that is damaged on purpose is its own; a damaged heap of texts can hold it up.
+A file comes from anywhere: nothing in it may run code, lead to another file or take memory that it does not fill; `hdf5` reads
+its members.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, NetworkError, did_you_mean
+from neurocomp.frontends import hdf5
+from neurocomp.frontends.files import content
 
 Array = NDArray[Any]
 
@@ -24,7 +27,6 @@ LARGEST_ARRAY = 8 << 30
 """Bytes of the largest array that is read."""
 DEEPEST = 32
 """Graphs within graphs."""
-_UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, UnicodeError, OverflowError, MemoryError)
 
 _CONVOLUTION = ("weight", "stride", "padding", "dilation", "groups", "bias", "input_shape")
 _POOL = ("kernel_size", "stride", "padding")
@@ -118,37 +120,22 @@ def read(path: Path) -> Graph:
         NetworkError: The file cannot be read (NC0101), or is no NIR file (NC0109).
     """
     name = path.name
-    if path.is_dir():
-        hint = "give the file itself, such as net.nir"
-        raise NetworkError(Diagnostic("NC0101", f"'{name or path}' is a folder, not a network file", hint=hint))
-    try:
-        with path.open("rb") as stream:
-            begins = stream.read(8)
-    except FileNotFoundError:
-        beside = sorted(p.name for p in path.parent.glob("*.nir")) if path.parent.is_dir() else []
-        raise NetworkError(Diagnostic("NC0101", f"there is no file '{name}'", hint=did_you_mean(name, beside))) from None
-    except OSError as error:
-        raise NetworkError(Diagnostic("NC0101", f"cannot read '{name}': {error.strerror}")) from None
+    begins = content(path, "*.nir", "net.nir", 8)
     try:
         if not h5py.is_hdf5(path):
             what = "is empty" if not begins else "begins with other bytes"
             raise _not_nir(name, f"the file is not HDF5, which NIR files are: it {what}", "write it with nir.write(...)")
         with h5py.File(path, "r") as file:
             return _graph(file, name)
-    except _UNREADABLE as error:
+    except hdf5.UNREADABLE as error:
         if isinstance(error, NetworkError):
             raise
-        message = f"the file is damaged: {_reason(error)}"
+        message = f"the file is damaged: {hdf5.reason(error)}"
         raise _not_nir(name, message, "copy it again, or write it again with nir.write(...)") from None
 
 
 def _not_nir(name: str, message: str, hint: str) -> NetworkError:
     return NetworkError(Diagnostic("NC0109", message, Location(name), hint=hint))
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error.args[0] if error.args else error).strip().splitlines()
-    return text[0][:160] if text else type(error).__name__
 
 
 def _graph(file: h5py.File, name: str) -> Graph:
@@ -280,17 +267,13 @@ class _Reader:
             if text == "None":
                 return None
             bad("NC0207", f"{what} has the dtype {entry.dtype}; numbers are needed")
-        elif entry.external:
-            bad("NC0109", f"{what} lies in another file, which is not read", "write the file again with nir.write(...)")
         elif entry.nbytes > LARGEST_ARRAY:
             bad("NC0209", f"{what} has the shape {entry.shape}, {entry.nbytes:,} bytes; at most {LARGEST_ARRAY:,} are read")
-        elif entry.nbytes > 1 << 20 and entry.id.get_storage_size() == 0:
-            bad("NC0209", f"{what} has the shape {entry.shape}, but the file holds no values of it", "write the file again")
         else:
             try:
-                return np.asarray(entry[()])
-            except _UNREADABLE as error:
-                bad("NC0109", f"{what} cannot be read: {_reason(error)}", "copy the file again, or write it again")
+                return np.asarray(hdf5.values(entry))
+            except hdf5.UnreadableError as error:
+                bad("NC0109", f"{what} {error}", error.hint)
         return None
 
     def edges(self, group: h5py.Group, prefix: str, what: str, keys: list[str], inner: dict[str, list[str]]) -> None:
@@ -308,8 +291,13 @@ class _Reader:
         if h5py.check_string_dtype(entry.dtype) is None and entry.dtype.kind not in "iu":
             graph.bad("NC0207", f"{what}: 'edges' has the dtype {entry.dtype}; names of nodes are needed")
             return
+        try:
+            pairs = hdf5.values(entry).tolist()
+        except hdf5.UnreadableError as error:
+            graph.bad("NC0109", f"{what}: 'edges' {error}", error.hint)
+            return
         seen: set[tuple[str, str]] = set()
-        for pair in entry[()].tolist():
+        for pair in pairs:
             ends = [end.decode("utf-8", "replace") if isinstance(end, bytes) else str(end) for end in pair]
             shown = f"{prefix}{ends[0]} -> {prefix}{ends[1]}"
             if tuple(ends) in seen:
@@ -347,14 +335,9 @@ class _Reader:
 
 def _member(group: Any, key: str) -> Any:
     """Return a member of a group, or None; links to other files are not followed."""
-    if not isinstance(group, h5py.Group):
-        return None
-    link = group.get(key, getlink=True)
-    if link is None or isinstance(link, h5py.ExternalLink):
-        return None
     try:
-        return group[key]
-    except _UNREADABLE:
+        return hdf5.member(group, key) if isinstance(group, h5py.Group) else None
+    except hdf5.UnreadableError:
         return None
 
 
@@ -365,8 +348,8 @@ def _text(entry: Any) -> str | None:
     if h5py.check_string_dtype(entry.dtype) is None:
         return None
     try:
-        value = np.asarray(entry[()]).reshape(-1)[0]
-    except _UNREADABLE:
+        value = np.asarray(hdf5.values(entry)).reshape(-1)[0]
+    except hdf5.UnreadableError:
         return None
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
@@ -379,7 +362,8 @@ def _metadata(group: Any) -> dict[str, Any]:
         if text is not None:
             found[key] = text
         elif entry.dtype.kind in "biuf" and entry.shape is not None and entry.size == 1:
-            found[key] = np.asarray(entry[()]).reshape(-1)[0].item()
+            with suppress(hdf5.UnreadableError):
+                found[key] = np.asarray(hdf5.values(entry)).reshape(-1)[0].item()
     return found
 
 

@@ -305,6 +305,19 @@ ODD: dict[str, tuple[Callable[[], Model], str, str]] = {
     "rank": (lambda: with_nodes(("Relu", (), {}), shape=[1, 2, 3, 4, 5]), "NC0202", "rank 5"),
     "no shape": (without_shape, "NC0202", "has no shape"),
     "whole numbers": (whole_input, "NC0207", "int64"),
+    "a word for a number": (lambda: with_nodes(("Flatten", (), {"axis": "one"})), "NC0104", "axis is 'one'"),
+    "a word for strides": (lambda: with_nodes(("Conv", (floats(2, 3, 3, 3),), {"strides": "ab"})), "NC0104", "strides is 'ab'"),
+    "one stride": (lambda: with_nodes(("Conv", (floats(2, 3, 3, 3),), {"strides": 2})), "NC0104", "strides is 2; a list"),
+    "alpha": (
+        lambda: with_nodes(("Flatten", (), {}), ("Gemm", (floats(192, 4),), {"alpha": float("nan")})), "NC0104", "alpha is nan",
+    ),
+    "a shape of real numbers": (
+        lambda: with_nodes(("Reshape", (np.array([1, np.nan]),), {})), "NC0207", "the shape has the dtype float64",
+    ),
+    "no stride": (
+        lambda: with_nodes(("MaxPool", (), {"kernel_shape": [2, 2], "strides": [0, 0], "ceil_mode": 1})), "NC0209", "1 or more",
+    ),
+    "an axis beyond": (lambda: with_nodes(("Squeeze", (np.array([7]),), {})), "NC0202", "the axes [7]"),
     "nothing": (only_identity, "NC0218", "is the input"),
 }  # fmt: skip
 
@@ -321,6 +334,25 @@ def test_odd_files(name: str, tmp_path: Path) -> None:
     assert "ann.onnx" in found[0].render()
     assert text in found[0].render()
     assert found[0].hint
+
+
+@pytest.mark.parametrize("kind", ["Shape", "Sigmoid", "Relu", "Constant"])
+def test_nodes_without_an_output(kind: str, tmp_path: Path) -> None:
+    """A node that makes nothing is named."""
+    m = image()
+    conv(m)
+    m.add(kind)
+    m.nodes[-1].ClearField("output")
+    m.last = "v0"
+    with pytest.raises(NetworkError, match="it has no output"):
+        from_onnx.read(m.save(tmp_path))
+
+
+def test_windows_that_end_with_the_layer(tmp_path: Path) -> None:
+    """ceil_mode changes nothing where windows fit; without strides they move by 1, as ONNX has it."""
+    m = with_nodes(("Relu", (), {}), ("AveragePool", (), {"kernel_shape": [3, 3], "ceil_mode": 1}))
+    graph = from_onnx.read(m.save(tmp_path))
+    assert graph.layers[graph.output].shape == (3, 6, 6)
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
