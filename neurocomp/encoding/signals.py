@@ -151,6 +151,14 @@ def _bens(data: Array, settings: Settings) -> Spikes:
     return spikes
 
 
+def _hough_problem(options: Options, ticks: int) -> Problem | None:
+    length = int(options["length"])
+    if length > ticks:
+        message = f"a spike needs the {length} ticks of the filter; the network has {ticks} per sample, so that none fires"
+        return Problem("length", message, f"write 'length: {ticks}' or less, or raise 'ticks'")
+    return None
+
+
 def _bens_problem(options: Options, ticks: int) -> Problem | None:
     threshold, area = float(options["threshold"]), float(options["area"])
     if threshold <= area:
@@ -239,6 +247,7 @@ for _scheme in (
         _hough,
         timed=True,
         signal=True,
+        problem=_hough_problem,
         operations=_hough_operations,
         formula="fires where x(t + j) >= h(j) for all taps j, and then subtracts them" + _BACK,
         cost="(1 + L) v T MACs, L v T comparisons, L = length",

@@ -205,6 +205,7 @@ def test_an_event_beside_the_camera(tmp_path: Path) -> None:
             39,
             "encoder of 'in': threshold is 2; a spike lowers the error by the filter's",
         ),
+        ({"encode": "scheme: hsa, length: 17"}, 36, "encoder of 'in': a spike needs the 17 ticks of the filter; the network"),
         ({"encode": "scheme: population, low: 2"}, 40, "encoder of 'in': low is 2, not less than high, 1"),
         ({"encode": "scheme: population"}, 23, "encoder of 'in': the last axis holds the 8 fields of each value, and 4 is no"),
         ({"encode": "scheme: delta, polarity: down"}, 40, "encoder of 'in': polarity must be both or up, not 'down'"),
