@@ -21,6 +21,10 @@ products ([net-yaml.md](net-yaml.md#encoders)), sums go in a fixed
 order, and a random number is a function of the seed, the sample, the
 neuron, the tick and the population, whatever the batch and the threads.
 
+A source names where the idea of a scheme comes from. No default is claimed to be a source's number, such as `threshold` of
+`bsa`, `beta` and `cutoff` of `population` or the intervals of `burst`: defaults are conventions of this project, near what is
+common. So is what a source leaves open: ticks in place of continuous time, where ties go, what is past the end of the data.
+
 ## Which shape
 
 The input population has the shape of the spikes; the data follow.
