@@ -32,9 +32,10 @@ CASES: dict[str, tuple[tuple[int, ...], Array, dict[str, Any]]] = {
     "bsa": ((8,), SIGNALS, {"length": 4, "threshold": 0.5}),
     "direct": ((8,), SIGNALS > 0.4, {}),
     "graded": ((8,), np.rint(SIGNALS * 255), {}),
-    # A dot that crosses a camera of 4 x 4 pixels: on in front, off behind.
+    # A dot that crosses a camera of 4 x 4 pixels, on and off by turns.
     "events": ((2, 4, 4), np.array([[2000 * k, k // 2 % 4, 1, k % 2] for k in range(16)]), {}),
-    "event_counts": ((2, 4, 4), np.array([[1000 * (k // 2), k // 8 % 4, 1, k % 2] for k in range(32)]), {}),
+    # Another one with ever more events per tick, up to four of each polarity.
+    "event_counts": ((2, 4, 4), np.array([[1000 * t, t // 8, 1, k % 2] for t in range(32) for k in range(2 + t // 8 * 2)]), {}),
 }
 
 

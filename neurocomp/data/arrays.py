@@ -20,7 +20,8 @@ from neurocomp.errors import Diagnostic, Location, NetworkError, UsageError
 Array = NDArray[Any]
 
 _REFERENCE = re.compile(r"(?P<file>.+\.(?P<kind>npy|npz))(?:#(?P<key>.*))?")
-_UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise where a file is damaged."""
 _LOCAL_HEADER = 30
 _CRC_BLOCK = 1 << 24
 _MAX_LISTED = 12
@@ -78,7 +79,7 @@ def load_array(reference: str, folder: Path, location: Location | None = None) -
         raise error("NC0104", f"'{file}' holds one array and takes no '#{key}'", f"write '{file}'")
     path = folder / file
     if not path.is_file():
-        raise error("NC0101", *_missing(path, file))
+        raise error("NC0101", *missing_file(path, file))
     try:
         if kind == "npy":
             with path.open("rb") as stream:
@@ -87,15 +88,15 @@ def load_array(reference: str, folder: Path, location: Location | None = None) -
             keys = _keys(archive)
             if key not in keys:
                 wanted = f"no array '{key}'" if key else "several arrays" if len(keys) > 1 else "an array with a key"
-                hint = _closest(key, keys) if key else f"write '{file}#{keys[0]}'" if keys else None
+                hint = closest(key, keys) if key else f"write '{file}#{keys[0]}'" if keys else None
                 raise error("NC0203", f"'{file}' holds {wanted}; its keys: {_listed(keys)}", hint)
             return _open_member(archive, key, path)
     except NetworkError:
         raise
     except _WrongDtype as problem:
         raise error("NC0207", f"'{reference}' has the dtype {problem}; integers, floats or booleans are needed") from None
-    except (_Damaged, *_UNREADABLE) as problem:
-        raise error("NC0101", f"'{file}' cannot be read: {_reason(problem)}") from None
+    except (_Damaged, *UNREADABLE) as problem:
+        raise error("NC0101", f"'{file}' cannot be read: {reason_of(problem)}") from None
 
 
 def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]], *, analog: Collection[str] = ()) -> dict[str, Array]:
@@ -115,7 +116,7 @@ def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]], *, analog: 
     """
     where = Location(path.name or str(path))
     if not path.is_file():
-        message, hint = _missing(path, path.name or str(path))
+        message, hint = missing_file(path, path.name or str(path))
         raise NetworkError(Diagnostic("NC0101", message, where, hint=hint))
     problems: list[Diagnostic] = []
 
@@ -128,7 +129,7 @@ def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]], *, analog: 
             keys = _keys(archive)
             for name in keys:
                 if name not in inputs:
-                    bad(f"'{name}' is no input population; the inputs: {_listed(inputs)}", _closest(name, inputs))
+                    bad(f"'{name}' is no input population; the inputs: {_listed(inputs)}", closest(name, inputs))
             for name, shape in inputs.items():
                 if name not in keys:
                     bad(f"there is no array for the input population '{name}'; the file holds: {_listed(keys)}")
@@ -149,8 +150,8 @@ def load_stimulus(path: Path, inputs: Mapping[str, tuple[int, ...]], *, analog: 
                 else:
                     flat = array.reshape(*array.shape[:2], math.prod(shape))
                     arrays[name] = flat.astype(np.int8) if array.dtype.kind == "b" else flat
-    except (_Damaged, *_UNREADABLE) as problem:
-        bad(f"the file cannot be read as .npz: {_reason(problem)}")
+    except (_Damaged, *UNREADABLE) as problem:
+        bad(f"the file cannot be read as .npz: {reason_of(problem)}")
     lengths = {name: array.shape[:2] for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         parts = ", ".join(f"'{name}' has {samples} x {ticks}" for name, (samples, ticks) in lengths.items())
@@ -176,7 +177,7 @@ def load_trace(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, A
     """
     where = Location(path.name or str(path))
     if not path.is_file():
-        message, hint = _missing(path, path.name or str(path))
+        message, hint = missing_file(path, path.name or str(path))
         raise NetworkError(Diagnostic("NC0101", message, where, hint=hint))
     problems: list[Diagnostic] = []
     arrays: dict[str, Array] = {}
@@ -190,7 +191,7 @@ def load_trace(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, A
             for name in recorded:
                 if name not in shapes:
                     message = f"'{_SPIKES}{name}': there is no population '{name}'; the network has: {_listed(shapes)}"
-                    problems.append(Diagnostic("NC0201", message, where, hint=_closest(name, shapes)))
+                    problems.append(Diagnostic("NC0201", message, where, hint=closest(name, shapes)))
             for name, shape in shapes.items():
                 if name not in recorded:
                     continue
@@ -212,8 +213,8 @@ def load_trace(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, A
                     problems.append(Diagnostic("NC0202", message, where))
                 else:
                     arrays[name] = array
-    except (_Damaged, *_UNREADABLE) as problem:
-        raise NetworkError(Diagnostic("NC0101", f"the file cannot be read as .npz: {_reason(problem)}", where)) from None
+    except (_Damaged, *UNREADABLE) as problem:
+        raise NetworkError(Diagnostic("NC0101", f"the file cannot be read as .npz: {reason_of(problem)}", where)) from None
     if len({array.shape[:2] for array in arrays.values()}) > 1:
         parts = ", ".join(f"'{name}' has {array.shape[0]} x {array.shape[1]}" for name, array in arrays.items())
         problems.append(Diagnostic("NC0202", f"all populations need the same samples and ticks; {parts}", where))
@@ -252,7 +253,8 @@ class ArrayWriter:
                 self._file.flush()
             except OSError as problem:
                 size = math.prod(self.shape) * self.dtype.itemsize
-                message = f"a temporary file of {size} bytes cannot be written to '{tempfile.gettempdir()}': {_reason(problem)}"
+                folder = tempfile.gettempdir()
+                message = f"a temporary file of {size} bytes cannot be written to '{folder}': {reason_of(problem)}"
                 hint = "name a folder with more room in the environment variable TMPDIR"
                 raise UsageError(Diagnostic("NC0801", message, hint=hint)) from None
         self._filled += flat.size
@@ -311,15 +313,17 @@ def _keys(archive: zipfile.ZipFile) -> list[str]:
     return [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
 
 
-def _missing(path: Path, name: str) -> tuple[str, str | None]:
+def missing_file(path: Path, name: str) -> tuple[str, str | None]:
+    """Return message and hint about a file that is not there."""
     if path.is_dir():
         return f"'{name}' is a folder, not a file", None
     if not path.parent.is_dir():
         return f"there is no file '{name}', nor its folder", None
-    return f"there is no file '{name}'", _closest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
+    return f"there is no file '{name}'", closest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
 
 
-def _closest(name: str, known: Iterable[str]) -> str | None:
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return a hint that names what is written most alike."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else None
 
@@ -330,7 +334,8 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names[:_MAX_LISTED]) + more if names else "none"
 
 
-def _reason(problem: BaseException) -> str:
+def reason_of(problem: BaseException) -> str:
+    """Return why a file cannot be read or written."""
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
     return str(problem) or "it is damaged"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.data.arrays import UNREADABLE, closest, missing_file, reason_of
 from neurocomp.errors import Diagnostic, Location, NetworkError
 from neurocomp.ir.network import NO_EVENT
 
@@ -24,7 +25,9 @@ EVENT_FILE = r"^.+\.(npy|npz|npz#.+|aedat|aedat4)$"
 FIELDS = ("t", "x", "y", "p")
 
 _READABLE = "write FILE.npz with arrays t, x, y, p, FILE.npz#key or FILE.npy with a structured array, FILE.aedat or FILE.aedat4"
-_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile)
+_LARGEST = np.iinfo(np.int64).max
+_MOST_SAMPLES = 1 << 20
+"""Of one file; larger numbers are rather something else than those of samples."""
 _HEADER_2 = b"#!AER-DAT2.0"
 _HEADER_3 = b"#!AER-DAT3.1"
 _HEADER_4 = b"#!AER-DAT4.0"
@@ -71,7 +74,7 @@ def load_events(files: Sequence[str], folder: Path, location: Location | None = 
     samples: list[Events] = []
     for file in files:
         try:
-            samples += _samples(file, folder)
+            samples += _samples(file, folder, location)
         except _Unreadable as problem:
             raise NetworkError(Diagnostic(problem.code, f"'{file}' {problem}", location, hint=problem.hint)) from None
     padded = np.full((len(samples), max((len(sample) for sample in samples), default=0), len(FIELDS)), 0, np.int64)
@@ -82,20 +85,25 @@ def load_events(files: Sequence[str], folder: Path, location: Location | None = 
     return padded
 
 
-def _samples(file: str, folder: Path) -> list[Events]:
+def _samples(file: str, folder: Path, location: Location | None) -> list[Events]:
     name, _, key = file.partition("#")
     path = folder / name
     if not is_event_file(file):
         raise _Unreadable("NC0104", "does not name events", _READABLE)
     if not path.is_file():
-        raise _Unreadable("NC0101", "is not there", "names are relative to the folder of the network file")
+        message, hint = missing_file(path, name)
+        raise NetworkError(Diagnostic("NC0101", message, location, hint=hint))
     if path.suffix in (".aedat", ".aedat4"):
         return [_aedat(path)]
     try:
-        found: Any = np.load(path, allow_pickle=False)
-        fields = _fields(found, key)
-    except _UNREADABLE as problem:
-        raise _Unreadable("NC0101", f"cannot be read: {problem or 'it is damaged'}") from None
+        if path.suffix == ".npy":
+            fields = _fields(np.load(path, allow_pickle=False), key)
+        else:
+            zipfile.ZipFile(path).close()  # numpy takes what is no archive for pickled objects
+            with np.load(path, allow_pickle=False) as found:
+                fields = _fields(found, key)
+    except UNREADABLE as problem:
+        raise _Unreadable("NC0101", f"cannot be read: {reason_of(problem)}") from None
     return _split(fields)
 
 
@@ -106,7 +114,7 @@ def _fields(found: Any, key: str) -> dict[str, Array]:
         table: Any = found
     elif key:
         if key not in found:
-            raise _Unreadable("NC0203", f"holds no array '{key}'; its keys: {', '.join(found)}")
+            raise _Unreadable("NC0203", f"holds no array '{key}'; its keys: {', '.join(found)}", closest(key, found))
         table = found[key]
         names = table.dtype.names or ()
     else:
@@ -128,12 +136,15 @@ def _split(fields: dict[str, Array]) -> list[Events]:
             raise _Unreadable("NC0210", f"has arrays that differ: {shapes}; one value per event is needed")
         if values.size and values.min() < 0:
             raise _Unreadable("NC0209", f"has '{name}' {values.min()}; it is not negative")
+        if values.size and int(values.max()) > _LARGEST:
+            raise _Unreadable("NC0209", f"has '{name}' {values.max()}; the largest that can be read is {_LARGEST}")
     events: Events = np.stack([fields[name].astype(np.int64) for name in FIELDS], axis=1)
     if "sample" not in fields:
         return [events]
     number = fields["sample"].astype(np.int64)
-    if number.size and number.max() >= 2**31:
-        raise _Unreadable("NC0209", f"has the sample {number.max()}; samples are numbered from 0")
+    if number.size and number.max() >= _MOST_SAMPLES:
+        hint = "number the samples one by one, or write several files"
+        raise _Unreadable("NC0209", f"has the sample {number.max()}; samples are numbered 0..{_MOST_SAMPLES - 1}", hint)
     order = np.argsort(number, kind="stable")
     counts = np.bincount(number, minlength=1)
     return np.split(events[order], np.cumsum(counts)[:-1])

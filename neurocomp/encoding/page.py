@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from neurocomp.encoding import DECODERS, ENCODERS, FILTERS, Option
+from neurocomp.encoding import DECODERS, ENCODERS, FILTERS, DecoderScheme, EncoderScheme, FilterScheme, Option
+from neurocomp.models.registration import Table
 
 _HEAD = """\
 # Encoders, filters and decoders
@@ -20,6 +21,10 @@ n the number of neurons, v that of values. Every formula gives the same bits on 
 products ([net-yaml.md](net-yaml.md#encoders)), sums go in a fixed
 order, and a random number is a function of the seed, the sample, the
 neuron, the tick and the population, whatever the batch and the threads.
+
+A source names where the idea of a scheme comes from. No default is claimed to be a source's number, such as `threshold` of
+`bsa`, `beta` and `cutoff` of `population` or the intervals of `burst`: defaults are conventions of this project, near what is
+common. So is what a source leaves open: ticks in place of continuous time, where ties go, what is past the end of the data.
 
 ## Which shape
 
@@ -71,34 +76,31 @@ def text() -> str:
 def _lines() -> Iterator[str]:
     yield _HEAD
     yield "## Encoders\n"
-    yield "| scheme | options (default) | spikes | operations | source |"
-    yield "|---|---|---|---|---|"
-    for name in ENCODERS:
-        yield _row(name, ENCODERS[name].options, ENCODERS[name].formula, ENCODERS[name].cost, ENCODERS[name].source)
+    yield from _table("scheme", "spikes", ENCODERS)
     yield "\n## Filters in front\n"
     yield (
         "`front: NAME`, `front: {NAME: {OPTION: VALUE}}`, or a list, applied in its order, before `scale` and `gain`. "
         "The positive part of the response is on, the negative part off. r is the distance from the middle in pixels; "
         "the image goes on beyond its edges as at them. They stand in front of any encoder of values or signals.\n"
     )
-    yield "| filter | options (default) | response | operations | source |"
-    yield "|---|---|---|---|---|"
-    for name in FILTERS:
-        yield _row(name, FILTERS[name].options, FILTERS[name].formula, FILTERS[name].cost, FILTERS[name].source)
+    yield from _table("filter", "response", FILTERS)
     yield "\n" + _EVENTS
     yield "## Decoders\n"
     yield "Of equals the lowest index, or class, wins.\n"
-    yield "| scheme | options (default) | answer | operations | source |"
-    yield "|---|---|---|---|---|"
-    for name in DECODERS:
-        yield _row(name, DECODERS[name].options, DECODERS[name].formula, DECODERS[name].cost, DECODERS[name].source)
+    yield from _table("scheme", "answer", DECODERS)
     yield ""
 
 
-def _row(name: str, options: Mapping[str, Option], formula: str, cost: str, source: str) -> str:
-    stated = ", ".join(f"`{key}` ({_default(option)})" for key, option in options.items())
-    cells = (f"`{name}`", stated, formula, cost, source)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def _table(
+    kind: str, gives: str, members: Table[EncoderScheme] | Table[FilterScheme] | Table[DecoderScheme]
+) -> Iterator[str]:  # fmt: skip
+    yield f"| {kind} | options (default) | {gives} | operations | source |"
+    yield "|---|---|---|---|---|"
+    for name in members:
+        scheme = members[name]
+        stated = ", ".join(f"`{key}` ({_default(option)})" for key, option in scheme.options.items())
+        cells = (f"`{name}`", stated, scheme.formula, scheme.cost, scheme.source)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _default(option: Option) -> str:

@@ -25,6 +25,9 @@ from neurocomp.encoding.schemes import (
 
 Array = NDArray[Any]
 
+_THRESHOLD = 0.955
+"""Of BSA, where the filter's area is 1; a convention."""
+
 
 def _halves(spikes: Spikes, settings: Settings) -> tuple[Spikes, Spikes | None]:
     """Return the spikes of the neurons of what rises, and of what falls; None where those are left out."""
@@ -151,6 +154,14 @@ def _bens(data: Array, settings: Settings) -> Spikes:
     return spikes
 
 
+def _hough_problem(options: Options, ticks: int) -> Problem | None:
+    length = int(options["length"])
+    if length > ticks:
+        message = f"a spike needs the {length} ticks of the filter; the network has {ticks} per sample, so that none fires"
+        return Problem("length", message, f"write 'length: {ticks}' or less, or raise 'ticks'")
+    return None
+
+
 def _bens_problem(options: Options, ticks: int) -> Problem | None:
     threshold, area = float(options["threshold"]), float(options["area"])
     if threshold <= area:
@@ -158,7 +169,7 @@ def _bens_problem(options: Options, ticks: int) -> Problem | None:
     message = (
         f"threshold is {threshold:g}; a spike lowers the error by the filter's area, {area:g}, at most, so that none fires"
     )
-    return Problem("threshold", message, f"write 'threshold: {0.955 * area:g}'")
+    return Problem("threshold", message, f"write 'threshold: {_THRESHOLD * area:g}'")
 
 
 def _delta_operations(values: int, neurons: int, ticks: int, options: Options) -> Operations:
@@ -239,6 +250,7 @@ for _scheme in (
         _hough,
         timed=True,
         signal=True,
+        problem=_hough_problem,
         operations=_hough_operations,
         formula="fires where x(t + j) >= h(j) for all taps j, and then subtracts them" + _BACK,
         cost="(1 + L) v T MACs, L v T comparisons, L = length",
@@ -249,7 +261,7 @@ for _scheme in (
     EncoderScheme(
         "bsa",
         "Ben's spiker: spikes whose filtered sum comes close to the signal",
-        {**_FILTER, "threshold": Option("by how much a spike must lower the error", 0.955, minimum=0.0)},
+        {**_FILTER, "threshold": Option("by how much a spike must lower the error", _THRESHOLD, minimum=0.0)},
         _bens,
         timed=True,
         signal=True,

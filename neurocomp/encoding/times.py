@@ -267,8 +267,8 @@ for _scheme in (
         data_shape=_population_shape,
         problem=_population_problem,
         operations=_population_operations,
-        formula="field j of m = fields responds with a = exp(-((x - c) / s)^2 / 2), c = low + (2 j - 1) / 2 w, s = w / beta, "
-        "w = (high - low) / (m - 2); a < cutoff counts as 0; then `code` of a",
+        formula="field j = 0 … m - 1 of m = fields responds with a = exp(-((x - c) / s)^2 / 2), c = low + (2 j - 1) / 2 w, "
+        "s = w / beta, w = (high - low) / (m - 2); a < cutoff counts as 0; then `code` of a",
         cost="n / m + 27 n MACs, n comparisons, and those of `code` for n values",
         source="S. Bohte, H. La Poutré, J. Kok: Unsupervised clustering with spiking neurons by sparse temporal coding and "
         "multilayer RBF networks. IEEE Transactions on Neural Networks 13(2), 2002",

@@ -259,7 +259,7 @@ def _outputs(network: Network, found: Mapping[str, _Found]) -> dict[str, tuple[i
     for of in found.values():
         for name in of.sources:
             if name in found and of.population.size:
-                whole = any(reach.whole and not reach.projection.before for reach in of.into if reach.source == name)
+                whole = any(reach.whole for reach in of.into if reach.source == name)
                 least[name] = max(least[name], of.cores if whole else 0)
                 cores = of.population.size / of.per_core
                 reached = min(of.about(of.per_core, name), network.populations[name].size)
@@ -349,7 +349,7 @@ def _cores_for(
     for of in found.values():
         for reach in of.into:
             if of.population.size:
-                least = reach.drawn.n_sources if reach.drawn and not reach.projection.before else 0
+                least = reach.drawn.n_sources if reach.drawn else 0
                 least = max(least, reach.least(of.population.size), reach.least(1) * (of.cores if reach.whole else 1))
                 heard[reach.source] = max(heard.get(reach.source, 0), least)
     sent = sum(of.population.size * out[name][0] for name, of in found.items())
@@ -395,7 +395,7 @@ def _violations(found: Mapping[str, _Found], out: Mapping[str, tuple[int, float]
         p = of.population
         for reach in of.into:
             drawn = reach.drawn
-            if drawn is not None and not reach.projection.before and drawn.fan_in.max(initial=0) > limit:
+            if drawn is not None and drawn.fan_in.max(initial=0) > limit:
                 largest = int(drawn.fan_in.argmax())
                 subject, fan_in = f"{p.name}[{int(drawn.neurons[largest]) * drawn.unit}]", int(drawn.fan_in[largest])
                 message = f"neuron '{subject}' has at least {fan_in} sources; {spec.name} has {limit} input axons per core"

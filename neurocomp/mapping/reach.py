@@ -65,10 +65,9 @@ class Reach:
     words: Callable[[int], float]
     """Synapse words, about."""
     whole: bool = False
-    """Whether every target hears from every source."""
+    """Whether every target hears from every source; not said of chains."""
     drawn: Drawn | None = None
-    """Of a list of synapses."""
-
+    """Of a list of synapses that is no part of a chain."""
     exact: bool = False
     """Whether ``about`` is ``least``."""
 
@@ -325,10 +324,11 @@ class Drawn:
         self, sources: IntArray, targets: IntArray, n_source: int, units: int, unit: int, room: int
     ) -> None:  # fmt: skip
         self.unit, self.units = unit, units
-        some = slice(None, None, -(-len(sources) // LISTED) or 1)
+        step = max(1, -(-len(sources) // LISTED))
+        some = slice(None, None, step)
         self.some_sources, self.some_targets = sources[some], targets[some]
         self.count = np.bincount(self.some_targets, minlength=units)
-        fan_out = np.bincount(self.some_sources, minlength=n_source) * (some.step or 1)
+        fan_out = np.bincount(self.some_sources, minlength=n_source) * step
         self.n_sources = int(np.count_nonzero(fan_out))
         """Sources that have synapses, at least."""
         heard = np.flatnonzero(self.count)

@@ -130,6 +130,12 @@ def test_aedat_4_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"t": [1, 2], "x": [1], "y": [1], "p": [1]}, "NC0210 data-mismatch]: 'e.npz' has arrays that differ"),
         ({"t": [1.5], "x": [1], "y": [1], "p": [1]}, "NC0207 wrong-dtype]: 'e.npz' has 't' of the dtype float64"),
         ({"t": [-5], "x": [1], "y": [1], "p": [1]}, "NC0209 out-of-range]: 'e.npz' has 't' -5; it is not negative"),
+        ({"t": [2**63], "x": [1], "y": [1], "p": [1]}, f"NC0209 out-of-range]: 'e.npz' has 't' {2**63}; the largest that"),
+        ({"t": [1e30], "x": [1], "y": [1], "p": [1]}, "NC0209 out-of-range]: 'e.npz' has 't' 1e+30; the largest that"),
+        (
+            {"t": [1], "x": [1], "y": [1], "p": [1], "sample": [10**9]},
+            "NC0209 out-of-range]: 'e.npz' has the sample 1000000000; samples are numbered 0..1048575\n",
+        ),
     ],
 )
 def test_files_that_hold_no_events(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -140,6 +146,31 @@ def test_files_that_hold_no_events(arrays: dict[str, Any], message: str, tmp_pat
 
     assert f"error[{message}" in str(caught.value)
     assert str(caught.value).startswith("net.yaml:12:21: ")
+
+
+@pytest.mark.parametrize("damage", ["no archive", "compressed data"])
+def test_damaged_files_of_events(damage: str, tmp_path: Path) -> None:
+    content = bytearray(b"events")
+    if damage == "compressed data":
+        values = np.arange(20000) * 7 % 1000
+        np.savez_compressed(tmp_path / "e.npz", t=values, x=values, y=values, p=values)
+        content = bytearray((tmp_path / "e.npz").read_bytes())
+        content[80:400] = bytes(byte ^ 0x55 for byte in content[80:400])
+    (tmp_path / "e.npz").write_bytes(content)
+
+    with pytest.raises(NetworkError, match=r"NC0101 file-not-found\]: 'e\.npz' cannot be read: ") as caught:
+        load_events(["e.npz"], tmp_path)
+
+    assert "pickle" not in str(caught.value)
+
+
+def test_a_file_of_events_that_is_not_there(tmp_path: Path) -> None:
+    save(tmp_path / "events.npz", EVENTS)
+
+    with pytest.raises(NetworkError) as caught:
+        load_events(["event.npz"], tmp_path)
+
+    assert str(caught.value) == "error[NC0101 file-not-found]: there is no file 'event.npz'\nhint:  did you mean 'events.npz'?"
 
 
 def test_an_event_beside_the_camera(tmp_path: Path) -> None:
@@ -174,6 +205,7 @@ def test_an_event_beside_the_camera(tmp_path: Path) -> None:
             39,
             "encoder of 'in': threshold is 2; a spike lowers the error by the filter's",
         ),
+        ({"encode": "scheme: hsa, length: 17"}, 36, "encoder of 'in': a spike needs the 17 ticks of the filter; the network"),
         ({"encode": "scheme: population, low: 2"}, 40, "encoder of 'in': low is 2, not less than high, 1"),
         ({"encode": "scheme: population"}, 23, "encoder of 'in': the last axis holds the 8 fields of each value, and 4 is no"),
         ({"encode": "scheme: delta, polarity: down"}, 40, "encoder of 'in': polarity must be both or up, not 'down'"),

@@ -233,16 +233,20 @@ def hough_by_a_loop(signal: Array, taps: Array) -> list[int]:
     return spikes
 
 
-@pytest.mark.parametrize("shape", ["boxcar", "triangle", "exponential"])
-def test_spikers_by_a_loop(shape: str) -> None:
+@pytest.mark.parametrize(
+    ("shape", "heights"),
+    [("boxcar", [1, 1, 1, 1, 1]), ("triangle", [1, 2, 3, 2, 1]), ("exponential", [math.exp(-3 * j / 5) for j in range(5)])],
+)
+def test_spikers_by_a_loop(shape: str, heights: list[float]) -> None:
     data = np.random.default_rng(5).random((4, 40, 3))
     options: dict[str, Any] = {"kernel": shape, "length": 5, "area": 0.9}
-    taps = kernel(options)
+    taps = np.array(heights) * 0.9 / sum(heights)
 
     hough = run("hsa", data, ticks=44, shape=(3,), **options)
     bens = run("bsa", data, ticks=44, shape=(3,), threshold=0.1, **options)
 
-    assert taps.sum() == pytest.approx(0.9)
+    np.testing.assert_allclose(kernel(options), taps, rtol=1e-12)
+    assert kernel(options).sum() == pytest.approx(0.9)
     assert hough.any()
     for sample in range(4):
         for neuron in range(3):
