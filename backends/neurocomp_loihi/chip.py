@@ -21,6 +21,7 @@ IntArray = NDArray[np.int64]
 COUNTERS = (
     "synaptic_events",
     "sops",
+    "words_read",
     "updates",
     "updates_active",
     "spikes",
@@ -36,9 +37,9 @@ COUNTERS = (
 
 What a spike causes is counted in the tick of the spike, whatever its delay and its value. At the core of the source:
 ``packets``, ``spikes``. At the core of the target: ``packets_received`` (of which ``host_packets`` come from the host),
-``synaptic_events`` (stored synapses visited) and ``sops`` (those whose weight is not zero). ``dropped`` counts messages to a
-core or axon that does not exist, at their sender, or the host's at the core meant, and synapses visited whose compartment does
-not exist or is no neuron. ``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that
+``synaptic_events`` (stored synapses visited), ``sops`` (those whose weight is not zero) and ``words_read`` (words of synapse
+memory, by the length of the axons' rows). ``dropped`` counts messages to a core or axon that does not exist, at their sender,
+or the host's at the core meant, and synapses visited whose compartment does not exist or is no neuron. ``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that
 spiked. ``resets``: neurons cleared by the reset schedule. ``host_writes``: currents that the host wrote, once per neuron and
 sample, in the first tick of their window. ``starts``: neurons whose initial state the processor wrote after tick 0.
 """
@@ -180,7 +181,7 @@ class _Core:
     starts: tuple[_Start, ...]
     synapses: tuple[_Synapses, ...]
     axon_counts: NDArray[np.float64]
-    """(axons, 3): stored synapses visited by a message, those with a weight, those without a neuron."""
+    """(axons, 4): stored synapses visited by a message, those with a weight, those without a neuron, words read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,7 +440,7 @@ class _Machine:
                 continue
             counters["packets_received"][number, chunk, t] = own.sum(axis=1)
             visited = (own @ core.axon_counts).astype(np.int64)
-            for column, name in enumerate(("synaptic_events", "sops", "dropped")):
+            for column, name in enumerate(("synaptic_events", "sops", "dropped", "words_read")):
                 counters[name][number, chunk, t] += visited[:, column]
             largest = 0
             if core.takes_values and values is not None:
@@ -479,7 +480,7 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
     has_weight = (d.formats.weights(d.rows.item_format, d.rows.weight) != 0)[item]
     compartment, delay = d.rows.index[item] + np.repeat(d.axon_base, count), d.rows.delay[item]
     exists = np.append(neuron, False)[np.minimum(compartment, n)]
-    axon_counts = [count, np.bincount(axon[has_weight], minlength=n_axons), np.bincount(axon[~exists], minlength=n_axons)]
+    axon_counts = [count, *(np.bincount(axon[some], minlength=n_axons) for some in (has_weight, ~exists)), d.axon_words]
     kept = exists & (weight != 0)
     synapses = []
     for value in np.unique(delay[kept]):

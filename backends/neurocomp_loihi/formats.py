@@ -415,6 +415,8 @@ class DecodedCore:
     """Row of each input axon, (axons,)."""
     axon_base: IntArray
     """Compartment that each input axon adds to the indices of its row, (axons,)."""
+    axon_words: IntArray
+    """Words of synapse memory that a message to each input axon reads, (axons,)."""
     rows: Blocks
     """Every distinct row once, with the indices that it stores."""
     output_source: IntArray
@@ -486,8 +488,8 @@ def decode_core(core: CoreTables) -> DecodedCore:
     message = np.repeat(first - running_sum(count)[:-1], count) + np.arange(count.sum())
     chip, place, axon = (messages[name][message].astype(np.int64) for name in ("chip", "core", "axon"))
     return DecodedCore(
-        core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), axons["base"].astype(np.int64), rows,
-        np.repeat(np.arange(len(lists)), count), chip, place, axon,
+        core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), axons["base"].astype(np.int64),
+        axons["length"].astype(np.int64), rows, np.repeat(np.arange(len(lists)), count), chip, place, axon,
         _runs(core, "resets", len(table)), _runs(core, "starts", len(table)),
     )  # fmt: skip
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.engine.metering import DYNAMIC, Axons, Tally, Ways, Wiring, node_key
+from neurocomp.engine.metering import DYNAMIC, Axons, Sum, Tally, Ways, Wiring, node_key
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork, by_core, crossbar_messages
 from neurocomp.ir.quantized import Crossbar, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
-from neurocomp.mapping.synapse_words import members_by_core, nonzero_fan_out, rows_of_core
+from neurocomp.mapping.synapse_words import WORD, members_by_core, nonzero_fan_out, rows_of_core
 from neurocomp.models.patterns import BLOCK_BYTES, PATTERNS, size_of
 
 IntArray = NDArray[np.int64]
@@ -22,10 +22,12 @@ IntArray = NDArray[np.int64]
 PER_CORE = (
     "synaptic_events",
     "sops",
+    "words_read",
     "updates",
     "updates_active",
     "spikes",
     "packets",
+    "packets_received",
     "host_packets",
     "resets",
     "host_writes",
@@ -40,10 +42,13 @@ class Counts:
     """What happened on the chip while the declared samples ran, all chip ticks included.
 
     ``sops``: a spike at a synapse whose integer weight is not zero. ``synaptic_events``: a spike at a stored synapse, zero
-    weights of dense rows included. ``sops_dense``: every synapse of the projections in every tick of the user.
+    weights of dense rows included. ``words_read``: 64-bit words of synapse memory that these take, whole rows; of a crossbar
+    the bits of a row. ``sops_dense``: every synapse of the projections in every tick of the user. ``macs``: those sops whose
+    spikes carry values, which multiply the weights; ``acs``: all others, which only add them.
     ``updates``: compartments updated, those that hold what a reset takes off included. ``updates_active``: u or v is not zero
     after the update, or the neuron spiked. ``packets``: messages from core to core, one per spike (whatever its value) and
-    target core; ``outputs``: spikes that leave the chip on a line of their own; ``host_packets``: messages from the host.
+    target core; ``outputs``: spikes that leave the chip on a line of their own; ``packets_received``: messages that arrive at a
+    core, ``host_packets`` of them from the host.
     ``hops_x``, ``hops_y``: tile boundaries that packets between cores cross. ``resets``: neurons that a clock cleared.
     ``host_writes``: currents written, one per neuron. ``starts``: neurons whose u and v the processor wrote because they start
     after tick 0; until then they are updates, never active ones.
@@ -57,7 +62,13 @@ class Counts:
     per_population: Mapping[str, Mapping[str, int]]
     """Population -> neurons, spikes, updates, updates_active."""
     per_projection: Mapping[str, Mapping[str, int]]
-    """Projection -> synapses, sops, sops_dense, source_spikes."""
+    """Projection -> synapses, sops, sops_dense, source_spikes, is_mac."""
+    spikes_of_samples: Mapping[str, IntArray]
+    """Population -> spikes, (samples,)."""
+    sops_of_samples: Mapping[str, IntArray]
+    """Projection -> sops, (samples,)."""
+    spikes_of_neurons: Mapping[str, IntArray]
+    """Population -> spikes of each neuron in all samples, (n,)."""
     hops_x: IntArray
     """(samples,)"""
     hops_y: IntArray
@@ -69,6 +80,10 @@ class Counts:
         result = {name: values.sum(axis=(0, 2)).astype(np.float64) for name, values in self.per_core.items()}
         for name in ("hops_x", "hops_y", "chip_crossings"):
             result[name] = getattr(self, name).astype(np.float64)
+        inputs = [spikes for name, spikes in self.spikes_of_samples.items() if self.per_population[name]["is_input"]]
+        result["input_spikes"] = np.sum(inputs, axis=0, dtype=np.float64) if inputs else np.zeros(self.samples)
+        result["hops"] = result["hops_x"] + result["hops_y"]
+        result["updates_inactive"] = result["updates"] - result["updates_active"]
         return result
 
     def totals(self) -> dict[str, int | float]:
@@ -77,6 +92,8 @@ class Counts:
         totals["updates_inactive"] = int(totals["updates"] - totals["updates_active"])
         totals["input_spikes"] = sum(counts["spikes"] for counts in self.per_population.values() if counts["is_input"])
         totals["sops_dense"] = sum(counts["sops_dense"] for counts in self.per_projection.values())
+        totals["macs"] = sum(counts["sops"] for counts in self.per_projection.values() if counts["is_mac"])
+        totals["acs"] = int(totals["sops"] - totals["macs"])
         totals["hops_x"], totals["hops_y"] = int(self.hops_x.sum()), int(self.hops_y.sum())
         totals["hops"] = totals["hops_x"] + totals["hops_y"]
         totals["chip_crossings"] = int(self.chip_crossings.sum())
@@ -100,8 +117,10 @@ def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
     """Return where neurons are, where their spikes go, and the synapses that a spike meets there."""
     network = mapped.lowered.network
     homes = {name: place.core for name, place in mapped.placements.items()}
+    sums = tuple(_sum_of(network, one) for one in _summed(network).values())
     if network.crossbars:
-        return Wiring(_axons_of_crossbars(mapped), homes, _ways_of_packets(mapped), _leaving(mapped))
+        words = -(-spec.limit("neurons") // WORD)
+        return Wiring(_axons_of_crossbars(mapped, words), homes, _ways_of_packets(mapped), _leaving(mapped), sums)
     axons: list[tuple[Axons, ...]] = []
     for index, members in enumerate(members_by_core(mapped)):
         if not spec.stores_rows:
@@ -110,48 +129,64 @@ def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
         core, rows, own = mapped.cores[index], rows_of_core(network, members, spec), []
         for population in np.unique(core.axon_population):
             name, here = mapped.population_names[population], core.axon_population == population
-            counted = rows.axon_synapses[here], rows.axon_sops[here]
+            counted = rows.axon_synapses[here], rows.axon_sops[here], rows.axon_words[here]
             is_input = network.populations[name].is_input
             own.append(Axons(node_key(name, None), core.axon_neuron[here], *counted, from_host=is_input))
         axons.append(tuple(own))
-    return Wiring(tuple(axons), homes, _ways(mapped))
+    return Wiring(tuple(axons), homes, _ways(mapped), sums=sums)
+
+
+def _summed(network: IntegerNetwork) -> dict[str, IntegerProjection | Crossbar]:
+    """Return what has sops: crossbars, or projections and their exponent groups, in their order."""
+    return {c.name: c for c in network.crossbars} or {q.name: q for q in network.projections}
+
+
+def _sum_of(network: IntegerNetwork, one: IntegerProjection | Crossbar) -> Sum:
+    """Return the sops of a crossbar or projection as a sum over the spikes of its sources."""
+    if isinstance(one, Crossbar):
+        return Sum(node_key(one.axons, None), synapses_of(one)[1])
+    return Sum(node_key(one.source, one.pool), nonzero_fan_out(network, one))
 
 
 def _axons_of_weights(mapped: MappedNetwork, core: int) -> Iterator[Axons]:
     """Yield the sources of a core that stores no rows: every synapse of a pattern is one that is stored.
 
-    A neuron that is the source of several patterns, or of a maximum, is listed once for each, and an input once more for its
-    messages from the host.
+    A neuron that is the source of several patterns, or of a maximum, is listed once for each, and once more for its messages.
     """
     network = mapped.lowered.network
     listed = mapped.cores[core]
     for population in np.unique(listed.axon_population):
         name = mapped.population_names[population]
-        if network.populations[name].is_input:
-            neurons = listed.axon_neuron[listed.axon_population == population]
-            nothing = np.zeros(len(neurons), np.int64)
-            yield Axons(node_key(name, None), neurons, nothing, nothing, from_host=True)
+        neurons = listed.axon_neuron[listed.axon_population == population]
+        yield _messages(name, neurons, from_host=network.populations[name].is_input)
     for q in network.projections:
         here = np.flatnonzero(mapped.placements[q.target].core == core)
         every, nonzero = _fan_out(network, q, here)
-        yield Axons(node_key(q.source, q.pool), np.arange(len(every)), every, nonzero, from_host=False)
+        words = -(-every * q.weight_bits // WORD)
+        yield Axons(node_key(q.source, q.pool), np.arange(len(every)), every, nonzero, words, is_message=False)
 
 
-def _axons_of_crossbars(mapped: MappedNetwork) -> tuple[tuple[Axons, ...], ...]:
-    """Return per core the axons, which are active in ticks of their own, and the messages of the host."""
+def _messages(population: str, neurons: IntArray, *, from_host: bool) -> Axons:
+    """Return messages that meet no synapses by themselves."""
+    nothing = np.zeros(len(neurons), np.int64)
+    return Axons(node_key(population, None), neurons, nothing, nothing, nothing, from_host=from_host)
+
+
+def _axons_of_crossbars(mapped: MappedNetwork, words: int) -> tuple[tuple[Axons, ...], ...]:
+    """Return per core the axons, which are active in ticks of their own and read so many words, and the messages."""
     network = mapped.lowered.network
     found: list[list[Axons]] = [[] for _ in mapped.cores]
     for c in network.crossbars:
         every, nonzero = synapses_of(c)
         for core, axons in by_core(mapped.axons[c.axons].core):
-            found[core].append(Axons(node_key(c.axons, None), axons, every[axons], nonzero[axons], from_host=False))
+            read = np.full(len(axons), words)
+            found[core].append(Axons(node_key(c.axons, None), axons, every[axons], nonzero[axons], read, is_message=False))
     for q in network.projections:
-        if network.populations[q.source].is_input and q.target in mapped.axons:
+        if q.target in mapped.axons:
             sent = q.mantissa != 0
             source, target = q.pattern.arrays["sources"][sent], q.pattern.arrays["targets"][sent]
             for core, messages in by_core(mapped.axons[q.target].core[target]):
-                nothing = np.zeros(len(messages), np.int64)
-                found[core].append(Axons(node_key(q.source, None), source[messages], nothing, nothing, from_host=True))
+                found[core].append(_messages(q.source, source[messages], from_host=network.populations[q.source].is_input))
     return tuple(map(tuple, found))
 
 
@@ -205,11 +240,14 @@ def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
     for index, axons in enumerate(wiring.axons):
         for a in axons:
             spikes = sent[a.node][:, :, a.neurons]
-            visited, worked = _weighted(spikes, np.stack([a.synaptic_events, a.sops], axis=1))
+            visited, worked, read = _weighted(spikes, np.stack([a.synaptic_events, a.sops, a.words], axis=1))
             per_core["synaptic_events"][index] += visited
             per_core["sops"][index] += worked
-            if a.from_host:
-                per_core["host_packets"][index] += spikes.sum(axis=2)
+            per_core["words_read"][index] += read
+            if a.is_message:
+                messages = spikes.sum(axis=2)
+                per_core["packets_received"][index] += messages
+                per_core["host_packets"][index] += messages if a.from_host else 0
     for name, homes in wiring.homes.items():
         for index, neurons in by_core(homes):
             here = fired[name][:, :, neurons]
@@ -223,7 +261,13 @@ def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
         spikes = fired[name].sum(axis=1, dtype=np.int64)
         crossed += np.stack([spikes @ way.hops_x, spikes @ way.hops_y, spikes @ way.chips])
     totals = {key: spikes.sum(axis=(0, 1), dtype=np.int64) for key, spikes in sent.items()}
-    return Tally(per_core, crossed, totals, {name: int(values.sum()) for name, values in active.items()})
+    of_samples = {key: spikes.sum(axis=(1, 2), dtype=np.int64) for key, spikes in sent.items()}
+    sums = np.zeros((len(wiring.sums), samples), np.int64)
+    for row, asked in zip(sums, wiring.sums, strict=True):
+        row += sent[asked.node].sum(axis=1, dtype=np.int64) @ asked.amounts
+    return Tally(
+        per_core, crossed, sums, totals, of_samples, {name: int(values.sum()) for name, values in active.items()}
+    )  # fmt: skip
 
 
 def counts_of(tally: Tally, mapped: MappedNetwork, user_ticks: int) -> Counts:
@@ -247,9 +291,15 @@ def counts_of(tally: Tally, mapped: MappedNetwork, user_ticks: int) -> Counts:
             if p.current is not None:
                 per_core["host_writes"][index][:, mapped.lowered.lag[name]] += len(neurons)
     hops_x, hops_y, crossings = tally.ways
+    sops = _sops_of_samples(tally, network)
+    counted = [name for name, p in network.populations.items() if p.dynamics != "axons"]
+    none = np.zeros(samples, np.int64)
     return Counts(
         samples, ticks, per_core, _per_population(tally, mapped, samples, ticks),
-        _per_projection(tally, mapped, samples, user_ticks), hops_x, hops_y, crossings, mapped.chips,
+        _per_projection(tally, mapped, sops, user_ticks),
+        {name: tally.spikes_of_samples.get(node_key(name, None), none) for name in counted}, sops,
+        {name: tally.spikes[node_key(name, None)] for name in counted if node_key(name, None) in tally.spikes},
+        hops_x, hops_y, crossings, mapped.chips,
     )  # fmt: skip
 
 
@@ -332,33 +382,40 @@ def _per_population(tally: Tally, mapped: MappedNetwork, samples: int, ticks: in
     return result
 
 
-def _per_projection(tally: Tally, mapped: MappedNetwork, samples: int, user_ticks: int) -> dict[str, dict[str, int]]:
-    """Return the counts of the user's projections, or of crossbars, whose synapses are set bits.
+def _sops_of_samples(tally: Tally, network: IntegerNetwork) -> dict[str, IntArray]:
+    """Return user's projection or crossbar -> sops, (samples,); exponent groups work for the projection that they are of."""
+    owner = {q.name: q.group_of or q.name for q in network.projections}
+    result: dict[str, IntArray] = {}
+    for name, sops in zip(_summed(network), tally.sums, strict=True):
+        own = owner.get(name, name)
+        result[own] = result[own] + sops if own in result else sops
+    return result
 
-    An exponent group works on synapses that its projection already has.
-    """
+
+def _per_projection(
+    tally: Tally, mapped: MappedNetwork, sops: Mapping[str, IntArray], user_ticks: int
+) -> dict[str, dict[str, int]]:
+    """Return the counts of the user's projections, or of crossbars, whose synapses are set bits."""
     network = mapped.lowered.network
+    samples = len(tally.ways[0])
     result: dict[str, dict[str, int]] = {}
     for c in network.crossbars:
         every, nonzero = synapses_of(c)
-        active = tally.spikes[node_key(c.axons, None)]
         result[c.name] = {
             "synapses": int(every.sum()),
-            "sops": int(active @ nonzero),
+            "sops": int(sops[c.name].sum()),
             "sops_dense": int(nonzero.sum()) * user_ticks * samples,
-            "source_spikes": int(active.sum()),
+            "source_spikes": int(tally.spikes[node_key(c.axons, None)].sum()),
+            "is_mac": 0,
         }
     for q in () if network.crossbars else network.projections:
-        sent = tally.spikes.get(node_key(q.source, q.pool))
-        sops = 0 if sent is None else int(sent @ nonzero_fan_out(network, q))
-        if q.group_of is not None:
-            result[q.group_of]["sops"] += sops
-            continue
-        synapses = int(network.synapse_counts(q).sum())
-        result[q.name] = {
-            "synapses": synapses,
-            "sops": sops,
-            "sops_dense": synapses * user_ticks * samples,
-            "source_spikes": int(tally.spikes[node_key(q.source, None)].sum()),
-        }
+        if q.group_of is None:
+            synapses = int(network.synapse_counts(q).sum())
+            result[q.name] = {
+                "synapses": synapses,
+                "sops": int(sops[q.name].sum()),
+                "sops_dense": synapses * user_ticks * samples,
+                "source_spikes": int(tally.spikes[node_key(q.source, None)].sum()),
+                "is_mac": int(not q.binary),
+            }
     return result

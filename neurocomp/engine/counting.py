@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neurocomp.engine.kernels.counting import COLUMN, HIGH, HOST, NOTHING, QUARTET, SENT, WAYS, WORK, Counters, Meter
+from neurocomp.engine.kernels.counting import ARRIVED, COLUMN, HIGH, HOST, NOTHING, QUARTET, SENT, SUMS, WORK, Counters, Meter
 from neurocomp.engine.kernels.records import TILE, Array, Chunk
 from neurocomp.engine.metering import DYNAMIC, IntArray, Tally, Wiring
 from neurocomp.engine.plan import Plan
 from neurocomp.fixedpoint import running_sum
 
 LOW = (1 << HIGH) - 1
-
+WAYS = 3
+"""The first sums: boundaries of tiles in x and y, and of chips; then the spikes of each node, and what the wiring asks for."""
 
 SPARSE = 2
 """A core that fewer than one in so many neurons of a node reach is listed with those neurons alone."""
@@ -46,8 +47,9 @@ class Counting:
         self.first = running_sum(np.array([int(n) for n in plan.tables.nodes["n"]], np.int64))
         self.neurons = max(1, int(self.first[-1]))
         shape = (samples, plan.chip_ticks, self.cores)
-        work, sent, host = (np.zeros(shape, np.int64) for _ in range(3))
-        self.counters = Counters(work, sent, host, np.zeros((samples, 3), np.int64))
+        sums = WAYS + len(plan.nodes) + len(wiring.sums)
+        work, sent, host, arrived = (np.zeros(shape, np.int64) for _ in range(4))
+        self.counters = Counters(work, sent, host, arrived, np.zeros((samples, sums), np.int64))
         self.active = np.zeros(shape, np.int64)
         self.active_of = dict.fromkeys(plan.populations, 0)
         self.spikes = np.zeros(self.neurons, np.int64)
@@ -69,7 +71,7 @@ class Counting:
         number = {key: index for index, key in enumerate(plan.nodes)}
         columns: list[tuple[int, int, int, int]] = []
         varying: dict[int, list[tuple[int, int, IntArray]]] = {}
-        listed: list[tuple[IntArray, ...]] = [(np.zeros(0, np.int64),) * 4]
+        listed: list[tuple[IntArray, ...]] = [(np.zeros(0, np.int64),) * 5]
 
         def column(node: int, kind: int, place: int, each: IntArray) -> None:
             if each.any():
@@ -83,14 +85,20 @@ class Counting:
                 node, (name, pool) = number[a.node], a.node
                 size = int(self.first[node + 1] - self.first[node])
                 work, host = (a.synaptic_events << HIGH) | a.sops, np.full(len(a.neurons), int(a.from_host))
+                arrived = (a.words << HIGH) | int(a.is_message)
                 if len(a.neurons) * SPARSE < size:
                     held = a.neurons if pool is not None or name not in plan.orders else plan.place(name)[a.neurons]
-                    listed.append((self.first[node] + held, np.full(len(held), core), work, host))
+                    listed.append((self.first[node] + held, np.full(len(held), core), work, host, arrived))
                     continue
-                for kind, amounts in ((WORK, work), (HOST, host)):
-                    each = np.bincount(a.neurons, minlength=size) * 0
-                    each[a.neurons] = amounts
+                for kind, amounts in ((WORK, work), (HOST, host), (ARRIVED, arrived)):
+                    each = np.zeros(size, np.int64)
+                    np.add.at(each, a.neurons, amounts)
                     column(node, kind, core, each if pool is not None else self._held(name, each))
+        for node in range(len(plan.nodes)):
+            column(node, SUMS, WAYS + node, np.ones(int(self.first[node + 1] - self.first[node]), np.int64))
+        for place, total in enumerate(wiring.sums, WAYS + len(plan.nodes)):
+            name, pool = total.node
+            column(number[total.node], SUMS, place, total.amounts if pool is not None else self._held(name, total.amounts))
         for node, (name, pool) in enumerate(plan.nodes):
             if pool is not None or name not in wiring.homes:
                 continue
@@ -99,14 +107,14 @@ class Counting:
             for core in np.unique(homes):
                 column(node, SENT, int(core), np.where(homes == core, sent, 0))
             for place, lengths in enumerate((ways.hops_x, ways.hops_y, ways.chips)):
-                column(node, WAYS, place, self._held(name, lengths))
-        neuron, core_of, work, host = (np.concatenate(part) for part in zip(*listed, strict=True))
+                column(node, SUMS, place, self._held(name, lengths))
+        neuron, core_of, work, host, arrived = (np.concatenate(part) for part in zip(*listed, strict=True))
         order = np.argsort(neuron, kind="stable")
         begins = running_sum(np.bincount(neuron, minlength=self.neurons))
         quartets, values = _quartets(varying)
         return Meter(
             np.ascontiguousarray(self.first[:-1]), np.array(columns, COLUMN), quartets, values, begins,
-            core_of[order], work[order], host[order],
+            core_of[order], work[order], host[order], arrived[order],
         )  # fmt: skip
 
     def _segments(self) -> tuple[IntArray, IntArray]:
@@ -137,7 +145,9 @@ class Counting:
     def tally(self) -> Tally:
         """Return what was counted, populations in their own order."""
         c = self.counters
-        values = (c.work >> HIGH, c.work & LOW, self.active, c.sent >> HIGH, c.sent & LOW, c.host)
+        values = (
+            c.work >> HIGH, c.work & LOW, self.active, c.sent >> HIGH, c.sent & LOW, c.host, c.arrived & LOW, c.arrived >> HIGH,
+        )  # fmt: skip
         per_core = {name: np.moveaxis(value, -1, 0)[: self.wiring.cores] for name, value in zip(DYNAMIC, values, strict=True)}
         spikes = {}
         for index, (name, pool) in enumerate(self.plan.nodes):
@@ -148,4 +158,6 @@ class Counting:
                 placed[order] = held
                 held = placed
             spikes[name, pool] = held
-        return Tally(per_core, c.ways.T, spikes, self.active_of)
+        sums, asked = c.sums.T, WAYS + len(self.plan.nodes)
+        of_samples = {(name, pool): sums[WAYS + index] for index, (name, pool) in enumerate(self.plan.nodes)}
+        return Tally(per_core, sums[:WAYS], sums[asked:], spikes, of_samples, self.active_of)

@@ -14,7 +14,16 @@ from neurocomp.models.patterns import Pattern
 IntArray = NDArray[np.int64]
 NodeKey = tuple[str, Any]
 
-DYNAMIC = ("synaptic_events", "sops", "updates_active", "spikes", "packets", "host_packets")
+DYNAMIC = (
+    "synaptic_events",
+    "sops",
+    "updates_active",
+    "spikes",
+    "packets",
+    "host_packets",
+    "packets_received",
+    "words_read",
+)
 """The events per core that depend on what the neurons do."""
 
 
@@ -33,8 +42,12 @@ class Axons:
     """Stored synapses visited."""
     sops: IntArray
     """Those of them whose weight is not zero."""
-    from_host: bool
-    """Whether a spike is a message from the host to the core."""
+    words: IntArray
+    """64-bit words of synapse memory that are read."""
+    is_message: bool = True
+    """Whether a spike is a message to the core; banks of axons of crossbars are where messages have arrived already."""
+    from_host: bool = False
+    """Whether that message comes from the host."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +62,15 @@ class Ways:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sum:
+    """Something that spikes of a node add up to in a sample, wherever it happens."""
+
+    node: NodeKey
+    amounts: IntArray
+    """What a spike of each neuron adds, (n,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Wiring:
     """Where neurons are and where their spikes go."""
 
@@ -60,6 +82,7 @@ class Wiring:
     """Population with neurons -> where their spikes go."""
     leaves: Mapping[str, IntArray] = field(default_factory=dict)
     """Population with neurons -> 1 for those whose spikes leave the chip, (n,); those that are not named send none there."""
+    sums: tuple[Sum, ...] = ()
 
     @property
     def cores(self) -> int:
@@ -75,8 +98,12 @@ class Tally:
     """Event of `DYNAMIC` -> (cores, samples, chip ticks)."""
     ways: IntArray
     """Tile boundaries crossed in x, in y, and chip boundaries crossed, (3, samples)."""
+    sums: IntArray
+    """What each of `Wiring.sums` came to, (sums, samples)."""
     spikes: Mapping[NodeKey, IntArray]
     """Node -> spikes of each of its neurons in all samples, (n,)."""
+    spikes_of_samples: Mapping[NodeKey, IntArray]
+    """Node -> spikes of all its neurons in each sample, (samples,)."""
     active: Mapping[str, int]
     """Population with neurons -> updates after which u or v is not zero, or in which the neuron spiked."""
 
@@ -87,6 +114,8 @@ class Tally:
         return cls(
             {name: np.concatenate([part.per_core[name] for part in parts], axis=1) for name in first.per_core},
             np.concatenate([part.ways for part in parts], axis=1),
+            np.concatenate([part.sums for part in parts], axis=1),
             {key: np.sum([part.spikes[key] for part in parts], axis=0) for key in first.spikes},
+            {key: np.concatenate([part.spikes_of_samples[key] for part in parts]) for key in first.spikes_of_samples},
             {name: sum(part.active[name] for part in parts) for name in first.active},
         )

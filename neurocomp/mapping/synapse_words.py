@@ -172,6 +172,11 @@ class CoreRows:
         return np.asarray(np.diff(self.block_start[self.row_start])[self.axon_row])
 
     @property
+    def axon_words(self) -> IntArray:
+        """Words of synapse memory that a spike of each axon reads, by the formula that binds, (axons,)."""
+        return self.row_words(self.formula)[self.axon_row]
+
+    @property
     def axon_sops(self) -> IntArray:
         """Those of them whose weight is not zero, (axons,)."""
         return np.asarray(np.diff(running_sum(self.weight != 0)[self.block_start[self.row_start]])[self.axon_row])

@@ -77,10 +77,12 @@ def test_counts_by_hand() -> None:
         # The row of x[1] holds a[1] alone (its 0 lies outside the run); a[1] -> b is no synapse that is stored.
         "synaptic_events": [[3, 2, 0, 0, 0], [0, 1, 1, 0, 0]],
         "sops": [[3, 2, 0, 0, 0], [0, 1, 1, 0, 0]],
+        "words_read": [[2, 1, 0, 0, 0], [0, 2, 1, 0, 0]],  # every row takes one word
         "updates": [[2] * 5, [1] * 5],
         "updates_active": [[0, 2, 2, 1, 1], [0, 0, 1, 1, 1]],
         "spikes": [[0, 2, 1, 0, 0], [0, 0, 0, 0, 0]],
         "packets": [[0, 2, 1, 0, 0], [0, 0, 0, 0, 0]],
+        "packets_received": [[2, 1, 0, 0, 0], [0, 2, 1, 0, 0]],
         "host_packets": [[2, 1, 0, 0, 0], [0, 0, 0, 0, 0]],
         "resets": [[0] * 5, [0] * 5],
         "host_writes": [[0] * 5, [0] * 5],
@@ -106,10 +108,12 @@ def test_totals_by_hand() -> None:
     assert counts.totals() == {
         "synaptic_events": 7,
         "sops": 7,
+        "words_read": 6,
         "updates": 30,
         "updates_active": 9,
         "spikes": 3,
         "packets": 3,
+        "packets_received": 6,
         "host_packets": 3,
         "resets": 0,
         "host_writes": 0,
@@ -117,6 +121,8 @@ def test_totals_by_hand() -> None:
         "updates_inactive": 21,
         "input_spikes": 3,
         "sops_dense": 2 * 3 * (4 + 2),
+        "macs": 0,
+        "acs": 7,
         "hops_x": 3,
         "hops_y": 3,
         "hops": 6,
@@ -129,9 +135,12 @@ def test_totals_by_hand() -> None:
         "b": {"neurons": 1, "is_input": 0, "spikes": 0, "updates": 10, "updates_active": 3},
     }
     assert counts.per_projection == {
-        "x->a": {"synapses": 4, "sops": 5, "sops_dense": 24, "source_spikes": 3},
-        "a->b": {"synapses": 2, "sops": 2, "sops_dense": 12, "source_spikes": 3},
+        "x->a": {"synapses": 4, "sops": 5, "sops_dense": 24, "source_spikes": 3, "is_mac": 0},
+        "a->b": {"synapses": 2, "sops": 2, "sops_dense": 12, "source_spikes": 3, "is_mac": 0},
     }
+    assert {name: spikes.tolist() for name, spikes in counts.spikes_of_samples.items()} == {"x": [3, 0], "a": [3, 0], "b": [0, 0]}
+    assert {name: sops.tolist() for name, sops in counts.sops_of_samples.items()} == {"x->a": [5, 0], "a->b": [2, 0]}
+    assert {name: spikes.tolist() for name, spikes in counts.spikes_of_neurons.items()} == {"x": [2, 1], "a": [2, 1], "b": [0]}
     assert counts.per_sample()["sops"].tolist() == [7, 0]
     assert counts.per_sample()["spikes"].tolist() == [3, 0]
 

@@ -9,7 +9,7 @@ import pytest
 
 from neurocomp.energy.counts import tally_of
 from neurocomp.engine import simulator as engine
-from neurocomp.engine.metering import Axons, Tally, Ways, Wiring, node_key
+from neurocomp.engine.metering import Axons, Sum, Tally, Ways, Wiring, node_key
 from neurocomp.engine.simulator import FastSimulator
 from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.testing.golden import compartments, input_population, integer_network, max_pool, synapses
@@ -32,15 +32,17 @@ def drawn_wiring(network: IntegerNetwork, seed: int, chip_ticks: int) -> Wiring:
         own = []
         for key, (n, is_input) in nodes.items():
             neurons = rng.permutation(n)[: rng.integers(0, n, endpoint=True)]
-            counted = rng.integers(0, 50, (2, len(neurons)))
-            own.append(Axons(key, neurons, counted[0], counted[1], from_host=is_input and bool(rng.integers(0, 2))))
+            counted = rng.integers(0, 50, (3, len(neurons)))
+            host, message = is_input and bool(rng.integers(0, 2)), bool(rng.integers(0, 2))
+            own.append(Axons(key, neurons, *counted, is_message=message, from_host=host and message))
         axons.append(tuple(own))
     homes, ways = {}, {}
     for name, p in populations.items():
         if not p.is_input:
             homes[name] = rng.integers(0, CORES, p.size) if rng.integers(0, 2) else np.full(p.size, rng.integers(0, CORES))
             ways[name] = Ways(*(rng.integers(0, 4, p.size) for _ in range(4)))
-    return Wiring(tuple(axons), homes, ways)
+    sums = [Sum(key, rng.integers(0, 4, n) if rng.integers(0, 2) else np.full(n, 3)) for key, (n, _) in nodes.items()]
+    return Wiring(tuple(axons), homes, ways, sums=tuple(sums))
 
 
 def assert_equal(found: Tally, wanted: Tally) -> None:
@@ -48,9 +50,11 @@ def assert_equal(found: Tally, wanted: Tally) -> None:
     for event, values in wanted.per_core.items():
         np.testing.assert_array_equal(found.per_core[event], values, event)
     np.testing.assert_array_equal(found.ways, wanted.ways)
+    np.testing.assert_array_equal(found.sums, wanted.sums)
     for key, spikes in wanted.spikes.items():
         if key in found.spikes or spikes.any():
             np.testing.assert_array_equal(found.spikes[key], spikes, str(key))
+            np.testing.assert_array_equal(found.spikes_of_samples[key], wanted.spikes_of_samples[key], str(key))
     assert dict(found.active) == dict(wanted.active)
 
 
@@ -75,8 +79,9 @@ def test_a_maximum_that_is_heard_only_after_the_sample() -> None:
     x, n = input_population("x", (1, 4)), compartments("n", 1, {"vth": 100})
     network = integer_network([x, n], [synapses("x", "n", np.ones((1, 2)), pool=pool, delay=5)])
     ones, nothing = np.ones(2, np.int64), np.zeros(1, np.int64)
-    axons = Axons(node_key("x", pool), np.arange(2), ones, ones, from_host=False)
-    wiring = Wiring(((axons,),), {"n": nothing}, {"n": Ways(nothing, nothing, nothing, nothing)})
+    axons = Axons(node_key("x", pool), np.arange(2), ones, ones, ones)
+    sums = (Sum(node_key("x", pool), ones),)
+    wiring = Wiring(((axons,),), {"n": nothing}, {"n": Ways(nothing, nothing, nothing, nothing)}, sums=sums)
     stimulus = {"x": np.ones((1, 3, 4), np.int8)}
     wanted = tally_of(ReferenceSimulator().run(network, stimulus), network, wiring)
     assert wanted.per_core["sops"].sum() == 6

@@ -113,6 +113,7 @@ def test_counters_by_hand() -> None:
     assert {name: values[:, 0].tolist() for name, values in trace.counters.items()} == {
         "synaptic_events": [[1, 2, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0]],
         "sops": [[1, 2, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0]],
+        "words_read": [[1, 2, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]],
         "updates": [[1] * 6, [2] * 6],
         "updates_active": [[0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 2]],
         "spikes": [[0, 0, 1, 0, 0, 0], [0] * 6],

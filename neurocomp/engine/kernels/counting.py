@@ -13,14 +13,14 @@ from neurocomp.engine.kernels.records import Array, row_of
 HIGH = 32
 """Two counts share a 64-bit number: the one in the lower half never carries into the upper one, as a tick has fewer than 2**32
 events on a core."""
-WORK, SENT, HOST, WAYS = 0, 1, 2, 3
+WORK, SENT, HOST, SUMS, ARRIVED = 0, 1, 2, 3, 4
 
 NOTHING = -1
 
 COLUMN = row_of(
     "node",
-    "kind",  # WORK: synaptic events << HIGH | synaptic operations; SENT: spikes << HIGH | messages; HOST; WAYS
-    "place",  # core, or which way
+    "kind",  # WORK: synaptic events << HIGH | operations; SENT: spikes, ARRIVED: words, each << HIGH | messages; HOST; SUMS
+    "place",  # core, or which sum
     "amount",  # what every spike causes
 )
 """Something that all spikes of a node cause alike, added up per tick and core."""
@@ -44,15 +44,17 @@ class Meter(NamedTuple):
     core: NDArray[np.int64]
     work: NDArray[np.int64]
     host: NDArray[np.int64]
+    arrived: NDArray[np.int64]
 
 
 class Counters(NamedTuple):
-    """Counts of all samples, (samples, ticks, cores), and of ways, (samples, 3)."""
+    """Counts of all samples, (samples, ticks, cores), and what they sum up to wherever it happens, (samples, sums)."""
 
     work: NDArray[np.int64]
     sent: NDArray[np.int64]
     host: NDArray[np.int64]
-    ways: NDArray[np.int64]
+    arrived: NDArray[np.int64]
+    sums: NDArray[np.int64]
 
 
 @kernel
@@ -64,8 +66,10 @@ def put(counters, sample, t, kind, place, total):
         counters.sent[sample, t, place] += total
     elif kind == HOST:
         counters.host[sample, t, place] += total
-    elif kind == WAYS:
-        counters.ways[sample, place] += total
+    elif kind == ARRIVED:
+        counters.arrived[sample, t, place] += total
+    elif kind == SUMS:
+        counters.sums[sample, place] += total
 
 
 @entry
@@ -83,12 +87,13 @@ def tally(tables, meter, counters, spikes, chunk, t0, t1):
             if meter.begins[first] == meter.begins[first + node.n]:
                 continue
             for t in range(t0, t1):
-                work, host = counters.work[sample, t], counters.host[sample, t]
+                work, host, arrived = counters.work[sample, t], counters.host[sample, t], counters.arrived[sample, t]
                 for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
                     j = first + events[k]
                     for e in range(meter.begins[j], meter.begins[j + 1]):
                         work[meter.core[e]] += meter.work[e]
                         host[meter.core[e]] += meter.host[e]
+                        arrived[meter.core[e]] += meter.arrived[e]
         for number in range(len(meter.columns)):
             column = meter.columns[number]
             node = tables.nodes[column.node]
