@@ -223,7 +223,7 @@ def n1_wiring(network: IntegerNetwork) -> Wiring:
             here, n = np.asarray(q.mantissa)[homes[q.target] == core], sizes[q.source]
             events, worked = np.full(n, len(here), np.int64), np.count_nonzero(here, axis=0).astype(np.int64)
             host = network.populations[q.source].is_input
-            axons[core].append(Axons(node_key(q.source, None), np.arange(n), events, worked, from_host=host))
+            axons[core].append(Axons(node_key(q.source, None), np.arange(n), events, worked, events // 8, from_host=host))
     ones = {name: Ways(*(np.full(sizes[name], k, np.int64) for k in (2, 1, 1, 0))) for name in homes}
     return Wiring(tuple(tuple(a) for a in axons), homes, ones)
 

@@ -42,7 +42,7 @@ from neurocomp.registry import backend, find_spec
 Array = NDArray[Any]
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-COSTS = "sana_fe"
+COSTS = "sanafe"
 COUNTED = ("packets", "host_packets", "hops_x", "hops_y", "synaptic_events")
 CONTENTS = ("tiles", "cores", "neurons", "input_neurons", "synapses", "ticks")
 """What an export counts beside what SANA-FE does otherwise."""

@@ -138,6 +138,21 @@ class Mesh:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds that events take, by one source."""
+
+    events: Mapping[str, Sourced]
+    """Name of `TIMES` -> seconds."""
+    barrier: Mapping[int, Sourced]
+    """So many tiles in use or more -> seconds that every tick takes beyond its work."""
+
+    def barrier_of(self, tiles: int) -> Sourced | None:
+        """Return what a tick takes beyond its work where so many tiles are in use; None where nothing is stated."""
+        stated = [least for least in self.barrier if least <= tiles]
+        return self.barrier[max(stated)] if stated else None
+
+
+@dataclass(frozen=True, slots=True)
 class HardwareSpec:
     """One chip of a family that a backend knows."""
 
@@ -164,6 +179,8 @@ class HardwareSpec:
     """What simulations of the chip can do beyond it, if it is allowed by name and printed as not on this chip."""
     origins: Mapping[str, Sourced] = field(default_factory=dict)
     """Field of the number format -> its value with where it comes from; fields without a stated origin are absent."""
+    times: Mapping[str, Times] = field(default_factory=dict)
+    """Cost source -> what takes how long; sources without times are absent."""
 
     def has(self, axis: str, word: str = "yes") -> bool:
         """Return whether the chip does something natively."""
@@ -262,11 +279,29 @@ COSTS: tuple[str, ...] = (
     "neuron_update_inactive",
     "spike",
     "packet",
+    "packet_received",
+    "word_read",
     "hop_x",
     "hop_y",
     "chip_crossing",
     "static_power_per_chip",
+    "host_power_per_chip",
 )
+"""What a cost source may state, in joules per event and watts per chip."""
+TIMES: tuple[str, ...] = (
+    "synaptic_event",
+    "neuron_update_active",
+    "neuron_update_inactive",
+    "spike",
+    "packet",
+    "packet_received",
+    "word_read",
+    "hop_x",
+    "hop_y",
+    "link",
+    "tick",
+)
+"""What a source of times may state beside ``barrier``, in seconds; ``tick`` alone is a clock that the work does not change."""
 SYNAPSE_COSTS = ("nxtf", "nengo_loihi")
 CROSSBAR = "crossbar"
 """The ``synapse_cost`` of a chip whose cores hold a bit for each pair of input axon and neuron."""
@@ -376,7 +411,7 @@ class _SpecReader:
             "native",
         )
         known += ("synapse_cost",)
-        optional = ("costs", "default_costs", "extensions", "hop_ticks")
+        optional = ("costs", "default_costs", "times", "extensions", "hop_ticks")
         self.keys((), root, (*known, *optional), known)
         if "neurocomp_spec" in root and (root["neurocomp_spec"] != 1 or root["neurocomp_spec"] is True):
             self.bad(("neurocomp_spec",), f"schema version {root['neurocomp_spec']} is not known", "write 1")
@@ -414,6 +449,7 @@ class _SpecReader:
             self.keys(path, table, COSTS, ())
             costs[name] = {event: self.sourced((*path, event)) for event in table if event in COSTS}
         default_costs = self.choice("default_costs", tuple(costs)) if costs or "default_costs" in root else ""
+        times = self.times(tuple(costs))
         if not self.problems:
             mesh = Mesh(*(int(mesh_values[n].value) for n in ("tiles_x", "tiles_y", "cores_per_tile")))
             tiles = mesh.tiles_x * mesh.tiles_y * mesh.cores_per_tile
@@ -433,7 +469,7 @@ class _SpecReader:
             raise SpecError(self.problems)
         return HardwareSpec(
             str(root["name"]), str(root["title"]), str(root["backend"]), number_format, limits, mesh, native,
-            synapse_cost, costs, default_costs, self.sources, self.text, self.file, extensions, origins, hop_ticks,
+            synapse_cost, costs, default_costs, self.sources, self.text, self.file, extensions, origins, times, hop_ticks,
         )  # fmt: skip
 
     def bad(self, path: tuple[str | int, ...], message: str, hint: str | None) -> None:
@@ -509,6 +545,27 @@ class _SpecReader:
         if not low <= number <= high:
             self.bad(path, f"low {low} <= value {number} <= high {high} does not hold", None)
         return Sourced(number, str(value["source"]), value["kind"], low, high, place)
+
+    def times(self, costs: tuple[str, ...]) -> dict[str, Times]:
+        result: dict[str, Times] = {}
+        for name, table in self.mapping((), "times").items():
+            path = ("times", name)
+            if name not in costs:
+                hint = did_you_mean(name, list(costs)) or "times go with the costs of the same name"
+                self.bad(path, f"'{name}' is no cost source", hint)
+            if not isinstance(table, dict):
+                self.bad(path, "a source of times is a mapping of events to seconds", None)
+                continue
+            self.keys(path, table, (*TIMES, "barrier"), ())
+            events = {event: self.sourced((*path, event)) for event in table if event in TIMES}
+            barrier: dict[int, Sourced] = {}
+            for tiles in self.mapping(path, "barrier"):
+                if not tiles.isdecimal() or int(tiles) < 1:
+                    self.bad((*path, "barrier", tiles), f"'{tiles}' is no number of tiles", "1 or more")
+                else:
+                    barrier[int(tiles)] = self.sourced((*path, "barrier", tiles))
+            result[name] = Times(events, barrier)
+        return result
 
     def number_format(self, crossbars: bool) -> tuple[NumberFormat, dict[str, Sourced]]:
         table = self.mapping((), "integers")

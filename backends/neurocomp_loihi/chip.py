@@ -39,9 +39,10 @@ What a spike causes is counted in the tick of the spike, whatever its delay and 
 ``packets``, ``spikes``. At the core of the target: ``packets_received`` (of which ``host_packets`` come from the host),
 ``synaptic_events`` (stored synapses visited), ``sops`` (those whose weight is not zero) and ``words_read`` (words of synapse
 memory, by the length of the axons' rows). ``dropped`` counts messages to a core or axon that does not exist, at their sender,
-or the host's at the core meant, and synapses visited whose compartment does not exist or is no neuron. ``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that
-spiked. ``resets``: neurons cleared by the reset schedule. ``host_writes``: currents that the host wrote, once per neuron and
-sample, in the first tick of their window. ``starts``: neurons whose initial state the processor wrote after tick 0.
+or the host's at the core meant, and synapses visited whose compartment does not exist or is no neuron.
+``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that spiked.
+``resets``: neurons cleared by the reset schedule. ``host_writes``: currents that the host wrote, once per neuron and sample, in
+the first tick of their window. ``starts``: neurons whose initial state the processor wrote after tick 0.
 """
 CHUNK_BYTES = 256 << 20
 """Samples run together as long as their state and spikes need no more memory than about this."""

@@ -16,7 +16,7 @@ from neurocomp.backend import Stimulus
 from neurocomp.data.whole_file import made_folder, whole_file
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.fixedpoint import running_sum
-from neurocomp.hardware import HardwareSpec
+from neurocomp.hardware import HardwareSpec, Sourced
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.program import Program
@@ -30,30 +30,18 @@ MOST_SYNAPSES = 4_000_000
 """What a network may have: each one is a line of some 40 bytes."""
 NEVER = 1 << 30
 """The threshold of neurons that never spike: potentials stay below 2**24."""
-COSTS = "sana_fe"
-"""The cost source of a spec whose energies are those of SANA-FE's own model; beside it, its latencies are known too."""
-ENERGIES = {
+COSTS = "sanafe"
+"""The cost source of a spec whose energies and times are those of SANA-FE's own model."""
+EVENTS = {
     "synapse": "synaptic_event",
     "access": "neuron_update_inactive",
     "spike": "spike",
+    "axon_in": "packet_received",
     "axon_out": "packet",
     "hop_x": "hop_x",
     "hop_y": "hop_y",
 }
-"""Part of a core -> the event of a spec that it costs. ``update`` is what an active update costs more than an inactive one."""
-LATENCIES = {
-    "synapse": 3.8e-9,
-    "access": 6.0e-9,
-    "update": 3.7e-9,
-    "spike": 30e-9,
-    "axon_in": 16e-9,
-    "axon_out": 5.1e-9,
-    "hop_x": 4.1e-9,
-    "hop_y": 6.5e-9,
-}
-"""Seconds: the fits that ``sanafe.load_loihi()`` of SANA-FE 2.2.9 reports; hops of Davies 2018, Table 2."""
-BARRIERS = ((1, 0.6e-6), (2, 1.0e-6), (4, 1.4e-6), (29, 1.8e-6))
-"""(tiles in use, from so many on; seconds that they take to end a tick), of the same model."""
+"""Part of a core -> the event of a spec. ``update`` is what an active update takes more than an inactive one."""
 LINK_BUFFER = 16
 """Messages that a link holds, of the same model."""
 HOPS = {"north": "hop_y", "south": "hop_y", "east": "hop_x", "west": "hop_x"}
@@ -232,24 +220,22 @@ class _Writer:
             yield _core("host[0..0]", self.n_inputs, _Costs(), dendrites, {f"input[0..{self.n_inputs - 1}]": "input"})
 
     def _barrier(self) -> float:
-        if COSTS not in self.spec.costs:
-            return 0.0
-        return max((seconds for tiles, seconds in BARRIERS if len(self.tiles_in_use) >= tiles), default=0.0)
+        times = self.spec.times.get(COSTS)
+        barrier = times.barrier_of(len(self.tiles_in_use)) if times is not None else None
+        return barrier.value if barrier is not None else 0.0
 
     def _costs(self) -> _Costs:
         source = COSTS if COSTS in self.spec.costs else self.spec.default_costs
         if not source:
             return _Costs(notes=(f"{self.spec.file} states no costs: energies and latencies are 0.",))
-        table = self.spec.costs[source]
-        energies = {name: table[event].value for name, event in ENERGIES.items() if event in table}
-        if {"neuron_update_active", "neuron_update_inactive"} <= set(table):
-            energies["update"] = table["neuron_update_active"].value - table["neuron_update_inactive"].value
+        table, times = self.spec.costs[source], self.spec.times.get(COSTS)
         keys = dict.fromkeys(cost.source.split(",")[0] for cost in table.values())
         notes = [f"Energies: the costs '{source}' of {self.spec.file}."]
         notes += [self.spec.sources.get(key, key) for key in keys]
-        known = source == COSTS
-        notes.append("Latencies: SANA-FE's own of Loihi (Boyle 2025)." if known else "Latencies are not published: 0.")
-        return _Costs(energies, LATENCIES if known else {}, tuple(notes))
+        notes.append(
+            "Latencies: SANA-FE's own of Loihi (Boyle 2025)." if times is not None else "Latencies are not published: 0."
+        )
+        return _Costs(_by_part(table), _by_part(times.events) if times is not None else {}, tuple(notes))
 
     # net.yaml
 
@@ -355,6 +341,14 @@ class _Costs:
     energies: Mapping[str, float] = field(default_factory=dict)
     latencies: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def _by_part(table: Mapping[str, Sourced]) -> dict[str, float]:
+    """Return part of a core -> what it takes, of the events of a cost source or of its times."""
+    parts = {name: table[event].value for name, event in EVENTS.items() if event in table}
+    if {"neuron_update_active", "neuron_update_inactive"} <= set(table):
+        parts["update"] = table["neuron_update_active"].value - table["neuron_update_inactive"].value
+    return parts
 
 
 def _tile(name: str, costs: _Costs) -> str:

@@ -424,8 +424,8 @@ def test_report(cli: Cli) -> None:
     assert found.document["energy_j"]["low"] <= found.document["energy_j"]["nominal"] <= found.document["energy_j"]["high"]
     assert {"sops", "synaptic_events"} <= found.document["counts"].keys()
     assert cli("report", "net.ncz", "--samples", "6", "--format", "json").out == found.out
-    other = cli("report", "net.ncz", "--samples", "6", "--costs", "sana_fe").out
-    assert "Energy, per sample (costs: sana_fe)" in other
+    other = cli("report", "net.ncz", "--samples", "6", "--costs", "sanafe").out
+    assert "Energy, per sample (costs: sanafe)" in other
 
 
 # --- export

@@ -227,7 +227,7 @@ def test_report(compiled: Compiled) -> None:
     assert 0 < energy["low"] <= energy["nominal"] <= energy["high"]
     run = compiled.run("reference", probe="all", count=5).arrays
     assert document["per_population"]["x"]["spikes"] == int(run["spikes/x"].sum())
-    assert compiled.report(count=5, costs="sana_fe").as_json()["energy"]["costs"] == "sana_fe"
+    assert compiled.report(count=5, costs="sanafe").as_json()["energy"]["costs"] == "sanafe"
 
 
 def test_utilization_is_what_the_mapping_says(compiled: Compiled) -> None:

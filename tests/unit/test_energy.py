@@ -138,7 +138,8 @@ def test_totals_by_hand() -> None:
         "x->a": {"synapses": 4, "sops": 5, "sops_dense": 24, "source_spikes": 3, "is_mac": 0},
         "a->b": {"synapses": 2, "sops": 2, "sops_dense": 12, "source_spikes": 3, "is_mac": 0},
     }
-    assert {name: spikes.tolist() for name, spikes in counts.spikes_of_samples.items()} == {"x": [3, 0], "a": [3, 0], "b": [0, 0]}
+    of_samples = {name: spikes.tolist() for name, spikes in counts.spikes_of_samples.items()}
+    assert of_samples == {"x": [3, 0], "a": [3, 0], "b": [0, 0]}
     assert {name: sops.tolist() for name, sops in counts.sops_of_samples.items()} == {"x->a": [5, 0], "a->b": [2, 0]}
     assert {name: spikes.tolist() for name, spikes in counts.spikes_of_neurons.items()} == {"x": [2, 1], "a": [2, 1], "b": [0]}
     assert counts.per_sample()["sops"].tolist() == [7, 0]
@@ -274,7 +275,7 @@ def joules(energy: Energy, part: str) -> list[float]:
     return [interval.low, interval.nominal, interval.high]
 
 
-@pytest.mark.parametrize("costs", [None, "loihi", "davies2018", "sana_fe"])
+@pytest.mark.parametrize("costs", [None, "loihi", "davies2018", "sanafe"])
 def test_energy_is_counts_times_costs(costs: str | None) -> None:
     counts = counted()
     energy = estimate(counts, SPEC, 1e-3, costs)
@@ -348,7 +349,7 @@ def test_unknown_costs() -> None:
     with pytest.raises(UsageError) as caught:
         estimate(counted(), SPEC, 1e-3, "sanafe")
     assert caught.value.exit_code == 2
-    assert caught.value.render() == "error[NC0801 usage]: loihi has no cost source 'sanafe'\nhint:  did you mean 'sana_fe'?"
+    assert caught.value.render() == "error[NC0801 usage]: loihi has no cost source 'sanafe'\nhint:  did you mean 'sanafe'?"
 
 
 def test_exponent_groups_count_for_their_projection() -> None:

@@ -34,7 +34,7 @@ def drawn_wiring(network: IntegerNetwork, seed: int, chip_ticks: int) -> Wiring:
             neurons = rng.permutation(n)[: rng.integers(0, n, endpoint=True)]
             counted = rng.integers(0, 50, (3, len(neurons)))
             host, message = is_input and bool(rng.integers(0, 2)), bool(rng.integers(0, 2))
-            own.append(Axons(key, neurons, *counted, is_message=message, from_host=host and message))
+            own.append(Axons(key, neurons, counted[0], counted[1], counted[2], message, host and message))
         axons.append(tuple(own))
     homes, ways = {}, {}
     for name, p in populations.items():

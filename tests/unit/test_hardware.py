@@ -254,12 +254,12 @@ def test_the_whole_message() -> None:
         (
             "default_costs: loihi",
             "default_costs: lohi",
-            "default_costs: 'lohi' is not one of loihi, davies2018, sana_fe | did you mean 'loihi'?",
+            "default_costs: 'lohi' is not one of loihi, davies2018, sanafe | did you mean 'loihi'?",
         ),
         (
             "default_costs: loihi\n",
             "",
-            "default_costs: '' is not one of loihi, davies2018, sana_fe | known: davies2018, loihi, sana_fe",
+            "default_costs: '' is not one of loihi, davies2018, sanafe | known: davies2018, loihi, sanafe",
         ),
         ("extensions: [graded, ternary]", "extensions: graded", "extensions: must be a list of words"),
         (

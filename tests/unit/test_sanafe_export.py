@@ -371,7 +371,7 @@ def test_currents_of_the_host_are_biases(tmp_path: Path) -> None:
 # Names
 
 
-def test_names_that_sana_fe_would_read_otherwise_are_changed_and_listed(tmp_path: Path) -> None:
+def test_names_that_sanafe_would_read_otherwise_are_changed_and_listed(tmp_path: Path) -> None:
     assert group_names(["a b", "a.b", "a_b", "1", "é"]) == {"a b": "a_b_2", "a.b": "a_b_3", "a_b": "a_b", "1": "p1", "é": "_"}
     populations = {"in.0": Population("in.0", (2,)), "out": Population("out", (1,), native())}
     edge = projection("in.0", "out", np.array([[20, 40]]), 1)
