@@ -34,6 +34,7 @@ from neurocomp.encoding import (
 )
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
+from neurocomp.energy.latency import latency_of
 from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, Location, NetworkError, UnsupportedError, UsageError, did_you_mean
@@ -1286,12 +1287,13 @@ class Compiled:
                 accuracy = float((np.concatenate(answers) == right).mean())
                 before = float((np.concatenate(quantized) == right).mean()) if compared else accuracy
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
+            latency = latency_of(counts, made.mapped, made.spec, self.network.timestep / k, energy.costs)
             macs = sum(current.macs for current in made.quantized.currents.values()) if made.quantized is not None else 0
             lossy = {name: {"reason": loss[name], **distances[name].as_json()} for name in compared}
             encoders = {} if feed.given is not None else encoder_operations(self.network, feed.raw)
             decoders = decoder_operations(self.network, feed.ticks)
             return Report(
-                self.network, made.mapped, made.spec, counts, energy, self.utilization(), accuracy, k, macs, chosen,
+                self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
                 interrupted, lossy, before, encoders, decoders,
             )  # fmt: skip
 

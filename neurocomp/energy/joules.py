@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from neurocomp.energy.counts import Counts
 from neurocomp.errors import Diagnostic, UsageError, did_you_mean
@@ -20,17 +22,25 @@ EVENTS: dict[str, tuple[str, str]] = {
     "neuron_update_active": ("core dynamic", "updates_active"),
     "neuron_update_inactive": ("core dynamic", "updates_inactive"),
     "spike": ("core dynamic", "spikes"),
+    "word_read": ("core dynamic", "words_read"),
     "packet": ("network on chip", "packets"),
+    "packet_received": ("network on chip", "packets_received"),
     "hop_x": ("network on chip", "hops_x"),
     "hop_y": ("network on chip", "hops_y"),
     "chip_crossing": ("network on chip", "chip_crossings"),
 }
 """Cost of a spec -> (part of the energy, count that it multiplies)."""
 
+PART_OF_ANOTHER = ("packet_received", "word_read")
+"""Events that no source prices yet whose energy is taken to lie within that of others: no price of them is missed."""
+
+POWERS = {"static": "static_power_per_chip", "host": "host_power_per_chip"}
+"""Part of the energy -> watts per chip that a spec states."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Joules with their range."""
+    """A quantity, joules unless it says otherwise, with its range."""
 
     low: float = 0.0
     nominal: float = 0.0
@@ -38,6 +48,9 @@ class Interval:
 
     def __add__(self, other: Interval) -> Interval:
         return Interval(self.low + other.low, self.nominal + other.nominal, self.high + other.high)
+
+    def __mul__(self, factor: float) -> Interval:
+        return Interval(self.low * factor, self.nominal * factor, self.high * factor)
 
     def as_json(self) -> dict[str, float]:
         """Return the three numbers by name."""
@@ -56,22 +69,68 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """What is drawn all the time."""
+
+    part: str
+    """``static`` or ``host``."""
+    watts: Sourced
+    """Of a chip."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Energy:
-    """The estimate over all counted samples. ``total`` is dynamic: cores and network on chip; static power stands apart."""
+    """The estimate over all counted samples. ``total`` is dynamic: cores and network on chip; the powers stand apart."""
 
     costs: str
     lines: tuple[Line, ...]
     unpriced: tuple[str, ...]
     """Events that were counted and for which the cost source states no cost."""
     total: Interval
-    parts: Mapping[str, Interval | None]
-    """core dynamic, network on chip, static, host; None: unpriced."""
-    static_note: str
+    of_samples: NDArray[np.float64]
+    """Nominal dynamic joules of each sample, (samples,)."""
+    powers: tuple[Power, ...]
+    chips: int
+    ticks: int
+    """Chip ticks of all samples together."""
+    timestep: float
+    """Seconds of a chip tick in real time."""
 
     @property
     def is_priced(self) -> bool:
         """Whether any event has a cost; else ``total`` says nothing."""
         return bool(self.lines)
+
+    @property
+    def parts(self) -> dict[str, Interval | None]:
+        """Return core dynamic, network on chip, and static and host in real time; None: unpriced."""
+        parts: dict[str, Interval | None] = {}
+        for part in ("core dynamic", "network on chip"):
+            own = [line.energy for line in self.lines if line.part == part]
+            parts[part] = sum(own, Interval()) if own else None
+        seconds = self.ticks * self.timestep
+        return parts | self.drawn(Interval(seconds, seconds, seconds))
+
+    def drawn(self, seconds: Interval) -> dict[str, Interval | None]:
+        """Return the joules of the powers over some time, part by part; None: unpriced."""
+        found: dict[str, Interval | None] = dict.fromkeys(POWERS)
+        for power in self.powers:
+            w = power.watts
+            found[power.part] = Interval(w.low * seconds.low, w.value * seconds.nominal, w.high * seconds.high) * self.chips
+        return found
+
+    @property
+    def static_note(self) -> str:
+        """What static energy is for, or ``unpriced``."""
+        power = next((power.watts for power in self.powers if power.part == "static"), None)
+        if power is None:
+            return "unpriced"
+        chips = "one whole chip" if self.chips == 1 else f"{self.chips} whole chips"
+        ticks = self.ticks // max(1, len(self.of_samples))
+        return (
+            f"{chips} at {power.low:g} to {power.high:g} W for {ticks} ticks of {self.timestep:g} s per sample, "
+            f"as if in real time ({power.source})"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``report --json`` prints under ``energy``."""
@@ -90,6 +149,14 @@ class Energy:
                 }
                 for line in self.lines
             ],
+            "powers": [
+                {
+                    "part": power.part, "per_chip_w": {
+                        "low": power.watts.low, "nominal": power.watts.value, "high": power.watts.high
+                    }, "chips": self.chips, "source": power.watts.source, "kind": power.watts.kind,
+                }
+                for power in self.powers
+            ],
         }  # fmt: skip
 
 
@@ -99,7 +166,7 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
     Args:
         counts: What happened.
         spec: Whose costs are used.
-        timestep: Seconds per tick, for static power: the chip is taken to run in real time.
+        timestep: Seconds per chip tick, for the powers: the chip is taken to run in real time.
         costs: One of the spec's cost sources; None: its default, or none where it states no costs: all is then unpriced.
 
     Raises:
@@ -110,30 +177,19 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
         message = f"{spec.name} has no cost source '{name}'"
         hint = did_you_mean(name, list(spec.costs)) or f"{spec.file} states no costs"
         raise UsageError(Diagnostic("NC0801", message, hint=hint))
-    table, totals = spec.costs.get(name, {}), counts.totals()
+    table, totals, per_sample = spec.costs.get(name, {}), counts.totals(), counts.per_sample()
+    of_samples = np.zeros(counts.samples)
     lines, unpriced = [], []
     for event, (part, key) in EVENTS.items():
         number = float(totals[key])
         if event not in table:
-            if number:
+            if number and event not in PART_OF_ANOTHER:
                 unpriced.append(event)
             continue
         cost = table[event]
-        lines.append(Line(event, part, number, cost, Interval(number * cost.low, number * cost.value, number * cost.high)))
-    parts: dict[str, Interval | None] = {}
-    for part in ("core dynamic", "network on chip"):
-        own = [line.energy for line in lines if line.part == part]
-        parts[part] = sum(own, Interval()) if own else None
+        lines.append(Line(event, part, number, cost, Interval(cost.low, cost.value, cost.high) * number))
+        of_samples += per_sample[key] * cost.value
     total = sum((line.energy for line in lines), Interval())
-    static_note = "unpriced"
-    parts["static"] = None
-    if "static_power_per_chip" in table:
-        power, seconds = table["static_power_per_chip"], counts.ticks * counts.samples * timestep
-        parts["static"] = Interval(*(counts.chips * seconds * watts for watts in (power.low, power.value, power.high)))
-        chips = "one whole chip" if counts.chips == 1 else f"{counts.chips} whole chips"
-        static_note = (
-            f"{chips} at {power.low:g} to {power.high:g} W for {counts.ticks} ticks of {timestep:g} s per sample, "
-            f"as if in real time ({power.source})"
-        )
-    parts["host"] = None
-    return Energy(name, tuple(lines), tuple(unpriced), total, parts, static_note)
+    powers = tuple(Power(part, table[event]) for part, event in POWERS.items() if event in table)
+    ticks = counts.ticks * counts.samples
+    return Energy(name, tuple(lines), tuple(unpriced), total, of_samples, powers, counts.chips, ticks, timestep)

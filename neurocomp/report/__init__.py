@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from neurocomp.encoding import Operations
 from neurocomp.energy.counts import PER_CORE, Counts
-from neurocomp.energy.joules import BADGE, Energy
+from neurocomp.energy.joules import BADGE, Energy, Interval
+from neurocomp.energy.latency import Latency
+from neurocomp.energy.statistics import Spread, spreads
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network
+from neurocomp.mapping.traffic import traffic_of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Report:
     """Counts of a simulation of declared samples, and the energy estimated from them."""
 
@@ -23,6 +29,7 @@ class Report:
     spec: HardwareSpec
     counts: Counts
     energy: Energy
+    latency: Latency
     utilization: Mapping[str, Mapping[str, int]]
     accuracy: float | None = None
     """Of the integers on the same samples, 0..1; None where labels or a single decoder are missing."""
@@ -48,13 +55,68 @@ class Report:
         """Ticks per sample of the stimulus, in the user's time."""
         return (self.counts.ticks - self.mapped.lowered.largest_lag) // self.ticks_per_step
 
+    @cached_property
+    def spread(self) -> Mapping[str, Mapping[str, Spread]]:
+        """Events, dynamic joules, spikes of populations and sops of projections over the samples: their means and spread."""
+        counts = self.counts
+        events = counts.per_sample()
+        inputs = sum(events[name] for name in ("spikes", "input_spikes"))
+        events["sops_per_spike"] = np.divide(events["sops"], inputs, out=np.zeros(counts.samples), where=inputs > 0)
+        return {
+            "events": spreads(events),
+            "energy_j": spreads({"dynamic": self.energy.of_samples}) if self.energy.is_priced else {},
+            "populations": spreads(counts.spikes_of_samples),
+            "projections": spreads(counts.sops_of_samples),
+        }
+
+    def joules(self) -> dict[str, dict[str, Interval | None]]:
+        """Return the parts of the energy of all samples and their sum, run in real time and at full speed.
+
+        The sum is of what is priced. At full speed a sample takes `Latency.inference`; without times it is not stated.
+        """
+        seconds = self.counts.ticks * self.latency.timestep
+        timings = {"real_time": Interval(seconds, seconds, seconds)}
+        if self.latency.inference is not None:
+            timings["full_speed"] = Interval(*self.latency.inference)
+        result: dict[str, dict[str, Interval | None]] = {}
+        for name, sample in timings.items():
+            parts = self.energy.parts | self.energy.drawn(sample * self.counts.samples)
+            priced = [part for part in parts.values() if part is not None]
+            result[name] = {**parts, "total": sum(priced, Interval()) if priced else None}
+        return result
+
+    def rates(self) -> dict[str, dict[str, float]]:
+        """Return population -> spikes per neuron and tick of its window, and of what it hears per synapse and sample."""
+        counts, window = self.counts, self.counts.ticks - self.mapped.lowered.largest_lag
+        into: dict[str, list[str]] = {}
+        for q in self.mapped.lowered.network.projections:
+            if q.name in counts.per_projection:
+                into.setdefault(q.target, []).append(q.name)
+        result = {}
+        for name, entry in counts.per_population.items():
+            sops, synapses = (sum(counts.per_projection[q][key] for q in into.get(name, ())) for key in ("sops", "synapses"))
+            result[name] = {
+                "rate": entry["spikes"] / (max(1, entry["neurons"]) * counts.samples * window),
+                "spikes_per_synapse": sops / (synapses * counts.samples) if synapses else 0.0,
+            }
+        return result
+
+    def links(self) -> dict[str, Any]:
+        """Return the loads of the links between tiles, in packets per tick of all samples on average."""
+        counts = self.counts
+        ticks = counts.samples * counts.ticks
+        links = traffic_of(
+            self.mapped, self.spec, {name: spikes / ticks for name, spikes in counts.spikes_of_neurons.items()}
+        ).unicast.links
+        return {"count": links.count, "used": links.used, "max": links.largest, "mean": links.mean}
+
     def as_json(self) -> dict[str, Any]:
         """Return what ``report --json`` prints: counts and joules summed over all samples, and the same per sample.
 
         Joules are null where the target has no costs.
         """
         counts, samples = self.counts, self.counts.samples
-        totals = counts.totals()
+        totals, rates = counts.totals(), self.rates()
         mapped, total = self.mapped, self.energy.total.as_json() if self.energy.is_priced else None
         return {
             "schema": 1,
@@ -74,11 +136,18 @@ class Report:
             "decoders": {name: _summed(own, samples) for name, own in self.decoders.items()},
             "energy_j": total,
             "energy": self.energy.as_json(),
+            "energy_of": {
+                speed: {part: value and value.as_json() for part, value in parts.items()}
+                for speed, parts in self.joules().items()
+            },
+            "latency": self.latency.as_json(),
+            "statistics": {kind: {name: spread.as_json() for name, spread in own.items()} for kind, own in self.spread.items()},
+            "links": self.links(),
             "per_sample": {
                 "counts": {name: value if name == "sops_per_spike" else value / samples for name, value in totals.items()},
                 "energy_j": total and {name: value / samples for name, value in total.items()},
             },
-            "per_population": {name: dict(entry) for name, entry in counts.per_population.items()},
+            "per_population": {name: {**entry, **rates[name]} for name, entry in counts.per_population.items()},
             "per_projection": {name: dict(entry) for name, entry in counts.per_projection.items()},
             "per_core": [
                 {

@@ -12,7 +12,7 @@ import pytest
 import neurocomp
 import neurocomp_hwspecs
 from neurocomp.energy.counts import PER_CORE, Counts, count
-from neurocomp.energy.joules import BADGE, EVENTS, Energy, Interval, estimate
+from neurocomp.energy.joules import BADGE, EVENTS, PART_OF_ANOTHER, Energy, Interval, estimate
 from neurocomp.errors import UsageError
 from neurocomp.hardware import HardwareSpec, read_spec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -303,6 +303,7 @@ def test_energy_by_hand() -> None:
     assert energy.total.nominal == pytest.approx(core + way)
     assert energy.unpriced == ("spike", "chip_crossing")
     assert (energy.parts["static"], energy.static_note, energy.parts["host"]) == (None, "unpriced", None)
+    assert energy.of_samples == pytest.approx([energy.total.nominal - 15 * 52e-12, 15 * 52e-12])
 
 
 def test_static_power_stands_apart() -> None:
@@ -315,6 +316,7 @@ def test_static_power_stands_apart() -> None:
         "2 whole chips at 0.1044 to 0.178 W for 5 ticks of 0.001 s per sample, as if in real time "
         f"({SPEC.costs['loihi']['static_power_per_chip'].source})"
     )
+    assert joules(energy, "host") == pytest.approx([2 * 0.01 * 0.065] * 3)
     longer = joules(estimate(counted(), SPEC, 2e-3), "static")
     assert longer == pytest.approx([2 * 0.02 * watts for watts in (0.1044, 0.1044, 0.178)])
 
@@ -327,7 +329,7 @@ def without(spec: HardwareSpec, *events: str) -> HardwareSpec:
 def test_what_has_no_price_is_named_and_adds_nothing() -> None:
     energy = estimate(counted(), without(SPEC, "synaptic_event", "hop_y"), 1e-3)
     assert energy.unpriced == ("synaptic_event", "hop_y", "chip_crossing")
-    assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y", "chip_crossing"}
+    assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y", "chip_crossing", *PART_OF_ANOTHER}
     assert energy.total.nominal < estimate(counted(), SPEC, 1e-3).total.nominal
     mapped, trace = three_neurons()
     quiet = replace(trace, spikes={name: values * 0 for name, values in trace.spikes.items()})
@@ -337,7 +339,7 @@ def test_what_has_no_price_is_named_and_adds_nothing() -> None:
 def test_json() -> None:
     document = estimate(counted(), SPEC, 1e-3).as_json()
     assert document["badge"] == BADGE == "SIMULATED COUNTS · ESTIMATED ENERGY · NOT MEASURED"
-    assert set(document) == {"costs", "badge", "includes", "parts_j", "unpriced", "static", "lines"}
+    assert set(document) == {"costs", "badge", "includes", "parts_j", "unpriced", "static", "lines", "powers"}
     assert set(document["parts_j"]) == {"core dynamic", "network on chip", "static", "host"}
     first = document["lines"][0]
     assert (first["event"], first["count"], first["kind"]) == ("synaptic_event", 7.0, "pre-silicon")
@@ -347,9 +349,9 @@ def test_json() -> None:
 
 def test_unknown_costs() -> None:
     with pytest.raises(UsageError) as caught:
-        estimate(counted(), SPEC, 1e-3, "sanafe")
+        estimate(counted(), SPEC, 1e-3, "sana-fe")
     assert caught.value.exit_code == 2
-    assert caught.value.render() == "error[NC0801 usage]: loihi has no cost source 'sanafe'\nhint:  did you mean 'sanafe'?"
+    assert caught.value.render() == "error[NC0801 usage]: loihi has no cost source 'sana-fe'\nhint:  did you mean 'sanafe'?"
 
 
 def test_exponent_groups_count_for_their_projection() -> None:
