@@ -18,6 +18,7 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network
 from neurocomp.mapping.traffic import traffic_of
+from neurocomp.report.provenance import Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class Report:
     """Input population -> what its encoder computes on the host per sample; none where the stimulus came from elsewhere."""
     decoders: Mapping[str, Operations] = field(default_factory=dict)
     """Decoded population -> what its decoder computes on the host per sample."""
+    provenance: Provenance | None = None
 
     @property
     def ticks(self) -> int:
@@ -159,6 +161,7 @@ class Report:
                 }
                 for index, core in enumerate(mapped.cores)
             ],
+            "provenance": self.provenance and self.provenance.as_json(),
             "cores": len(mapped.cores),
             "chips": mapped.chips,
             "utilization": {name: dict(entry) for name, entry in self.utilization.items()},

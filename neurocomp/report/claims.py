@@ -192,9 +192,8 @@ def _claims(document: LocatedYaml, file: str) -> Iterator[Claim]:
                 values[key] = float(value)
             elif key not in (*NUMBERS, *WORDS):
                 meant = did_you_mean(str(key), [*NUMBERS, *WORDS])
-                problems.append(
-                    Diagnostic("NC0346", f"a claim has no field '{key}'", document.key_at((*path, key)), hint=meant)
-                )
+                where = document.key_at((*path, key))
+                problems.append(Diagnostic("NC0346", f"a claim has no field '{key}'", where, hint=meant))
             else:
                 allowed = "a number >= 0" if key in NUMBERS else "a text"
                 problems.append(Diagnostic("NC0346", f"'{key}' is {value!r}, not {allowed}", document.at((*path, key))))
