@@ -33,6 +33,7 @@ from neurocomp.models.patterns import Pattern, blocks_of
 from neurocomp.passes.quantize_plan import (
     CLIP_OCTAVES,
     MIN_THRESHOLD,
+    WORD,
     Choice,
     Incoming,
     PopulationPlan,
@@ -358,12 +359,12 @@ def _projections(i: Incoming, choice: Choice, scale: float, factors: Array, take
     warnings = []
     if names:
         single = min(option.error for option in i.options(scale, ((0,),)))
-        words, share = i.memory(unit, choice.groups)
-        many = sum(len(index) for index, _ in found.members)
+        extra, own = i.memory([len(index) for index, _ in found.members])
+        many = len(np.unique(np.concatenate([index for index, _ in found.members])))
         what = (
-            f"{many} of {known.size} weights are in exponent groups, as one exponent would round the others too much: "
+            f"{many} of {known.size} weights are partly in exponent groups, as one exponent would round the others too much: "
             f"rms error {rms:.3g}, not {math.sqrt(single / known.size):.3g}, of a median weight of {known.median:.3g}; "
-            f"about {words} more words of synapse memory ({share:+.0%})"
+            f"about {-(-extra // WORD)} more words of synapse memory ({extra / own:+.0%})"
         )
         rows.insert(0, (f"groups of {q.name}", "", what))
         warnings.append(f"'{q.name}': {what} ({', '.join(names)})")

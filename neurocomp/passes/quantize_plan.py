@@ -25,7 +25,7 @@ from neurocomp.passes.quantize_weights import (
     Levels,
     Weights,
     along,
-    levels,
+    group_sets,
 )
 
 Array = NDArray[Any]
@@ -47,16 +47,14 @@ BLIND_PROOF_WORTH = 16.0
 CLIP_OCTAVES = 3
 """Weight steps down to 2**-CLIP_OCTAVES of the one that represents the largest weight are tried; larger weights clip."""
 
-GROUP_SETS = ((0,), (0, 2), (0, 2, 4))
-"""Exponents of the groups of a projection beside its own: the largest weights on the same mantissas, times 4 and times 16."""
 NEED = 0.1
 """Of a median weight: below this rms error in every projection one scale and one exponent each are good enough."""
 GROUP_COST = 2.0
 """Each further group must divide the squared error by this."""
 GROUP_MEMORY = 0.5
-"""Groups may take up to this share of the projection's own synapse memory in addition."""
+"""Groups may take up to this share of the projection's own synapse memory in addition; with scales of neurons, of all theirs."""
 MOST_MEMBERS = 1 << 20
-"""Weights of a projection that groups may hold: each is listed with its source and target."""
+"""Weights of a projection that may have parts in groups: each is listed with its source and target."""
 LAYOUTS = 2
 """Synapse formats that a projection may take per exponent on a core: a dense and a sparse one."""
 INDEX_BITS, HEADER_BITS, WORD = 10, 20, 64
@@ -127,7 +125,11 @@ class Incoming:
 
     def steps(self, groups: tuple[int, ...] = (0,)) -> Levels:
         """Return the levels of the weights."""
-        return levels(steps_of(self.form, self.distribution.sign_mode)[1], groups)
+        return Levels(steps_of(self.form, self.distribution.sign_mode)[1], groups)
+
+    def group_sets(self) -> Sequence[tuple[int, ...]]:
+        """Return which groups there may be."""
+        return group_sets(self.steps().top)[: None if self.pattern.kind in GROUPED else 1]
 
     @property
     def unit_of_largest(self) -> float:
@@ -169,32 +171,33 @@ class Incoming:
             high = most if all_coarser else min(max(int(np.ceil(exact)), low), most)
             for exponent in range(low, high + 1):
                 unit = self.unit(scale, exponent)
-                if len(groups) > 1 and self.memory(unit, groups)[1] > GROUP_MEMORY:
+                if len(groups) > 1 and not self.affords(self.members(unit, groups)):
                     continue
                 error = self.error(unit, groups)
                 found.append(Choice(error * GROUP_COST ** (len(groups) - 1), error, exponent, groups))
         return found
 
     def members(self, unit: float, groups: tuple[int, ...]) -> list[int]:
-        """Return how many weights each further group holds."""
-        beyond = [self.distribution.beyond(reach * unit) for reach in self.steps(groups).reach]
-        return [more - less for more, less in zip(beyond, [*beyond[1:], 0], strict=True)]
+        """Return how many weights have a part in each further group, at most."""
+        return [self.distribution.beyond((reach + 0.5) * unit) for reach in self.steps(groups).reach[:-1]]
 
-    def memory(self, unit: float, groups: tuple[int, ...]) -> tuple[int, float]:
-        """Return about how many words of synapse memory the groups take, and their share of the projection's own words.
+    def memory(self, members: Sequence[int]) -> tuple[int, int]:
+        """Return about how many bits of synapse memory groups of so many members take, and how many the projection itself.
 
         Rows of every source on a single core are assumed, each with an entry per group.
         """
-        counts = self.members(unit, groups)
-        if sum(counts) > MOST_MEMBERS:
-            return 0, math.inf
         rows = size_of(self.source)
         copies = size_of(self.target[1:]) if self.pattern.kind.startswith("conv") else 1
         weight_bits = self.form.weight_bits
         index = INDEX_BITS if self.pattern.kind == "sparse" else 0
         own = self.weights.size * copies * (weight_bits + index) + rows * HEADER_BITS
-        extra = sum(m * copies * (weight_bits + INDEX_BITS) + min(m * copies, rows) * HEADER_BITS for m in counts)
-        return -(-extra // WORD), extra / max(own, 1)
+        extra = sum(m * copies * (weight_bits + INDEX_BITS) + min(m * copies, rows) * HEADER_BITS for m in members)
+        return extra, own
+
+    def affords(self, members: Sequence[int]) -> bool:
+        """Whether groups of so many members are few enough."""
+        extra, own = self.memory(members)
+        return sum(members) <= MOST_MEMBERS and extra <= GROUP_MEMORY * own
 
     def formats(self, choice: Choice) -> set[tuple[str, int, int]]:
         """Return what tells the synapse formats apart that a choice takes; weights of 0 take none."""
@@ -335,11 +338,11 @@ class PopulationPlan:
             message = f"population '{self.population.name}' has a bias; '{self.form.name}' has none"
             hint = "remove the bias, or raise integers.bias_bits of the spec"
             raise UnsupportedError(Diagnostic("NC0312", message, self.population.origin, hint=hint))
-        plain: list[Sequence[tuple[int, ...]]] = [GROUP_SETS[:1]] * len(self.incoming)
+        plain: list[Sequence[tuple[int, ...]]] = [((0,),)] * len(self.incoming)
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, plain)
         if all(self._coarse(i, c) <= NEED for i, c in zip(self.incoming, choices, strict=True)):
             return scale, choices, np.asarray(1.0)
-        sets = [GROUP_SETS if i.pattern.kind in GROUPED else GROUP_SETS[:1] for i in self.incoming]
+        sets = [i.group_sets() for i in self.incoming]
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, sets)
         return scale, choices, self._neuron_scales(scale, choices, highest, provable)
 
@@ -366,7 +369,6 @@ class PopulationPlan:
         lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
         top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
         proved = float(provable.min(initial=np.inf))
-        worth = PROOF_WORTH if calibrated else BLIND_PROOF_WORTH
         best: _Rank | None = None
         for octave, step in product(range(lowest_octave, top_octave + 1), range(STEPS_PER_OCTAVE)):
             scale = math.ldexp(2.0 ** (step / STEPS_PER_OCTAVE), octave)  # so that units of neighbouring octaves are equal
@@ -377,7 +379,7 @@ class PopulationPlan:
             if not math.isfinite(cost):
                 continue
             coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
-            rank = (coarse, cost * (1.0 if scale <= proved else worth), scale, choices)
+            rank = (coarse, cost * (1.0 if scale <= proved else self._risk(scale / proved, calibrated)), scale, choices)
             if best is None or self._better(rank, best):
                 best = rank
         if best is None:
@@ -394,6 +396,15 @@ class PopulationPlan:
             )
         return self._snap(best[2], highest), best[3]
 
+    @staticmethod
+    def _risk(beyond: float, calibrated: bool) -> float:
+        """Return by what a scale must divide the squared error that is so many times the largest proved one.
+
+        Calibration finds the scales that are too large. Without it the finer step that comes with a larger scale, whose squared
+        error falls with the square of it, is not worth the risk.
+        """
+        return PROOF_WORTH if calibrated else BLIND_PROOF_WORTH * beyond**3
+
     def _choices(self, scale: float, sets: Sequence[Sequence[tuple[int, ...]]]) -> tuple[Choice, ...]:
         """Return the cheapest choice of each projection; with groups, all together within the synapse formats of a core."""
         options = [i.options(scale, allowed) for i, allowed in zip(self.incoming, sets, strict=True)]
@@ -402,7 +413,8 @@ class PopulationPlan:
             return best
         coarser = [i.options(scale, allowed, all_coarser=True) for i, allowed in zip(self.incoming, sets, strict=True)]
         tried = []
-        for first, groups in product(range(self.form.weight_exp_max + 1), GROUP_SETS[1:]):
+        kinds = sorted({groups for allowed in sets for groups in allowed[1:]})
+        for first, groups in product(range(self.form.weight_exp_max + 1), kinds):
             shared = {first + group for group in groups}
             within = [
                 [c for c in found if not i.distribution.largest or {c.exponent + g for g in c.groups} <= shared]
@@ -453,9 +465,11 @@ class PopulationPlan:
         bound = np.minimum(highest / scale, np.maximum(provable / scale, provable / max(float(provable.min()), 1e-300)))
         allowed = np.full(n_rows, np.inf)
         np.minimum.at(allowed, rows, np.where(np.isnan(bound), np.inf, bound))
-        errors = np.stack([self._row_errors(scale, choices, rows, n_rows, f) for f in NEURON_SCALES])
+        found = [self._at_factor(scale, choices, rows, n_rows, f) for f in NEURON_SCALES]
+        errors, members = np.stack([error for error, _ in found]), [m for _, m in found]
         usable = np.array(NEURON_SCALES)[:, None] <= np.maximum(allowed, 1.0)
         chosen = np.where(usable, errors, np.inf).argmin(axis=0)  # of equal errors the smaller scale
+        chosen = self._affordable(chosen, members)
         before, after = math.fsum(errors[0].tolist()), math.fsum(errors[chosen, np.arange(n_rows)].tolist())
         factors = np.array(NEURON_SCALES, np.float64)[chosen][rows]
         profiles = len(np.unique(np.broadcast_to(self.threshold, (size,)) * factors))
@@ -470,20 +484,45 @@ class PopulationPlan:
             return np.repeat(np.arange(p.shape[0]), size_of(p.shape[1:])), p.shape[0]
         return np.arange(p.size), p.size
 
-    def _row_errors(self, scale: float, choices: Sequence[Choice], rows: IntArray, n_rows: int, factor: int) -> FloatArray:
-        """Return the squared error of the weights of each row when it is larger by a factor."""
-        result = np.zeros(n_rows)
+    def _at_factor(
+        self, scale: float, choices: Sequence[Choice], rows: IntArray, n_rows: int, factor: int
+    ) -> tuple[FloatArray, list[IntArray]]:
+        """Return what becomes of each row when it is larger by a factor.
+
+        Returns:
+            The squared errors of their weights, (n_rows,); per projection, how many have a part in each further group,
+            (groups, n_rows).
+        """
+        errors, members = np.zeros(n_rows), []
         for i, choice in zip(self.incoming, choices, strict=True):
             unit = i.unit(scale, choice.exponent) / factor
             steps = i.steps(choice.groups)
             row = along(i.pattern, rows, i.weights.stored, self.population.shape)
             assert row is not None
+            count = np.zeros((len(choice.groups) - 1, n_rows), np.int64)
             for block, real in i.weights.blocks():
-                magnitudes = np.abs(real)
-                nearest = steps.values[np.searchsorted(steps.boundaries * unit, magnitudes)] * unit
+                whole = np.rint(np.abs(real) / unit)
                 at = np.broadcast_to(row[block], real.shape)
-                result += np.bincount(at.reshape(-1), np.square(magnitudes - nearest).reshape(-1), n_rows)
-        return result
+                squares = np.square(np.abs(real) - np.minimum(whole, steps.limit) * unit)
+                errors += np.bincount(at.reshape(-1), squares.reshape(-1), n_rows)
+                for number, finer in enumerate(steps.reach[:-1]):
+                    count[number] += np.bincount(at[whole > finer], minlength=n_rows)
+            members.append(count)
+        return errors, members
+
+    def _affordable(self, chosen: IntArray, members: Sequence[Sequence[IntArray]]) -> IntArray:
+        """Return indices into `NEURON_SCALES`, (n_rows,), no larger than ``chosen``, whose groups take little enough memory."""
+        each = np.arange(len(chosen))
+        for most in range(int(chosen.max(initial=0)), 0, -1):
+            taken = np.minimum(chosen, most)
+            counts = [
+                np.stack(factors)[taken, :, each].sum(axis=0).tolist() for factors in zip(*members, strict=True)
+            ]  # of each projection
+            memory = [i.memory(count) for i, count in zip(self.incoming, counts, strict=True)]
+            extra, own = (sum(bits) for bits in zip(*memory, strict=True))
+            if extra <= GROUP_MEMORY * own and all(sum(count) <= MOST_MEMBERS for count in counts):
+                return taken
+        return np.zeros_like(chosen)
 
     # -- integers
 
