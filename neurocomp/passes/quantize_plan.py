@@ -52,7 +52,7 @@ NEED = 0.1
 GROUP_COST = 2.0
 """Each further group must divide the squared error by this."""
 GROUP_MEMORY = 0.5
-"""Groups may take up to this share of the projection's own synapse memory in addition; with scales of neurons, of all theirs."""
+"""Groups may take up to this share of the projection's own synapse memory in addition; with scales of neurons, of all."""
 MOST_MEMBERS = 1 << 20
 """Weights of a projection that may have parts in groups: each is listed with its source and target."""
 LAYOUTS = 2
@@ -62,11 +62,13 @@ INDEX_BITS, HEADER_BITS, WORD = 10, 20, 64
 
 NEURON_SCALES = (1, 2, 4, 8)
 """Powers of two by which weights, threshold and state of single neurons may be larger."""
-NEURON_GAIN = 2.0
+NEURON_GAIN = 1.5
 """Scales per neuron must divide the squared error by this."""
 LARGEST_SCALED = 1 << 24
 """Synapses of the largest population for which scales of neurons are looked at."""
 
+HEADROOM = 0.75
+"""Share of a register that calibration data may fill; other inputs find the rest of it free."""
 SMALL_ROUNDING = 1 / 256
 """Of the threshold: a bias or start may be off by so much for the sake of potentials that stay whole thresholds' units."""
 DRIVE_MARGIN = 2.0
@@ -328,10 +330,13 @@ class PopulationPlan:
             result = np.minimum(result, np.where(magnitude > 0, limit / np.maximum(magnitude, 1e-300), np.inf))
         return result
 
-    def choose(self, cap: float, calibrated: bool) -> tuple[float, tuple[Choice, ...], FloatArray]:
+    def choose(
+        self, cap: float, calibrated: bool, ceilings: FloatArray | None = None
+    ) -> tuple[float, tuple[Choice, ...], FloatArray]:
         """Return the scale, the choice of each projection, and each neuron's power of two, 0-d where all are 1.
 
-        The scale is the threshold mantissa per 1.0 of the potential.
+        The scale is the threshold mantissa per 1.0 of the potential; ``cap`` is the largest allowed one. ``ceilings``, (n,): the
+        largest that a power of two may make of it, as far as calibration tells.
         """
         highest, provable = self.highest(), self.provable_scales()
         if not highest.all():  # of all that bounds a scale only the bias may have no bits at all
@@ -344,7 +349,13 @@ class PopulationPlan:
             return scale, choices, np.asarray(1.0)
         sets = [i.group_sets() for i in self.incoming]
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, sets)
-        return scale, choices, self._neuron_scales(scale, choices, highest, provable)
+        # A neuron may come no closer to its limits than the closest does anyway; where nobody will look, not even as close.
+        margin = 1.0 if calibrated else HEADROOM
+        bound = np.maximum(provable / scale, margin * provable / max(float(provable.min(initial=np.inf)), 1e-300))
+        bound = np.minimum(highest / scale, np.where(np.isnan(bound), np.inf, bound))
+        if ceilings is not None:
+            bound = np.minimum(bound, ceilings / scale)
+        return scale, choices, self._neuron_scales(scale, choices, bound)
 
     @staticmethod
     def _coarse(i: Incoming, choice: Choice) -> float:
@@ -379,7 +390,8 @@ class PopulationPlan:
             if not math.isfinite(cost):
                 continue
             coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
-            rank = (coarse, cost * (1.0 if scale <= proved else self._risk(scale / proved, calibrated)), scale, choices)
+            risk = 1.0 if scale <= proved else self._risk(scale / proved, scale / wanted, calibrated)
+            rank = (coarse, cost * risk, scale, choices)
             if best is None or self._better(rank, best):
                 best = rank
         if best is None:
@@ -397,13 +409,19 @@ class PopulationPlan:
         return self._snap(best[2], highest), best[3]
 
     @staticmethod
-    def _risk(beyond: float, calibrated: bool) -> float:
-        """Return by what a scale must divide the squared error that is so many times the largest proved one.
+    def _risk(beyond: float, larger: float, calibrated: bool) -> float:
+        """Return by what a scale that is not proved must divide the squared error.
 
-        Calibration finds the scales that are too large. Without it the finer step that comes with a larger scale, whose squared
-        error falls with the square of it, is not worth the risk.
+        A larger scale alone makes steps finer, and squared errors fall with its square: that is no reason to fill registers.
+
+        Args:
+            beyond: The scale as a multiple of the largest proved one.
+            larger: As a multiple of that at which thresholds are fine enough.
+            calibrated: Whether calibration finds the scales that are too large.
         """
-        return PROOF_WORTH if calibrated else BLIND_PROOF_WORTH * beyond**3
+        if calibrated:
+            return PROOF_WORTH * 4.0 ** max(0, math.floor(math.log2(larger)))
+        return BLIND_PROOF_WORTH * beyond**3
 
     def _choices(self, scale: float, sets: Sequence[Sequence[tuple[int, ...]]]) -> tuple[Choice, ...]:
         """Return the cheapest choice of each projection; with groups, all together within the synapse formats of a core."""
@@ -452,8 +470,11 @@ class PopulationPlan:
 
     # -- scales of single neurons
 
-    def _neuron_scales(self, scale: float, choices: Sequence[Choice], highest: FloatArray, provable: FloatArray) -> FloatArray:
-        """Return each neuron's power of two, (n,), where they divide the squared error by `NEURON_GAIN`, else 0-d 1."""
+    def _neuron_scales(self, scale: float, choices: Sequence[Choice], bound: FloatArray) -> FloatArray:
+        """Return each neuron's power of two, (n,), where they divide the squared error by `NEURON_GAIN`, else 0-d 1.
+
+        ``bound``, (n,): the largest of each neuron; 1 is always allowed.
+        """
         one, size = np.asarray(1.0), self.population.size
         total = sum(i.weights.size for i in self.incoming)
         if self.threshold is None or self.is_decoded or total > LARGEST_SCALED or self.profiles < 2:
@@ -461,10 +482,8 @@ class PopulationPlan:
         rows, n_rows = self._rows()
         if n_rows < 2 or any(along(i.pattern, rows, i.weights.stored, self.population.shape) is None for i in self.incoming):
             return one
-        # A neuron may come no closer to its limits than the closest does anyway.
-        bound = np.minimum(highest / scale, np.maximum(provable / scale, provable / max(float(provable.min()), 1e-300)))
         allowed = np.full(n_rows, np.inf)
-        np.minimum.at(allowed, rows, np.where(np.isnan(bound), np.inf, bound))
+        np.minimum.at(allowed, rows, bound)
         found = [self._at_factor(scale, choices, rows, n_rows, f) for f in NEURON_SCALES]
         errors, members = np.stack([error for error, _ in found]), [m for _, m in found]
         usable = np.array(NEURON_SCALES)[:, None] <= np.maximum(allowed, 1.0)

@@ -383,8 +383,8 @@ def _rounded_by_table(weights: Weights, occurs: IntArray, unit: float, steps: Le
         base = stored  # the file's own bytes
     else:
         writer = ArrayWriter(stored.shape, table.dtype)
-        for block in blocks_of(stored) if stored.ndim else ((),):
-            writer.append(table[as_unsigned(stored[block])])
+        for place in blocks_of(stored) if stored.ndim else ((),):
+            writer.append(table[as_unsigned(stored[place])])
         base = writer.finish()
     members = tuple(_joined(parts, sign_mode) for parts in found)
     squared = math.fsum((np.square(errors) * occurs)[present].tolist()) * unit * unit

@@ -71,7 +71,7 @@ def test_parts_add_up_to_the_nearest(bits: int, signs: str) -> None:
         found = rounded(Weights(weights), Distribution.of(Weights(weights), exact=True), unit, Levels(top, groups), ONE)
         whole = found.base.astype(np.int64)
         for (index, part), group in zip(found.members, groups[1:], strict=True):
-            assert (0 < np.abs(part.astype(int))).all()
+            assert (np.abs(part.astype(int)) > 0).all()
             assert (np.abs(part.astype(int)) <= top).all()
             assert (np.sign(part.astype(int)) * np.sign(whole[index]) >= 0).all()
             whole[index] += part.astype(np.int64) << group
