@@ -89,9 +89,9 @@ def quantize(
     One scale per population is shared by its weights, thresholds, biases and state; each projection has its own power-of-two
     exponent. The scale minimises the squared error of the weights, keeps thresholds at or above `MIN_THRESHOLD` where the
     format allows, and is lowered until nothing overflows on the calibration stimulus. Where a few large weights would ruin the
-    rest they go into exponent groups: further projections of the same ends, so that sums stay exact; where it pays, single
-    neurons are larger by a power of two. All sums are integer, correctly rounded or over fixed orders, so that results do not
-    depend on threads or CPU.
+    rest, the largest part of each goes into exponent groups: further projections of the same ends, so that sums stay exact and
+    the steps of all weights are equally fine; where it pays, single neurons are larger by a power of two. All sums are integer,
+    correctly rounded or over fixed orders, so that results do not depend on threads or CPU.
 
     Weights are read in blocks; mantissas that are large lie in temporary files (`ArrayWriter`), or are the file's own bytes.
 

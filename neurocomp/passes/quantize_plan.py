@@ -49,6 +49,8 @@ CLIP_OCTAVES = 3
 
 NEED = 0.1
 """Of a median weight: below this rms error in every projection one scale and one exponent each are good enough."""
+FINE = NEED / 8
+"""Of a median weight: with groups, a smaller rms error than this is no better."""
 GROUP_COST = 2.0
 """Each further group must divide the squared error by this."""
 GROUP_MEMORY = 0.5
@@ -88,7 +90,7 @@ class Choice(NamedTuple):
     """Exponent and groups of one projection at some scale."""
 
     cost: float
-    """The squared error, times `GROUP_COST` per further group."""
+    """The squared error, or that of `FINE` where groups are looked at, times `GROUP_COST` per further group."""
     error: float
     exponent: int
     groups: tuple[int, ...]
@@ -164,6 +166,7 @@ class Incoming:
         if self.distribution.largest == 0.0:
             return [Choice(0.0, 0.0, 0, (0,))]
         found = []
+        least = (FINE * self.distribution.median) ** 2 * self.distribution.size if len(group_sets) > 1 else 0.0
         for groups in group_sets:
             most = self.form.weight_exp_max - groups[-1]
             if most < 0:
@@ -176,7 +179,7 @@ class Incoming:
                 if len(groups) > 1 and not self.affords(self.members(unit, groups)):
                     continue
                 error = self.error(unit, groups)
-                found.append(Choice(error * GROUP_COST ** (len(groups) - 1), error, exponent, groups))
+                found.append(Choice(max(error, least) * GROUP_COST ** (len(groups) - 1), error, exponent, groups))
         return found
 
     def members(self, unit: float, groups: tuple[int, ...]) -> list[int]:
@@ -335,8 +338,8 @@ class PopulationPlan:
     ) -> tuple[float, tuple[Choice, ...], FloatArray]:
         """Return the scale, the choice of each projection, and each neuron's power of two, 0-d where all are 1.
 
-        The scale is the threshold mantissa per 1.0 of the potential; ``cap`` is the largest allowed one. ``ceilings``, (n,): the
-        largest that a power of two may make of it, as far as calibration tells.
+        The scale is the threshold mantissa per 1.0 of the potential; ``cap`` is the largest allowed one, and ``ceilings``,
+        (n,), how large powers of two may make it, as far as calibration tells.
         """
         highest, provable = self.highest(), self.provable_scales()
         if not highest.all():  # of all that bounds a scale only the bias may have no bits at all
@@ -380,6 +383,13 @@ class PopulationPlan:
         lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
         top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
         proved = float(provable.min(initial=np.inf))
+
+        def worth(beyond: float) -> float:
+            if calibrated:
+                return PROOF_WORTH
+            # With groups a larger scale always makes finer steps, and squared errors fall with its square: not enough alone.
+            return BLIND_PROOF_WORTH * (beyond**3 if any(len(allowed) > 1 for allowed in sets) else 1.0)
+
         best: _Rank | None = None
         for octave, step in product(range(lowest_octave, top_octave + 1), range(STEPS_PER_OCTAVE)):
             scale = math.ldexp(2.0 ** (step / STEPS_PER_OCTAVE), octave)  # so that units of neighbouring octaves are equal
@@ -390,8 +400,7 @@ class PopulationPlan:
             if not math.isfinite(cost):
                 continue
             coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
-            risk = 1.0 if scale <= proved else self._risk(scale / proved, scale / wanted, calibrated)
-            rank = (coarse, cost * risk, scale, choices)
+            rank = (coarse, cost * (1.0 if scale <= proved else worth(scale / proved)), scale, choices)
             if best is None or self._better(rank, best):
                 best = rank
         if best is None:
@@ -407,21 +416,6 @@ class PopulationPlan:
                 )
             )
         return self._snap(best[2], highest), best[3]
-
-    @staticmethod
-    def _risk(beyond: float, larger: float, calibrated: bool) -> float:
-        """Return by what a scale that is not proved must divide the squared error.
-
-        A larger scale alone makes steps finer, and squared errors fall with its square: that is no reason to fill registers.
-
-        Args:
-            beyond: The scale as a multiple of the largest proved one.
-            larger: As a multiple of that at which thresholds are fine enough.
-            calibrated: Whether calibration finds the scales that are too large.
-        """
-        if calibrated:
-            return PROOF_WORTH * 4.0 ** max(0, math.floor(math.log2(larger)))
-        return BLIND_PROOF_WORTH * beyond**3
 
     def _choices(self, scale: float, sets: Sequence[Sequence[tuple[int, ...]]]) -> tuple[Choice, ...]:
         """Return the cheapest choice of each projection; with groups, all together within the synapse formats of a core."""

@@ -681,7 +681,7 @@ def test_neurons_that_calibration_shows_near_a_limit_are_no_larger() -> None:
     """Neurons that data drives far below their threshold give up their power of two; the population keeps its scale."""
     weights = random_weights(9, (30, 40), 0.02)
     weights[0] *= 60
-    weights[:, 0] = -0.2
+    weights[:, 0] = -0.02
     weights[0, 0] = 0.0
     form = replace(FORM, weight_bits=5)
     net = replace(one_layer(weights, neuron("if")), ticks=256)
