@@ -91,7 +91,7 @@ def test_braille_is_that_of_snntorch() -> None:
 
 
 def test_braille_is_accurate() -> None:
-    """600 recorded touches: 95 % and more in real numbers; on Loihi's integers, bit-exact in all engines, 94 % and more."""
+    """600 recorded touches: 95 % and more in real numbers; on Loihi's integers, bit-exact in all engines, 95.5 %."""
     said = {"trained_in": "snntorch", "reset": "zero", "ticks": 256}
     network = neurocomp.load(RECORDED / "braille_noDelay_bias_zero.nir", **said)
     assert isinstance(network, Network)
@@ -100,7 +100,7 @@ def test_braille_is_accurate() -> None:
     assert (trace.spikes["lif2"].sum(axis=1).argmax(axis=1) == data["y"]).mean() >= 0.95
     compiled = neurocomp.compile(network, "loihi")
     fixed = compiled.run("fast", {"input": data["x"].astype(np.int8)}).arrays["spikes/lif2"]
-    assert (fixed.sum(axis=1).argmax(axis=1) == data["y"]).mean() >= 0.94
+    assert (fixed.sum(axis=1).argmax(axis=1) == data["y"]).mean() >= 0.955
     assert compiled.verify(["reference", "chip"], inputs={"input": data["x"][:2].astype(np.int8)}).bit_exact
 
 
