@@ -598,8 +598,9 @@ def test_help_begins_with_examples(cli: Cli, command: str) -> None:
 def test_help_lists_the_commands(cli: Cli) -> None:
     result = cli("--help")
     assert (result.code, result.out) == (0, cli().out)
+    width = max(map(len, COMMANDS))
     for name, purpose in COMMANDS.items():
-        assert f"  {name:<8}  {purpose}\n" in result.out
+        assert f"  {name:<{width}}  {purpose}\n" in result.out
     assert cli("--version").out == f"neurocomp {neurocomp.__version__}\n"
 
 
