@@ -191,8 +191,16 @@ def leaky(dt: float, tau: float, r: float, compare: str, v_leak: float = 0.0, re
 
 
 def sinabs_lif(x: float, s: dict[str, float]) -> int:
-    """Decay by exp(-1/tau) with tau in ticks, add, send floor(v), subtract, hold at -1."""
+    """Decay by exp(-1/tau) with tau in ticks, add, send floor(v), subtract."""
     s["v"] = math.exp(-1 / 10) * s["v"] + x
+    count = math.floor(s["v"]) if s["v"] >= 1 else 0
+    s["v"] -= count
+    return count
+
+
+def sinabs_iaf(x: float, s: dict[str, float]) -> int:
+    """Add, send floor(v), subtract, hold at -1."""
+    s["v"] += x - 0.25
     count = math.floor(s["v"]) if s["v"] >= 1 else 0
     s["v"] = max(s["v"] - count, -1.0)
     return count
