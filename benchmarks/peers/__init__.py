@@ -111,7 +111,7 @@ def prepare(name: str) -> Path:
         commands = [[base, "-m", "venv", str(folder)], pip]
     commands[1] += environment.requirements
     for command in commands:
-        _run(command, 300.0, variables)
+        _run(command, 600.0, variables)
     stamp.write_text(wanted)
     return python
 

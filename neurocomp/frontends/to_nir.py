@@ -147,7 +147,9 @@ class _Graph:
         if kind not in ("I", "IF"):
             metadata["integration"] = s.integration
         if model.fires:
-            values |= {"v_threshold": p["v_threshold"], "v_reset": s.reset_value if s.reset == "value" else 0.0}
+            values |= {"v_threshold": p["v_threshold"]}
+            # 0 is what NIR takes it for, and nir 1.0.4, which sinabs needs, does not know the key.
+            values |= {"v_reset": s.reset_value} if s.reset == "value" and s.reset_value else {}
             metadata |= {"compare": s.compare}
             metadata |= {} if s.reset == "value" else {"reset_mechanism": s.reset}
             metadata |= {} if s.spikes_per_tick == "one" else {"spikes_per_tick": s.spikes_per_tick}
