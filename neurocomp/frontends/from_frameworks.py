@@ -91,12 +91,12 @@ def from_norse(model: Any, sample: Any, **reading: Any) -> Network:
         raise UnsupportedError(Diagnostic("NC0345", f"cells differ in dt: {listed}", hint="give all of them one dt"))
     # The exporter multiplies times by its dt.
     graph = _exported("Norse", lambda: norse.to_nir(model, sample, dt=1.0))
-    ends = {"input", "output"}
-    for name in set(graph.nodes) - ends:
-        if graph.nodes[name] is None:
+    for name, node in graph.nodes.items():
+        if node is None:
             layer = dict(model.named_modules()).get(name)
             raise _refused(name, layer, "Norse's exporter leaves it out", "use Linear and Conv2d between cells")
-    return _network("norse", model, graph, said, {**({"dt": next(iter(lengths))} if lengths else {}), **reading}, drop_batch=True)
+    reading = {"dt": next(iter(lengths), None)} | reading
+    return _network("norse", model, graph, said, reading, drop_batch=True)
 
 
 def from_sinabs(model: Any, sample: Any, **reading: Any) -> Network:
@@ -117,7 +117,7 @@ def from_sinabs(model: Any, sample: Any, **reading: Any) -> Network:
     said: Said = {}
     for name, layer in _neurons(model, layers.StatefulLayer, tuple(getattr(layers, kind) for kind in kinds), "sinabs"):
         if layer.tau_syn is not None:
-            raise _refused(name, layer, "sinabs' exporter leaves its synaptic current out", "set tau_syn to None")
+            raise _refused(name, layer, "sinabs's exporter leaves its synaptic current out", "set tau_syn to None")
         floor = None if layer.min_v_mem is None else np.unique(np.asarray(layer.min_v_mem.detach()))
         if floor is not None and len(floor) != 1:
             raise _refused(name, layer, "min_v_mem differs between neurons", "use one min_v_mem")

@@ -1,1 +1,1 @@
-"""Networks exchanged with other frameworks, which tests/interop compares with ours: a script for each, run in its environment."""
+"""Networks exchanged with other frameworks, for tests/interop: a script for each, run in its environment."""

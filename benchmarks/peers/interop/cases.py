@@ -1,8 +1,7 @@
 """What every framework's script needs, inside the framework's environment: seeded networks, their spikes, the report.
 
-Weights are multiples of 1/8, thresholds and what a tick leaves of a state are powers of two or few binary digits, and runs are
-short: float32 in the framework and float64 in neurocomp then hold the same numbers, and a potential at its threshold is at it in
-both.
+Weights are multiples of 1/8, thresholds and what a tick leaves of a state have few binary digits, and runs are short: float32
+in the framework and float64 in neurocomp then hold the same numbers, and a potential at its threshold is at it in both.
 """
 
 from __future__ import annotations
@@ -18,13 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from benchmarks.peers.interop.ours import Array, spikes_of
 from neurocomp.ir.network import Network
-from neurocomp.models.neurons import NEURON_MODELS
-from neurocomp.simulation import simulate
 
-Array = NDArray[Any]
 SAMPLES, TICKS = 8, 16
 
 
@@ -93,7 +89,8 @@ class Cases:
         self.report: dict[str, Any] = {"versions": versions, "cases": {}}
 
     def add(
-        self, name: str, build: Callable[[], torch.nn.Module], x: torch.Tensor, run: Callable[[torch.nn.Module, torch.Tensor], list[Array]],
+        self, name: str, build: Callable[[], torch.nn.Module], x: torch.Tensor,
+        run: Callable[[torch.nn.Module, torch.Tensor], list[Array]],
         export: Callable[[torch.nn.Module, torch.Tensor, Path], None], take: Callable[..., Network],
         sample: torch.Tensor | None = None, **options: Any,
     ) -> None:  # fmt: skip
@@ -113,7 +110,7 @@ class Cases:
         sample = x[0, :1] if sample is None else sample
         with torch.no_grad():
             layers = run(build(), x)
-        arrays = {f"layer_{at}": layer for at, layer in enumerate(layers)}
+        arrays: dict[str, Any] = {f"layer_{at}": layer for at, layer in enumerate(layers)}
         inputs = x.numpy().swapaxes(0, 1).reshape(x.shape[1], x.shape[0], -1)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             try:
@@ -150,7 +147,8 @@ class Cases:
                     else:
                         alone = [run(read(path), x[:, at]) for at in range(x.shape[1])]
                         layers = [np.stack(same) for same in zip(*alone, strict=True)]
-                np.savez(self.folder / f"{name}.npz", **{f"layer_{at}": layer for at, layer in enumerate(layers)})
+                arrays: dict[str, Any] = {f"layer_{at}": layer for at, layer in enumerate(layers)}
+                np.savez(self.folder / f"{name}.npz", **arrays)
             except Exception as error:
                 found["read"] = told(error)
             self.report["cases"][name] = found
@@ -158,16 +156,6 @@ class Cases:
     def write(self) -> None:
         """Write the report."""
         (self.folder / "report.json").write_text(json.dumps(self.report))
-
-
-def spikes_of(network: Network, x: Array) -> list[Array]:
-    """Return what neurons do in the float simulation: spikes, or potentials of those that have none."""
-    trace = simulate(network, {network.inputs[0].name: x.astype(np.int32)})
-    return [
-        trace.spikes[p.name] if NEURON_MODELS[p.neuron.model].fires else trace.v[p.name]
-        for p in network.populations.values()
-        if p.neuron is not None
-    ]
 
 
 def told(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from norse.torch.module.lif import LIFCell, LIFParameters, LIFRecurrentCell
 from norse.torch.module.lif_box import LIFBoxCell, LIFBoxParameters
 
 import neurocomp
-from benchmarks.peers.interop.cases import Array, Cases, Recorder, convolution, linear, numbers, stimulus
+from benchmarks.peers.interop.cases import Cases, Recorder, convolution, linear, numbers, stimulus
+from benchmarks.peers.interop.ours import Array
 
 CELLS = (LIFBoxCell, LIFCell, LIBoxCell, IAFCell, LIFRecurrentCell)
 DT = 2.0**-10
@@ -80,9 +82,9 @@ def main() -> None:
     """Report."""
     cases = Cases(("norse", "nir", "nirtorch", "torch"))
     x, image = stimulus(7, 6), stimulus(8, 2, 8, 8)
-    add = partial(cases.add, run=run, take=neurocomp.from_norse)
-    for name, scale in (("", {"dt": 1.0}), ("_default_dt", {"dt": DT})):
-        how = {"export": partial(export, **scale)}
+    add: Callable[..., None] = partial(cases.add, run=run, take=neurocomp.from_norse)
+    for name, dt in (("", 1.0), ("_default_dt", DT)):
+        how = {"export": partial(export, dt=dt)}
         add(f"box{name}", lambda: layers(box(10), box(5)), x, **how)
         add(f"lif{name}", lambda: layers(current(10), current(5)), x, **how)
         add(f"iaf{name}", lambda: layers(*(IAFCell(IAFParameters(v_th=per(n, 1.0)), dt=DT) for n in (10, 5))), x, **how)
@@ -94,8 +96,8 @@ def main() -> None:
     add("box_default", default, x, **how)
     add("recurrent", lambda: norse.SequentialState(LIFRecurrentCell(6, 5, dt=DT)), x, **how)
     add("conv", lambda: norse.SequentialState(
-        convolution(1, 2, 4, padding=1), IAFCell(IAFParameters(v_th=torch.ones(4, 8, 8)), dt=DT), convolution(3, 4, 3, stride=2),
-        IAFCell(IAFParameters(v_th=torch.ones(3, 3, 3)), dt=DT)), image, **how)  # fmt: skip
+        convolution(1, 2, 4, padding=1), IAFCell(IAFParameters(v_th=torch.ones(4, 8, 8)), dt=DT),
+        convolution(3, 4, 3, stride=2), IAFCell(IAFParameters(v_th=torch.ones(3, 3, 3)), dt=DT)), image, **how)  # fmt: skip
     cases.foreign(run_alone, lambda path: norse.from_nir(nir.read(path), dt=1e-4), "*", batched=False)
     cases.write()
 

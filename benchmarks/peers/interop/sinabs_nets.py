@@ -15,7 +15,8 @@ from sinabs.activation import MembraneReset, SingleSpike
 from sinabs.nir import from_nir, to_nir
 
 import neurocomp
-from benchmarks.peers.interop.cases import Array, Cases, convolution, linear, stimulus
+from benchmarks.peers.interop.cases import Cases, convolution, linear, stimulus
+from benchmarks.peers.interop.ours import Array
 
 NEURONS = (
     sl.IAF, sl.LIF, sl.ExpLeak, sl.ALIF, sl.IAFSqueeze, sl.LIFSqueeze, sl.ExpLeakSqueeze, sl.LIFRecurrent, sl.IAFRecurrent,
@@ -68,7 +69,7 @@ def main() -> None:
     cases = Cases(("sinabs", "nir", "nirtorch", "torch"))
     x, image = stimulus(7, 6), stimulus(8, 2, 8, 8)
     ticks, with_time = len(x), x.swapaxes(0, 1)[:1]
-    add = partial(cases.add, run=run, export=export, take=neurocomp.from_sinabs, sample=x[:, 0])
+    add: Callable[..., None] = partial(cases.add, run=run, export=export, take=neurocomp.from_sinabs, sample=x[:, 0])
     floor, single = {"min_v_mem": -1.0}, {"spike_fn": SingleSpike}
     plain: dict[str, Any] = {"tau_mem": TAU, "norm_input": False, "spike_threshold": torch.tensor(OFF_GRID)}
 

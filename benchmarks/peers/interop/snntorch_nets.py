@@ -14,7 +14,8 @@ from snntorch.export_nir import export_to_nir
 from snntorch.import_nir import import_from_nir
 
 import neurocomp
-from benchmarks.peers.interop.cases import Array, Cases, Recorder, convolution, linear, numbers, stimulus
+from benchmarks.peers.interop.cases import Cases, Recorder, convolution, linear, numbers, stimulus
+from benchmarks.peers.interop.ours import Array
 
 NEURONS = (snn.Leaky, snn.Synaptic, snn.RLeaky, snn.RSynaptic, snn.Lapicque, snn.Alpha)
 Make = Callable[..., torch.nn.Module]
@@ -69,7 +70,7 @@ def export(net: torch.nn.Module, sample: torch.Tensor, path: Path) -> None:
     nir.write(path, export_to_nir(net, sample, ignore_dims=[0]))
 
 
-def rebuilt(path: Path, reset: str) -> torch.nn.Module:
+def rebuilt(reset: str, path: Path) -> torch.nn.Module:
     """Return the chain of a file of IF neurons, sums and convolutions, which the importer cannot read, layer by layer."""
     graph = nir.read(path)
     layers: list[torch.nn.Module] = []
@@ -84,7 +85,7 @@ def rebuilt(path: Path, reset: str) -> torch.nn.Module:
         elif isinstance(node, nir.SumPool2d):
             layer = torch.nn.AvgPool2d(tuple(node.kernel_size), tuple(node.stride), divisor_override=1)
         elif isinstance(node, nir.IF):
-            layer = snn.Leaky(1.0, init_hidden=True, reset_mechanism=reset, reset_delay=False)
+            layer = snn.Leaky(1.0, init_hidden=True, reset_mechanism=reset, reset_delay=reset == "subtract")
         else:
             layer = torch.nn.Flatten()
         if hasattr(node, "weight"):
@@ -98,8 +99,10 @@ def main() -> None:
     """Report."""
     cases = Cases(("snntorch", "nir", "nirtorch", "torch"))
     x, image = stimulus(7, 6), stimulus(8, 2, 8, 8)
-    add = partial(cases.add, run=run, export=export, take=neurocomp.from_snntorch)
-    half, both, now = {"beta": 0.5}, {"alpha": 0.5, "beta": 0.5}, {"reset_mechanism": "zero", "reset_delay": False}
+    add: Callable[..., None] = partial(cases.add, run=run, export=export, take=neurocomp.from_snntorch)
+    half: dict[str, Any] = {"beta": 0.5}
+    both: dict[str, Any] = {"alpha": 0.5, "beta": 0.5}
+    now: dict[str, Any] = {"reset_mechanism": "zero", "reset_delay": False}
     for reset in ("zero", "subtract", "none"):
         for delay in (True, False):
             how: dict[str, Any] = {"reset_mechanism": reset, "reset_delay": delay}
@@ -119,7 +122,7 @@ def main() -> None:
     add("alpha", partial(two_layers, lambda *_: snn.Alpha(0.75, 0.5, init_hidden=True, reset_mechanism="zero")), x)
     add("inhibition", partial(two_layers, lambda *_: snn.Leaky(0.5, init_hidden=True, inhibition=True, **now)), x)
     for reset in ("zero", "subtract"):
-        cases.foreign(run, lambda path, reset=reset: rebuilt(path, reset), "cnn_sinabs", reset)
+        cases.foreign(run, partial(rebuilt, reset), "cnn_sinabs", reset)
     cases.foreign(run_alone, lambda path: import_from_nir(nir.read(path)), "*", batched=False)
     cases.write()
 

@@ -13,7 +13,8 @@ from spikingjelly.activation_based import layer, neuron
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 
 import neurocomp
-from benchmarks.peers.interop.cases import Array, Cases, Recorder, convolution, linear, stimulus
+from benchmarks.peers.interop.cases import Cases, Recorder, convolution, linear, stimulus
+from benchmarks.peers.interop.ours import Array
 
 NEURONS = (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode, neuron.CUBALIFNode)
 
@@ -49,7 +50,7 @@ def main() -> None:
     """Report."""
     cases = Cases(("spikingjelly", "nir", "nirtorch", "torch"))
     x, image = stimulus(7, 6), stimulus(8, 2, 8, 8)
-    add = partial(cases.add, run=run, export=export, take=neurocomp.from_spikingjelly)
+    add: Callable[..., None] = partial(cases.add, run=run, export=export, take=neurocomp.from_spikingjelly)
     for name, reset in (("hard", 0.0), ("hard_value", -0.25), ("soft", None)):
         add(f"if_{name}", lambda v=reset: two_layers(lambda: neuron.IFNode(v_reset=v)), x)
         for decay in (True, False):
@@ -60,8 +61,8 @@ def main() -> None:
         add(f"cuba_{name}", lambda v=reset: two_layers(
             lambda: neuron.CUBALIFNode(c_decay=0.5, v_decay=0.5, v_threshold=1.0, v_reset=v)), x)  # fmt: skip
     add("conv", lambda: torch.nn.Sequential(
-        convolution(1, 2, 4, padding=1), neuron.IFNode(), layer.AvgPool2d(2), convolution(3, 4, 3), neuron.IFNode(), layer.Flatten(),
-        linear(5, 12, 5), neuron.LIFNode(tau=2.0)), image)  # fmt: skip
+        convolution(1, 2, 4, padding=1), neuron.IFNode(), layer.AvgPool2d(2), convolution(3, 4, 3), neuron.IFNode(),
+        layer.Flatten(), linear(5, 12, 5), neuron.LIFNode(tau=2.0)), image)  # fmt: skip
     cases.foreign(run_imported, lambda path: import_from_nir(nir.read(path), dt=1e-4), "*")
     cases.write()
 

@@ -1,4 +1,4 @@
-"""Networks of neurocomp's own that are exported to NIR and run by the importers of other frameworks."""
+"""Networks of neurocomp's own, which the importers of other frameworks read from NIR and run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def numbers(seed: int, *shape: int, largest: int = 8) -> Array:
     return frozen((drawn / 8).astype(np.float32))
 
 
-def neuron(model: str, **axes: Any) -> Neuron:
+def neuron(model: str, threshold: float = 1.0, **axes: Any) -> Neuron:
     """Return neurons of which a tick leaves half of every state."""
     parameters = {key: frozen(np.float64(2 * DT if key.startswith("tau") else p.default or 0.0))
                   for key, p in NEURON_MODELS[model].parameters.items()}  # fmt: skip
+    parameters["v_threshold"] = frozen(np.float64(threshold))
     return Neuron(model, parameters, Semantics(integration="euler", **axes))
 
 
@@ -68,20 +69,21 @@ def convolution(model: str, **axes: Any) -> Network:
     return Network("ours", DT, TICKS, populations, projections).verify()
 
 
-AT_LEAST = {"compare": ">="}
-MANY = {"compare": ">=", "spikes_per_tick": "many", "reset": "subtract", "v_floor": -1.0}
+AT_LEAST: Mapping[str, Any] = {"compare": ">="}
+CURRENT: Mapping[str, Any] = {"input": "current", "threshold": 0.25}
+MANY: Mapping[str, Any] = {"compare": ">=", "spikes_per_tick": "many", "reset": "subtract", "v_floor": -1.0}
 NETWORKS: Mapping[str, Callable[[], Network]] = {
     "lif": lambda: layers("lif"),
     "lif_at_least": lambda: layers("lif", **AT_LEAST),
-    "lif_current": lambda: layers("lif", input="current"),
-    "lif_current_at_least": lambda: layers("lif", input="current", **AT_LEAST),
+    "lif_current": lambda: layers("lif", **CURRENT),
+    "lif_current_at_least": lambda: layers("lif", **CURRENT, **AT_LEAST),
     "cuba": lambda: layers("cuba_lif"),
     "cuba_at_least": lambda: layers("cuba_lif", **AT_LEAST),
     "if": lambda: layers("if"),
     "if_at_least": lambda: layers("if", **AT_LEAST),
     "if_many": lambda: layers("if", **MANY),
     "recurrent": lambda: layers("lif", recurrent=True),
-    "recurrent_current": lambda: layers("lif", recurrent=True, input="current"),
+    "recurrent_current": lambda: layers("lif", recurrent=True, **CURRENT),
     "recurrent_at_least": lambda: layers("lif", recurrent=True, **AT_LEAST),
     "conv": lambda: convolution("lif"),
     "conv_at_least": lambda: convolution("lif", **AT_LEAST),
@@ -94,3 +96,13 @@ def stimulus(network: Network) -> Array:
     """Return seeded spikes, (samples, ticks, *shape)."""
     shape = network.inputs[0].shape
     return (np.random.default_rng(7).random((SAMPLES, TICKS, *shape)) < 0.4).astype(np.int8)
+
+
+def spikes_of(network: Network, x: Array) -> list[Array]:
+    """Return what neurons do in the float simulation: spikes, or potentials of those that have none."""
+    trace = simulate(network, {network.inputs[0].name: x.astype(np.int32)})
+    return [
+        trace.spikes[p.name] if NEURON_MODELS[p.neuron.model].fires else trace.v[p.name]
+        for p in network.populations.values()
+        if p.neuron is not None
+    ]
