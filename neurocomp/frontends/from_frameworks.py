@@ -11,6 +11,7 @@ import importlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from neurocomp.errors import Diagnostic, UnsupportedError, UsageError
 from neurocomp.frontends import from_nir
 from neurocomp.frontends.reading import reading_of
 from neurocomp.frontends.to_nir import put
-from neurocomp.ir.network import Network
+from neurocomp.ir.network import Choice, Network
 
 Said = dict[str, dict[str, Any]]
 """Name of a module -> what its node holds beside what the exporter wrote; ``metadata`` adds to the node's own."""
@@ -43,6 +44,7 @@ def from_snntorch(model: Any, sample: Any, **reading: Any) -> Network:
     snn, exporter = _imported("snntorch", "snntorch.export_nir")
     model = copy.deepcopy(model)
     said: Said = {}
+    other: list[Choice] = []
     for name, layer in _neurons(model, snn.SpikingNeuron, (snn.Leaky, snn.Synaptic, snn.RLeaky, snn.RSynaptic), "snnTorch"):
         for key, plain in (("inhibition", False), ("state_quant", False), ("graded_spikes_factor", 1.0)):
             if getattr(layer, key, plain) != plain:
@@ -51,9 +53,13 @@ def from_snntorch(model: Any, sample: Any, **reading: Any) -> Network:
         # After a spike, beta 0 is 0: for Leaky alone a late reset to zero is none.
         late = layer.reset_delay and not (how == "zero" and type(layer) is snn.Leaky)
         said[name] = {"metadata": {"reset_mechanism": how, "reset_when": "next_update" if late else "same_tick"}}
+        if how == "subtract" and not layer.reset_delay:
+            why = "reset_delay=False; snnTorch's own spikes differ where a potential stays above its threshold"
+            other.append(Choice(name, "reset", "subtract", why))
     _give_each_its_own(model, sample, (snn.Leaky, snn.Synaptic))
     graph = _exported("snnTorch", lambda: exporter.export_to_nir(model, sample, ignore_dims=[0]))
-    return _network("snntorch", model, graph, said, reading)
+    network = _network("snntorch", model, graph, said, reading)
+    return replace(network, choices=(*network.choices, *other))
 
 
 def from_norse(model: Any, sample: Any, **reading: Any) -> Network:
