@@ -247,7 +247,7 @@ def baselines_of(
     layers = tuple(layers_of(network, work, currents))
     fed = {layer.target for layer in layers if layer.connections}
     alone = [p.size for p in network.populations.values() if p.has_neurons and p.name not in fed]
-    prices = _Prices(constants)
+    prices = Prices(constants)
     makers: Mapping[str, Callable[[Layer], Row]] = {
         "papers": prices.papers, "integer": prices.integer, "memory": prices.memory,
     }  # fmt: skip
@@ -326,7 +326,7 @@ def _total(rows: Sequence[Row], layers: Sequence[Layer]) -> Row:
     return Row("total", "total", fixed, variable, others, s, variable * (1 / s) if s else at_one)
 
 
-class _Prices:
+class Prices:
     """What operations and accesses cost by a table of constants; joules."""
 
     def __init__(self, constants: Mapping[str, Constant]) -> None:
