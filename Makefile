@@ -3,6 +3,7 @@
 #   make setup      environment in .venv: neurocomp (editable), developer tools, Lava (Python 3.10 to 3.12)
 #   make demo       a network from YAML to chip, with the proof that nothing changed on the way
 #   make test       the tests            make test-slow  the tests marked slow, and the suites with --engine fast
+#   make test-interop  networks exchanged and compared with other frameworks, each installed beside
 #   make check      ruff, mypy --strict, import-linter
 #   make bench      every figure that we claim
 #   make clean      removes .venv and the caches
@@ -23,10 +24,10 @@ CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3.10 python3.13 python3
 PYTHON_OK := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench clean
+.PHONY: help setup demo test test-slow test-interop check bench clean
 
 help:
-	@sed -n '3,10s/^#  //p' Makefile
+	@sed -n '3,11s/^#  //p' Makefile
 
 setup: $(STAMP)
 
@@ -81,6 +82,9 @@ CROSSBARS := --ignore tests/properties/test_truenorth.py --ignore tests/conforma
 test-slow: $(STAMP)
 	@$(PYTEST) -m slow || [ $$? -eq 5 ]
 	@$(PYTEST) tests/conformance tests/properties --engine fast --deselect $(LAVA_TEST) $(CROSSBARS)
+
+test-interop: $(STAMP)
+	@$(PY) -m pytest -m interop tests/interop
 
 check: $(STAMP)
 	$(PY) -m ruff check .

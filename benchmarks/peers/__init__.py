@@ -61,6 +61,9 @@ ENVIRONMENTS = {
     "superneuromat": Environment(("superneuromat==3.5.0", "numpy==2.2.6")),
     "metis": Environment(("pymetis==2025.2.2", "numpy==2.2.6")),
     "mtkahypar": Environment(("mtkahypar==1.7.post1", "numpy==2.2.6")),
+    "neurobench": Environment(
+        ("torch==2.13.0", "snntorch==1.0.0", "numpy==2.2.6", "neurobench==2.3.0"), ("3.11", "3.10", "3.12"), pip=True
+    ),
     "nengo-loihi": Environment(("nengo-loihi==1.1.0", "nengo==3.2.0", "numpy==1.23.5"), ("3.11", "3.10")),
 }
 PEERS = {
@@ -75,6 +78,7 @@ PEERS = {
     "nengo-loihi": Peer("nengo-loihi", "nengo_loihi", "integer"),
     "metis": Peer("metis", "metis", "partition", (), limit=60.0),
     "mtkahypar": Peer("mtkahypar", "mtkahypar", "partition", (), limit=60.0),
+    "neurobench": Peer("neurobench", "neurobench", "metrics", (), limit=240.0),
 }
 NAMES = tuple((name, peer.networks, peer.kind) for name, peer in PEERS.items() if peer.networks)
 

@@ -28,7 +28,7 @@ class LayerWork:
     events: IntArray
     """Values other than 0 that its pattern starts from: spikes of the source, or what a maximum makes of them."""
     sops: IntArray
-    """An event at a connection whose integer weight is not 0."""
+    """An event at a connection whose integer weight is not 0, where it arrives within the ticks of the sample."""
     macs: IntArray
     """Those sops that happened in ticks in which any value of the sample was beyond -1, 0 and 1: weights are multiplied."""
     smallest: int
@@ -70,10 +70,10 @@ class Worked:
     """Counts the work of a quantized network from the spikes of its populations."""
 
     def __init__(self, network: IntegerNetwork) -> None:
-        """Find the connections of every neuron once."""
+        """Find the connections of each neuron, once for all samples."""
         self.network = network
         self.populations = [name for name, p in network.populations.items() if p.dynamics != "current"]
-        self.fan_out = {q.name: nonzero_fan_out(network, q) for q in network.projections}
+        self.fan_out = {q.name: _by_delay(network, q) for q in network.projections}
 
     def of(self, spikes: Mapping[str, Array]) -> Work:
         """Return the work of some samples.
@@ -98,12 +98,23 @@ class Worked:
     def _layer(self, q: IntegerProjection, values: Array) -> LayerWork:
         if q.pool is not None:
             values = fired_sources(self.network, q, {q.source: values != 0}).astype(np.int8)
-        fan_out = self.fan_out[q.name]
         smallest, largest = int(values.min(initial=0)), int(values.max(initial=0))
-        each = np.count_nonzero(values, axis=1)  # (samples, n)
-        macs = np.zeros(len(values), np.int64)
-        if smallest < -1 or largest > 1:
-            for sample, own in enumerate(values):
-                graded = ((own < -1) | (own > 1)).any(axis=1)
-                macs[sample] = np.count_nonzero(own[graded], axis=0) @ fan_out
-        return LayerWork(each.sum(axis=1), each @ fan_out, macs, smallest, largest, int(fan_out.sum()))
+        samples, ticks, _ = values.shape
+        sops, macs = np.zeros((2, samples), np.int64)
+        for delay, fan_out in self.fan_out[q.name]:
+            arriving = values[:, : max(0, ticks - delay)]
+            sops += np.count_nonzero(arriving, axis=1) @ fan_out
+            if smallest < -1 or largest > 1:
+                for sample, own in enumerate(arriving):
+                    graded = ((own < -1) | (own > 1)).any(axis=1)
+                    macs[sample] += np.count_nonzero(own[graded], axis=0) @ fan_out
+        connections = sum(int(fan_out.sum()) for _, fan_out in self.fan_out[q.name])
+        return LayerWork(np.count_nonzero(values, axis=(1, 2)), sops, macs, smallest, largest, connections)
+
+
+def _by_delay(network: IntegerNetwork, q: IntegerProjection) -> list[tuple[int, IntArray]]:
+    """Return each delay of a projection and how many connections of it each source has."""
+    if q.delay.size == 1:
+        return [(int(q.delay.ravel()[0]), nonzero_fan_out(network, q))]
+    delays = [int(delay) for delay in np.unique(q.delay)]
+    return [(d, nonzero_fan_out(network, replace(q, mantissa=np.where(q.delay == d, q.mantissa, 0)))) for d in delays]

@@ -452,11 +452,10 @@ def _baselines(found: Baselines) -> Group:
     lost = [
         f"{label} ({c.name})" for c in found.conventions for other, label in _OTHERS.items() if c.total.wins(other) is False
     ]
-    verdict = (
-        f"The spiking network costs more than: {', '.join(lost)}."
-        if lost
-        else "The spiking network costs less in all of these."
-    )
+    more_than = f"The spiking network costs more than: {', '.join(lost)}."
+    verdict = more_than if lost else "The spiking network costs less in all of these."
+    host = sum((row.snn.nominal for row in found.conventions[0].rows if row.kind in ("encoder", "host layer")), 0.0)
+    by_host = [Text(f"Each SNN has {si(host, 'J')} of encoders and layers on the host in it, in FP32.")] if host else []
     s = found.conventions[0].total.spikes_per_synapse
     places = published(s, found.ticks) or {}
     thresholds = [
@@ -466,6 +465,7 @@ def _baselines(found: Baselines) -> Group:
     more = [Text(f"and {counted(hidden, 'layer')} with fewer operations; --json has all")] if hidden else []
     return Group(
         table(("convention", "SNN", "ANN", "QANN", "vs ANN", "vs QANN"), totals),
+        *by_host,
         Text(verdict, "bold yellow" if lost else "bold"),
         Text(),
         table(("layer", "bits", *(f"{name}, {_OTHERS[other].split()[-1]}" for name, other in _SHOWN)), layers),

@@ -36,7 +36,7 @@ def population(name: str, shape: tuple[int, ...], dynamics: str = "compartment")
 
 def dense(a: str, b: str, weights: Any, **options: Any) -> IntegerProjection:
     mantissa = (np.asarray(weights) >> 1).astype(np.int8)
-    return IntegerProjection(f"{a}->{b}", a, b, Pattern("dense"), mantissa, 1, "mixed", 8, 0, np.array(1), **options)
+    return IntegerProjection(f"{a}->{b}", a, b, Pattern("dense"), mantissa, 1, "mixed", 8, 0, np.array(0), **options)
 
 
 def network(populations: list[IntegerPopulation], *projections: IntegerProjection, ticks: int = 3) -> IntegerNetwork:
@@ -88,6 +88,17 @@ def test_work_of_parts_is_the_work_of_all() -> None:
             assert np.array_equal(getattr(parts.layers[name], key), getattr(layer, key))
         assert (parts.layers[name].smallest, parts.layers[name].largest) == (layer.smallest, layer.largest)
     assert whole.layers["x->a"].macs.sum() > 0
+
+
+def test_what_arrives_after_the_last_tick_is_no_operation() -> None:
+    """x[0] spikes in ticks 0 and 1, x[1] in tick 0; x[0] -> a[0] takes no tick, x[0] -> a[1] two, x[1] -> a[1] three of 3."""
+    net = chain()
+    late = replace(net.projections[0], delay=np.array([[0, 0], [2, 3]]))
+    work = Worked(replace(net, projections=(late, net.projections[1]))).of(SPIKES)
+    layer = work.layers["x->a"]
+    assert (layer.events.tolist(), layer.sops.tolist(), layer.connections) == ([3, 0], [2 + 1, 0], 3)
+    late = replace(net.projections[0], delay=np.array(2))
+    assert Worked(replace(net, projections=(late,))).of(SPIKES).layers["x->a"].sops.tolist() == [2 + 1, 0]
 
 
 def test_papers_by_hand() -> None:
@@ -215,9 +226,9 @@ def test_a_convolution_costs_what_the_same_connections_cost() -> None:
     assert by_kernel.layers[0].sops > 0
     for one, other in zip(by_kernel.conventions, by_matrix.conventions, strict=True):
         assert (one.rows, one.total) == (other.rows, other.total)
-    bench = [neurobench_of(net, Worked(net).of(spikes)) for net in (network([x, a], conv, ticks=5),)]
-    assert bench[0].Dense == 5 * 2 * (3 * 6 - 2)
-    assert bench[0].connection_sparsity == round(1 / 6, 4)
+    net = network([x, a], conv, ticks=5)
+    bench = neurobench_of(net, Worked(net).of(spikes))
+    assert (bench.Dense, bench.connection_sparsity) == (5 * 2 * (3 * 6 - 2), round(1 / 6, 4))
 
 
 def test_values_are_multiplied() -> None:
@@ -266,10 +277,8 @@ def test_layers_of_the_host_are_dense_macs() -> None:
         "i", "a", (2,), (HostProjection("analog->a", "analog", (5,), Pattern("dense"), np.ones((2, 5))),), np.array(1.0), 12, 7
     )
     net = chain()
-    populations = [
-        population("i", (2,), "current"), replace(net.populations["a"], current="i"), net.populations["b"],
-    ]  # fmt: skip
-    populations[0] = IntegerPopulation("i", (2,), "current", {})
+    i = IntegerPopulation("i", (2,), "current", {})
+    populations = [i, replace(net.populations["a"], current="i"), net.populations["b"]]
     net = network(populations, net.projections[1])
     found = priced(net, {"a": TRAIN, "b": np.zeros((2, 3, 1), int)}, currents={"i": current})
     host = found.layers[0]
@@ -361,8 +370,7 @@ def test_published_thresholds() -> None:
 def test_neurobench_by_hand() -> None:
     """7 ACs in two samples; 4 + 2 synapses in 3 ticks; 3 spikes in 18 places; 2 of 6 weights are 0."""
     net = chain()
-    bench = neurobench_of(net, Worked(net).of(SPIKES))
-    assert bench.as_json() == {
+    assert neurobench_of(net, Worked(net).of(SPIKES)).as_json() == {
         "Effective_MACs": 0.0,
         "Effective_ACs": 3.5,
         "Dense": 18.0,
@@ -374,12 +382,10 @@ def test_neurobench_by_hand() -> None:
 
 def test_pools_are_no_layers_for_neurobench() -> None:
     options = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)}
-    pool = IntegerProjection(
-        "x->a", "x", "a", Pattern("sumpool2d", {}, options), np.int8(1), 1, "mixed", 8, 0, np.array(1)
-    )  # fmt: skip
-    pool = replace(pool, mantissa=np.array(1, np.int8))
-    net = network([population("x", (1, 2, 2), "input"), population("a", (1, 1, 1)), population("b", (1,))], pool,
-                  dense("a", "b", [[2]]))  # fmt: skip
+    one = np.array(1, np.int8)
+    pool = IntegerProjection("x->a", "x", "a", Pattern("sumpool2d", {}, options), one, 1, "mixed", 8, 0, np.array(0))
+    populations = [population("x", (1, 2, 2), "input"), population("a", (1, 1, 1)), population("b", (1,))]
+    net = network(populations, pool, dense("a", "b", [[2]]))
     spikes = {"x": np.ones((1, 3, 4), int), "a": np.ones((1, 3, 1), int), "b": np.zeros((1, 3, 1), int)}
     bench = neurobench_of(net, Worked(net).of(spikes))
     assert (bench.Effective_ACs, bench.Dense, bench.connection_sparsity) == (3.0, 3.0, 0.0)
