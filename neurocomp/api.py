@@ -56,6 +56,8 @@ from neurocomp.passes.quantize import with_currents
 from neurocomp.passes.ticks_per_step import spikes_per_step, state_per_step, stretched
 from neurocomp.report import Report
 from neurocomp.report.mapping import MappingReport, mapping_report
+from neurocomp.report.provenance import Provenance
+from neurocomp.report.provenance import Stimulus as Simulated
 from neurocomp.verify import VerifyReport, verify
 
 Array = NDArray[Any]
@@ -1321,10 +1323,26 @@ class Compiled:
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
                 interrupted, lossy, before, encoders, decoders, baselines, neurobench,
+                self._provenance(feed, done, samples, energy.costs),
             )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)
         return found
+
+    def _provenance(self, feed: _Feed, done: int, samples: Samples | None, costs: str) -> Provenance:
+        """Return what the numbers of a report on the first ``done`` samples depend on."""
+        if feed.given is not None:
+            origin, used = "given", Samples({name: values[:done] for name, values in feed.given.items()})
+        else:
+            is_declared = samples is None or samples is self.artifact.samples
+            origin, used = "declared" if is_declared else "data", _take(feed.raw, 0, done)
+        encoders = self.network.encoders.items() if feed.given is None else ()
+        seeds = {name: int(encoder.options["seed"]) for name, encoder in encoders if "seed" in encoder.options}
+        return Provenance(
+            version("neurocomp"), self.artifact.version, **artifacts.digests_of(self.artifact),
+            samples=Simulated(origin, done, artifacts.samples_digest(used)), ticks=feed.ticks,
+            timestep_s=self.network.timestep, seeds=seeds, costs=costs,
+        )  # fmt: skip
 
     def _answers(self, trace: Trace, population: str | None) -> Array:
         """Return what the decoder of a population makes of each sample; nothing without one."""

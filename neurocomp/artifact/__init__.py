@@ -189,6 +189,30 @@ def write(artifact: Artifact, path: Path) -> str:
     return digest
 
 
+def stored_digest(path: Path) -> str | None:
+    """Return the digest that a file says it has, unchecked; None: it is no artifact that can be read."""
+    try:
+        with path.open("rb") as file:
+            name, manifest = next(container.unpack(file, path.stat().st_size))
+        digest = json.loads(manifest)["digest"] if name == MANIFEST else None
+    except (OSError, ValueError, KeyError, TypeError, StopIteration, container.Foreign, container.Damaged):
+        return None
+    return digest if isinstance(digest, str) else None
+
+
+def digests_of(artifact: Artifact) -> dict[str, str]:
+    """Return the digests of an artifact and of what a number can depend on: artifact, network, weights, spec."""
+    members, digest = _members_of(artifact)
+    listing = json.loads(members[0][1][0])["members"]
+    named = [name for name in listing if name.startswith("arrays/")]
+    return {
+        "artifact": digest,
+        "network": listing["network.json"]["sha256"],
+        "weights": hashlib.sha256(_json(named)).hexdigest(),
+        "spec": listing[SPEC]["sha256"],
+    }
+
+
 def _members_of(artifact: Artifact) -> tuple[list[tuple[str, Chunks]], str]:
     """Return the members in the order of the file, manifest first, and the digest."""
     stored: dict[str, Chunks] = {}

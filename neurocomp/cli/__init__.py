@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "Prove that all simulations agree bit for bit.",
     "evaluate": "Compare accuracies: real numbers and the chip's integers.",
     "report": "Count events, and estimate energy from them.",
+    "report lint": "Look for what reviewers find in claims about energy.",
     "map": "Show where everything is on the chip, and what it sends.",
     "export": "Write what was compiled in a form for other tools.",
     "import": "Read a network of another tool into one file (.ncz).",
@@ -33,8 +34,8 @@ COMMANDS = {
     "doctor": "Test this installation.",
 }
 """Command -> its line in ``neurocomp --help``, in the order of use. The module has the command's name, or that of `MODULES`."""
-MODULES = {"import": "import_"}
-"""Modules of commands whose names are words of Python."""
+MODULES = {"import": "import_", "report lint": "report_lint"}
+"""Modules of commands whose names no module can have."""
 
 EPILOG = """\
 'neurocomp COMMAND --help' begins with examples. Every command takes --json, --quiet and --verbose. docs/cli.md lists exit
@@ -59,6 +60,8 @@ class Commands(click.Group):
         """Return the command that the arguments name."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise failures.UnknownCommand(args[0], list(COMMANDS))
+        if " ".join(args[:2]) in COMMANDS:
+            args = [" ".join(args[:2]), *args[2:]]
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -253,6 +253,18 @@ CATALOGUE: dict[str, Entry] = {
         "planned in blocks, and the reference has one core.",
         "Leave --mapping, or --mapper, out.",
     ),
+    "NC0346": _e(
+        "claim",
+        3,
+        "A file given to 'report lint' is neither a text nor a report, or a claim in it has a field that there is not.",
+        "Write 'claims:' and a list of mappings; docs/energy.md lists the fields.",
+    ),
+    "NC0347": _e(
+        "replay",
+        3,
+        "What is given to --replay is no report with its provenance, or its artifact is not there or is another one.",
+        "Give what 'neurocomp report ART --json' printed, and the artifact that it was made from.",
+    ),
     # 04: it does not fit
     "NC0401": _e("cores", 5, "The network needs more cores than the target has.", "Use more chips or a smaller network."),
     "NC0402": _e(

@@ -20,6 +20,7 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network
 from neurocomp.mapping.traffic import traffic_of
+from neurocomp.report.provenance import Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,7 @@ class Report:
     baselines: Baselines | None = None
     """The conventions beside the chip's estimate; None without a quantized network, as imported programs are."""
     neurobench: NeuroBench | None = None
+    provenance: Provenance | None = None
 
     @property
     def ticks(self) -> int:
@@ -166,6 +168,7 @@ class Report:
                 }
                 for index, core in enumerate(mapped.cores)
             ],
+            "provenance": self.provenance and self.provenance.as_json(),
             "cores": len(mapped.cores),
             "chips": mapped.chips,
             "utilization": {name: dict(entry) for name, entry in self.utilization.items()},

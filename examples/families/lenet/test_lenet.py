@@ -1,0 +1,23 @@
+"""What becomes of LeNet on each chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from examples.families import families, measure
+
+
+@pytest.mark.slow
+def test_lenet(tmp_path: Path) -> None:
+    found = measure("lenet", families()["lenet"], tmp_path)
+    assert {target: entry["lowering"] for target, entry in found.items()} == {
+        "reference": "exact",
+        "loihi": "exact",
+        "truenorth": "refused",
+    }
+    assert found["loihi"]["accuracy_float"] == 0.996
+    assert found["loihi"]["accuracy_fixed"] >= 0.99
+    assert found["truenorth"]["code"] == "NC0313"
+    assert (tmp_path / "lenet" / "loihi.ncz").exists()
