@@ -89,7 +89,8 @@ def case(name: str) -> tuple[IntegerNetwork, NDArray[np.int8], int]:
 def described(net: IntegerNetwork) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
     """Return populations and arrays as the peer's script takes them."""
     order = [name for name, p in net.populations.items()]
-    arrays, populations = {}, []
+    arrays: dict[str, NDArray[Any]] = {}
+    populations = []
     for name in order[1:]:
         synapses = []
         for q in net.projections_to(name):
@@ -110,12 +111,13 @@ def test_equal_to_its_own_harness(name: str, tmp_path: Path) -> None:
     spikes = ReferenceSimulator().run(net, {"x": stimulus}).spikes
     ours = neurobench_of(net, Worked(net).of({**spikes, "x": stimulus})).as_json()
     populations, arrays = described(net)
-    stored = {f"stored_{i}": q.mantissa for i, q in enumerate(net.projections)}
+    stored: dict[str, NDArray[Any]] = {f"stored_{i}": q.mantissa for i, q in enumerate(net.projections)}
     for p in net.populations.values():
-        stored |= {f"stored_{p.name}_{key}": np.int32(value) for key, value in p.parameters.items()}
+        stored |= {f"stored_{p.name}_{key}": np.asarray(value, np.int32) for key, value in p.parameters.items()}
     shaped = stimulus.reshape(*stimulus.shape[:2], *net.populations["x"].shape)
     file = tmp_path / "network.npz"
-    np.savez(file, populations=json.dumps(populations), input=shaped, batch=batch, **arrays, **stored)
+    arrays |= {"populations": np.array(json.dumps(populations)), "input": shaped, "batch": np.array(batch)}
+    np.savez(file, **arrays, **stored)  # type: ignore[arg-type]
     try:
         theirs = peers.call("neurobench", "neurobench", (str(file),))
     except peers.Unavailable as reason:

@@ -291,7 +291,8 @@ def test_layers_of_the_host_are_dense_macs() -> None:
     )
     for name in ("papers", "integer"):
         row = convention(found, name).rows[0]
-        assert (row.kind, pj(row.snn)) == ("host layer", pytest.approx([46.0] * 3))
+        assert row.kind == "host layer"
+        assert pj(row.snn) == pytest.approx([46.0] * 3)
     assert pj(convention(found, "integer").rows[0].others["qann"]) == pytest.approx([2.3, 3.0, 3.0])
     memory = convention(found, "memory").rows[0]
     # 10 MACs with two accesses and addresses, 5 activations written, 2 neurons; then 2 neurons updated in 3 ticks on the chip.
@@ -303,7 +304,8 @@ def test_neurons_that_nothing_feeds_have_a_row() -> None:
     net = network([population("x", (2,), "input"), population("a", (2,))], dense("x", "a", [[0, 0], [0, 0]]))
     found = priced(net, {"x": TRAIN, "a": TRAIN})
     row = convention(found, "memory").rows[-1]
-    assert (row.kind, pj(row.snn)[1]) == ("neurons", pytest.approx(6 * 23.4))
+    assert row.kind == "neurons"
+    assert pj(row.snn)[1] == pytest.approx(6 * 23.4)
     assert found.conventions[0].total.spikes_per_synapse is None
     assert found.as_json()["published"] is None
 

@@ -96,8 +96,8 @@ def test_conventions_say_where_the_spiking_network_loses() -> None:
     )  # fmt: skip
     shown = text(terminal._baselines(Baselines((layer,), conventions, CONSTANTS, 10)), 100)
     assert shown[:8] == [
-        "convention     SNN     ANN   QANN      vs ANN       vs QANN",
-        "papers      2.7 pJ  9.2 pJ      -  1.5 < 5.11             -",
+        "convention     SNN     ANN   QANN      vs ANN      vs QANN",
+        "papers      2.7 pJ  9.2 pJ      -  1.5 < 5.11            -",
         "integer     140 pJ   80 pJ  79 pJ   1.5 ≥ 0.5  1.5 ≥ 0.483",
         "memory      140 pJ   80 pJ  79 pJ   1.5 ≥ 0.5  1.5 ≥ 0.483",
         "The spiking network costs more than: the ANN (integer), the bit-matched QANN (integer), the ANN",
