@@ -25,7 +25,8 @@ class NeuroBench:
 
     Connection layers are the projections with weights of their own: pools and flattening are none, and biases do not count. An
     operation is a value other than 0 at a weight other than 0. It is an AC where every value that the layer took in that tick
-    is -1, 0 or 1 (also where all are 0), else a MAC. ``Dense`` is every synapse in every tick, weights of 0 included and zeros of padding excluded.
+    is -1, 0 or 1 (also where all are 0), else a MAC. ``Dense`` is every synapse in every tick, weights of 0 included and zeros
+    of padding excluded.
     """
 
     Effective_MACs: float
