@@ -3,7 +3,7 @@
 #   make setup      environment in .venv: neurocomp (editable), developer tools, Lava (Python 3.10 to 3.12)
 #   make demo       a network from YAML to chip, with the proof that nothing changed on the way
 #   make test       the tests            make test-slow  the tests marked slow, and the suites with --engine fast
-#   make test-interop  networks exchanged with snnTorch, Norse, sinabs and SpikingJelly, each installed beside (5 GB, 10 minutes)
+#   make test-interop  networks exchanged with snnTorch, Norse, sinabs, SpikingJelly and NeuroBench (6 GB, 15 minutes)
 #   make check      ruff, mypy --strict, import-linter
 #   make bench      every figure that we claim
 #   make clean      removes .venv and the caches

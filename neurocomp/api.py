@@ -32,9 +32,12 @@ from neurocomp.encoding import (
     encoder_operations,
     possible_answers,
 )
+from neurocomp.energy.baselines import baselines_of
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
 from neurocomp.energy.latency import latency_of
+from neurocomp.energy.neurobench import neurobench_of
+from neurocomp.energy.workload import Work, Worked
 from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, Location, NetworkError, UnsupportedError, UsageError, did_you_mean
@@ -860,6 +863,19 @@ def _checked_labels(network: Network, name: str, labels: Array) -> Array:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Counted:
+    """What a report takes from one batch of samples."""
+
+    tally: Tally
+    work: Work | None
+    """None: there is no quantized network."""
+    answers: Array
+    quantized: Array | None
+    """Answers of the quantized network, where they may differ."""
+    distances: Mapping[str, SpikeDistance]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
     """A compiled network: what `compile` returns, and `load` of an artifact."""
 
@@ -1239,24 +1255,28 @@ class Compiled:
         wiring, reference = wiring_of(made.mapped, made.spec), registry.simulator("reference")
         loss = lowered.reached_by_loss(feed.ticks * k)
         neurons = sum(p.size for p in lowered.network.populations.values())
+        worked = Worked(made.quantized.network) if made.quantized is not None else None
 
         def simulated(chosen: str) -> Report:
-            # The reference counts from arrays of all populations, the fast engine while it runs.
-            size = 16 * feed.ticks * k * neurons if chosen != "fast" else _bytes_per_sample(
-                self.network, feed.ticks * k, "outputs", True
-            )  # fmt: skip
+            # The fast engine counts while it runs and gives spikes alone: state is recorded where a decoder may read it.
+            size = (16 if chosen != "fast" else 8) * feed.ticks * k * neurons
+            size += _bytes_per_sample(self.network, feed.ticks * k, "outputs", True) if chosen == "fast" else 0
             batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
             fast: Any = _fast(max(1, batches.jobs // len(batches.spans))) if chosen == "fast" else None
             chip = registry.backend(made.spec.backend).chip_simulator() if chosen == "chip" else None
             compared = [name for name in loss if made.quantized is not None]
-            kept = list(dict.fromkeys([*([decoded] if decoded is not None else []), *compared]))
+            answered = [decoded] if decoded is not None else []
+            kept = list(dict.fromkeys([*answered, *(worked.populations if worked is not None else [])]))
 
-            def simulate(start: int, stop: int) -> tuple[Tally, Array, Mapping[str, SpikeDistance], Array]:
+            def simulate(start: int, stop: int) -> _Counted:
                 stimulus = feed.batch(start, stop)
                 stimulus = self._on_chip(stimulus if feed.given is not None else self._checked(stimulus), start)
                 if fast is not None:
-                    recorded = list(dict.fromkeys(lowered.map[name].population for name in kept))
-                    trace, tally = fast.count(lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded)
+                    recorded, state = ([lowered.map[name].population for name in names] for names in (kept, answered))
+                    recorded = list(dict.fromkeys(recorded))
+                    trace, tally = fast.count(
+                        lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded, state=state
+                    )  # fmt: skip
                 elif chip is not None:
                     trace = chip.run(made.program, stimulus, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
@@ -1264,29 +1284,30 @@ class Compiled:
                     trace = reference.run(lowered.network, stimulus, lag=lowered.lag, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
                 moved = lowered.in_user_time(trace)
-                if not compared:
-                    return tally, self._answers(moved, decoded), {}, np.zeros(0, np.int64)
-                logical = reference.run(self._quantized().network, stimulus, record=kept, first_sample=start)
-                apart = {name: SpikeDistance.between(logical.spikes[name], moved.spikes[name]) for name in compared}
-                return tally, self._answers(moved, decoded), apart, self._answers(logical, decoded)
+                logical = moved
+                if compared:
+                    logical = reference.run(self._quantized().network, stimulus, record=kept, first_sample=start)
+                return _Counted(
+                    tally, worked.of(logical.spikes) if worked is not None else None, self._answers(moved, decoded),
+                    self._answers(logical, decoded) if compared else None,
+                    {name: SpikeDistance.between(logical.spikes[name], moved.spikes[name]) for name in compared},
+                )  # fmt: skip
 
-            counted: list[Tally] = []
-            answers: list[Array] = []
-            quantized: list[Array] = []
+            counted: list[_Counted] = []
             distances = dict.fromkeys(compared, SpikeDistance())
 
-            def take(start: int, stop: int, part: tuple[Tally, Array, Mapping[str, SpikeDistance], Array]) -> None:
-                counted.append(part[0])
-                answers.append(part[1])
-                quantized.append(part[3])
-                for name, distance in part[2].items():
+            def take(start: int, stop: int, part: _Counted) -> None:
+                counted.append(part)
+                for name, distance in part.distances.items():
                     distances[name] = distances[name] + distance
 
             done, interrupted = batches.run(simulate, take)
-            accuracy, before, counts = None, None, counts_of(Tally.merged(counted), made.mapped, feed.ticks * k)
+            counts = counts_of(Tally.merged([part.tally for part in counted]), made.mapped, feed.ticks * k)
+            accuracy, before = None, None
             if decoded is not None and labels is not None:
                 right = _checked_labels(self.network, decoded, labels[:done])
-                accuracy = float((np.concatenate(answers) == right).mean())
+                accuracy = float((np.concatenate([part.answers for part in counted]) == right).mean())
+                quantized = [part.quantized for part in counted if part.quantized is not None]
                 before = float((np.concatenate(quantized) == right).mean()) if compared else accuracy
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
             latency = latency_of(counts, made.mapped, made.spec, self.network.timestep / k, energy.costs)
@@ -1294,9 +1315,15 @@ class Compiled:
             lossy = {name: {"reason": loss[name], **distances[name].as_json()} for name in compared}
             encoders = {} if feed.given is not None else encoder_operations(self.network, feed.raw)
             decoders = decoder_operations(self.network, feed.ticks)
+            baselines, neurobench = None, None
+            if made.quantized is not None:
+                work = Work.merged([part.work for part in counted if part.work is not None])
+                baselines = baselines_of(made.quantized.network, work, made.quantized.currents, encoders)
+                neurobench = neurobench_of(made.quantized.network, work)
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
-                interrupted, lossy, before, encoders, decoders, self._provenance(feed, done, samples, energy.costs),
+                interrupted, lossy, before, encoders, decoders, baselines, neurobench,
+                self._provenance(feed, done, samples, energy.costs),
             )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)

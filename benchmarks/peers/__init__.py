@@ -72,6 +72,9 @@ ENVIRONMENTS = {
         f"interop-{name}": Environment(("torch==2.13.0", *packages, f"--editable={ROOT}"), pip=True)
         for name, packages in FRAMEWORKS.items()
     },
+    "neurobench": Environment(
+        ("torch==2.13.0", "snntorch==1.0.0", "numpy==2.2.6", "neurobench==2.3.0"), ("3.11", "3.10", "3.12"), pip=True
+    ),
     "nengo-loihi": Environment(("nengo-loihi==1.1.0", "nengo==3.2.0", "numpy==1.23.5"), ("3.11", "3.10")),
 }
 PEERS = {
@@ -86,6 +89,7 @@ PEERS = {
     "nengo-loihi": Peer("nengo-loihi", "nengo_loihi", "integer"),
     "metis": Peer("metis", "metis", "partition", (), limit=60.0),
     "mtkahypar": Peer("mtkahypar", "mtkahypar", "partition", (), limit=60.0),
+    "neurobench": Peer("neurobench", "neurobench", "metrics", (), limit=240.0),
 }
 NAMES = tuple((name, peer.networks, peer.kind) for name, peer in PEERS.items() if peer.networks)
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from neurocomp.encoding import Operations
+from neurocomp.energy.baselines import Baselines
 from neurocomp.energy.counts import PER_CORE, Counts
 from neurocomp.energy.joules import BADGE, Energy, Interval
 from neurocomp.energy.latency import Latency
+from neurocomp.energy.neurobench import NeuroBench
 from neurocomp.energy.statistics import Spread, spreads
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
@@ -50,6 +52,9 @@ class Report:
     """Input population -> what its encoder computes on the host per sample; none where the stimulus came from elsewhere."""
     decoders: Mapping[str, Operations] = field(default_factory=dict)
     """Decoded population -> what its decoder computes on the host per sample."""
+    baselines: Baselines | None = None
+    """The conventions beside the chip's estimate; None without a quantized network, as imported programs are."""
+    neurobench: NeuroBench | None = None
     provenance: Provenance | None = None
 
     @property
@@ -143,6 +148,8 @@ class Report:
                 for speed, parts in self.joules().items()
             },
             "latency": self.latency.as_json(),
+            "baselines": self.baselines and self.baselines.as_json(),
+            "neurobench": self.neurobench and self.neurobench.as_json(),
             "statistics": {kind: {name: spread.as_json() for name, spread in own.items()} for kind, own in self.spread.items()},
             "links": self.links(),
             "per_sample": {

@@ -11,8 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from neurocomp.energy.baselines import FORMULAS, Baselines, Row, published
+from neurocomp.energy.conventions import THRESHOLDS
 from neurocomp.energy.counts import Counts
 from neurocomp.energy.joules import BADGE, Energy, Interval, Line
+from neurocomp.energy.neurobench import NeuroBench
 from neurocomp.hardware import LIMITS, HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Choice, Network
@@ -233,6 +236,8 @@ def report(result: Report) -> Group:
         *(section("Quantized against lowered", *_lossy(result)) if result.lossy else ()),
         *section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
         *section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
+        *(section("Conventions beside the chip, per sample", _baselines(result.baselines)) if result.baselines else ()),
+        *(section("NeuroBench", _neurobench(result.neurobench)) if result.neurobench else ()),
         *section("How to read this", *_how_to_read()),
     )
 
@@ -415,6 +420,77 @@ def _source(line: Line) -> tuple[str, str]:
     cost = line.cost
     span = "" if cost.low == cost.value == cost.high else f" ({si(cost.low, 'J')} .. {si(cost.high, 'J')})"
     return f"  {line.event}", f"{si(cost.value, 'J')}{span}, {cost.kind}: {cost.source}"
+
+
+def _baselines(found: Baselines) -> Group:
+    """Return what the conventions say of the whole network and of its layers, and where the spiking network loses."""
+
+    def joules(value: Interval | None) -> str:
+        return "-" if value is None else si(value.nominal, "J")
+
+    def against(row: Row, other: str) -> str:
+        crossover, s = row.crossover(other), row.spikes_per_synapse
+        if crossover is None or s is None:
+            return "-"
+        return f"{s:.3g} {'<' if row.wins(other) else '≥'} {crossover.nominal:.3g}"
+
+    totals = [
+        (
+            c.name,
+            *(joules(cost) for cost in (c.total.snn, *c.total.others.values())),
+            against(c.total, "ann"),
+            against(c.total, "qann"),
+        )
+        for c in found.conventions
+    ]
+    order = sorted(found.layers, key=lambda x: -x.sops)[:SHOWN_CORES]
+    rows = {c.name: {row.name: row for row in c.rows} for c in found.conventions}
+    layers = [
+        (x.name, "-" if x.on_host else f"{x.activation_bits}", *(against(rows[name][x.name], other) for name, other in _SHOWN))
+        for x in order
+    ]
+    lost = [
+        f"{label} ({c.name})" for c in found.conventions for other, label in _OTHERS.items() if c.total.wins(other) is False
+    ]
+    more_than = f"The spiking network costs more than: {', '.join(lost)}."
+    verdict = more_than if lost else "The spiking network costs less in all of these."
+    host = sum((row.snn.nominal for row in found.conventions[0].rows if row.kind in ("encoder", "host layer")), 0.0)
+    by_host = [Text(f"Each SNN has {si(host, 'J')} of encoders and layers on the host in it, in FP32.")] if host else []
+    s = found.conventions[0].total.spikes_per_synapse
+    places = published(s, found.ticks) or {}
+    thresholds = [
+        (key, f"{places[key]} {_span(t.low, t.high)} {t.unit}: {t.source}") for key, t in THRESHOLDS.items() if key in places
+    ]
+    hidden = len(found.layers) - len(order)
+    more = [Text(f"and {counted(hidden, 'layer')} with fewer operations; --json has all")] if hidden else []
+    return Group(
+        table(("convention", "SNN", "ANN", "QANN", "vs ANN", "vs QANN"), totals),
+        *by_host,
+        Text(verdict, "bold yellow" if lost else "bold"),
+        Text(),
+        table(("layer", "bits", *(f"{name}, {_OTHERS[other].split()[-1]}" for name, other in _SHOWN)), layers),
+        *more,
+        Text("Spikes per synapse and inference: the layer's, and those below which the SNN costs less."),
+        Text(),
+        facts([(name, formula) for name, formula in FORMULAS.items()]),
+        facts(thresholds),
+    )
+
+
+_OTHERS = {"ann": "the ANN", "qann": "the bit-matched QANN"}
+_SHOWN = (("papers", "ann"), ("integer", "qann"), ("memory", "qann"))
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _neurobench(found: NeuroBench) -> Table:
+    def shown(value: float) -> str:
+        return f"{value:.4f}" if 0 < value < 1 else number(value)
+
+    units = {"Effective_MACs": " per sample", "Effective_ACs": " per sample", "Dense": " per sample", "footprint": " bytes"}
+    return facts((name, shown(value) + units.get(name, "")) for name, value in found.as_json().items())
 
 
 def _how_to_read() -> Iterable[RenderableType]:

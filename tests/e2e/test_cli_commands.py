@@ -416,6 +416,8 @@ def test_report(cli: Cli) -> None:
         "Counts, per sample",
         "The core, per sample",
         "Energy, per sample (costs: loihi)",
+        "Conventions beside the chip, per sample",
+        "NeuroBench",
         "How to read this",
     ]
     for word in ("sops per spike", "synaptic_event", "total, dynamic", "static", "pre-silicon: davies2018, Table 2"):
