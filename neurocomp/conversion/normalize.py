@@ -30,7 +30,7 @@ def scales(graph: Graph, options: Options, data: Array) -> dict[str, float]:
         data: Calibration data (samples, n).
     """
     found: dict[str, float] = {}
-    if options.input == "current":
+    if options.encoder == "current":
         found[graph.input.name] = 1.0
     else:
         found[graph.input.name] = float(np.max(data, initial=0.0)) or 1.0

@@ -128,7 +128,7 @@ def test_scales() -> None:
 def test_maxima() -> None:
     """A maximum is refused, averaged, or taken of spikes."""
     data = RANDOM.random((6, 1, 6, 6))
-    with pytest.raises(NetworkError, match="--max-pool average"):
+    with pytest.raises(NetworkError, match="--max-pool neurons"):
         made(pooled(), Options(), data)
     network, _ = made(pooled(), Options(max_pool="average"), data)
     assert network.projections[1].before[0].pattern.kind == "avgpool2d"
