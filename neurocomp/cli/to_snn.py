@@ -48,7 +48,7 @@ def conversion(function: Function) -> Function:
         click.option("--test", metavar=array, help="ONNX: data to measure on. [default: those of --calibration]"),
         click.option("--labels", metavar=array, help="ONNX: the right answers of the data that are measured."),
         click.option("--scale", metavar="S", help="ONNX: factor on the data, such as 1/255. [default: 1]"),
-        click.option("--normalize", type=word(["none", "model", "data", "percentile"]),
+        click.option("--normalize", type=word(["none", "model", "data", "percentile", "spikes"]),
                      help="ONNX: what sets the scale of a layer. [default: percentile]"),
         click.option("--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
                      help="ONNX: of the activations above 0. [default: 99.9]"),
@@ -92,6 +92,9 @@ def convert(path: Path, out: Path, said: Mapping[str, Any], reading: Mapping[str
         decided = [f"--{name}" for name in ("input", "readout", "reset") if name in said or name in reading]
         if decided:
             raise UsageError(Diagnostic("NC0801", f"{', '.join(decided)}: --code ttfs decides this", hint="leave it out"))
+        if said.get("normalize") == "spikes":
+            hint = "choose --normalize data or percentile"
+            raise UsageError(Diagnostic("NC0801", "--normalize spikes needs rates, which --code ttfs has not", hint=hint))
     ticks, is_auto = _ticks(said.get("timesteps"), reading.get("ticks"), 32 if said.get("code") == "ttfs" else 64)
     if "accuracy" in said and not is_auto:
         raise UsageError(Diagnostic("NC0801", "--accuracy says what --timesteps auto must reach", hint="add --timesteps auto"))

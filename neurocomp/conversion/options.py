@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-NORMALIZATIONS = ("none", "model", "data", "percentile")
+NORMALIZATIONS = ("none", "model", "data", "percentile", "spikes")
 RESETS = ("subtract", "zero")
 INPUTS = ("current", "rate", "bernoulli", "poisson")
 MAXIMA = ("refuse", "average", "spikes", "neurons")
@@ -18,7 +18,7 @@ READOUTS = ("potential", "count")
 class Options:
     """How an artificial network becomes a spiking one."""
 
-    normalize: Literal["none", "model", "data", "percentile"] = "percentile"
+    normalize: Literal["none", "model", "data", "percentile", "spikes"] = "percentile"
     percentile: float = 99.9
     reset: Literal["subtract", "zero"] = "subtract"
     input: Literal["current", "rate", "bernoulli", "poisson"] = "current"
