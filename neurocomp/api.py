@@ -220,6 +220,8 @@ class Conversion:
 
 LONGEST_SEARCH = 256
 """Ticks of the longest run from which ``--timesteps auto`` chooses."""
+WINDOWS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 62)
+"""Ticks per layer from which it chooses where values are times; 62 are the longest that neurons of a Loihi are refractory."""
 MAPPED_SAMPLES = 16
 """Samples that the program of the chip is measured on."""
 
@@ -249,7 +251,8 @@ def to_snn(
         UnsupportedError: The target cannot do what the network asks for.
         CapacityError: It does not fit.
     """
-    from neurocomp.conversion.convert import converted, names_of, with_averages
+    from neurocomp.conversion.convert import converted, names_of
+    from neurocomp.conversion.maxima import with_averages, with_differences
     from neurocomp.conversion.normalize import scales
     from neurocomp.conversion.waterfall import curve, measured
     from neurocomp.frontends import from_onnx
@@ -258,13 +261,16 @@ def to_snn(
     chosen, path = options or ConversionOptions(), Path(path)
     read = from_onnx.read(path)
     graph = with_averages(read) if chosen.max_pool == "average" else read
+    if chosen.max_pool == "neurons":
+        graph = with_differences(read, but_of_neurons=chosen.code == "ttfs")
     flat = _as_input(calibration, graph.input.shape, "the calibration data", path) * scale
     if not len(flat):
         message = "there are no calibration data"
         raise NetworkError(Diagnostic("NC0212", message, hint="name some with --calibration FILE.npz#key"))
-    if chosen.input != "current" and flat.min() < 0:
-        message = f"the calibration data hold {flat.min():g}, and a rate is not negative"
-        raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint="choose --input current"))
+    if chosen.encoder != "current" and flat.min() < 0:
+        message = f"the calibration data hold {flat.min():g}, and no spikes stand for what is negative"
+        hint = "choose --input current" + ("" if chosen.code == "rate" else " and --code rate")
+        raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint=hint))
     found = scales(graph, chosen, flat)
     shown = calibration if test is None else test
     _as_input(shown[:1], graph.input.shape, "the test data", path)
@@ -276,14 +282,24 @@ def to_snn(
     if accuracy is not None:
         if labels is None:
             raise UsageError(Diagnostic("NC0801", "--timesteps auto needs labels", hint="name them with --labels FILE.npz#key"))
-        longest = replace(chosen, ticks=LONGEST_SEARCH)
-        shares = curve(converted(graph, longest, found, calibration, samples, scale), samples)
-        if shares.max() < accuracy:
-            best = int(shares.argmax())
-            message = f"no number of ticks up to {LONGEST_SEARCH} reaches {100 * accuracy:.2f} %"
-            hint = f"the best is {100 * shares[best]:.2f} % with {best + 1}; lower --accuracy, or choose another --normalize"
+
+        def shares(ticks: int) -> Array:
+            return curve(converted(graph, replace(chosen, ticks=ticks), found, calibration, samples, scale), samples)
+
+        tried: Iterable[tuple[int, float]] = ((ticks, shares(ticks)[-1]) for ticks in WINDOWS)
+        if chosen.code == "rate":
+            tried = enumerate(shares(LONGEST_SEARCH), 1)
+        best = (0, 0.0)
+        for ticks, share in tried:
+            best = max(best, (ticks, float(share)), key=lambda pair: pair[1])
+            if share >= accuracy:
+                break
+        else:
+            most = LONGEST_SEARCH if chosen.code == "rate" else f"{WINDOWS[-1]} per layer"
+            message = f"no number of ticks up to {most} reaches {100 * accuracy:.2f} %"
+            hint = f"the best is {100 * best[1]:.2f} % with {best[0]}; lower --accuracy, or choose another --normalize"
             raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint=hint))
-        chosen = replace(chosen, ticks=int((shares >= accuracy).argmax()) + 1)
+        chosen = replace(chosen, ticks=best[0])
     network = converted(graph, chosen, found, calibration, samples, scale)
     if accuracy is not None:
         choice = Choice(network.name, "ticks", str(chosen.ticks), f"the fewest with {100 * accuracy:g} % of right answers")
@@ -298,10 +314,12 @@ def to_snn(
         return made[0].run(engine, stimulus, probe="all", state=True, stage=kind).arrays
 
     counts = {"quantized": count, "mapped": min(count, MAPPED_SAMPLES)}
-    replaced = read if graph is not read and any(layer.kind == "max" for layer in read.layers.values()) else None
+    has_maxima = any(layer.kind == "max" for layer in read.layers.values())
+    replaced = read if chosen.max_pool == "average" and has_maxima else None
     tell = None if progress is None else lambda done: progress(done, len(shown))
     runs = integers if target is not None and count else None
-    waterfall = measured(graph, network, found, samples, runs, counts, replaced, tell)
+    window = chosen.ticks if chosen.code == "ttfs" else None
+    waterfall = measured(graph, network, found, samples, runs, counts, replaced, tell, window)
     return Conversion(network, waterfall)
 
 
