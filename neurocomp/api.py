@@ -27,6 +27,7 @@ from neurocomp.encoding import (
     ENCODERS,
     data_shape,
     decode,
+    decode_early,
     decoder_operations,
     encode_samples,
     encoder_operations,
@@ -74,6 +75,8 @@ THREAD_BYTES = 128 << 20
 """What a thread of a simulation in numpy may need beside the weights, which each has for itself."""
 DEFAULT_SAMPLES = 20
 """How many of the declared samples ``verify`` and ``report`` run unless told otherwise."""
+EARLY = 32
+"""After at most so many different numbers of ticks a report reads the answer."""
 RANDOM_RATE = 0.2
 RANDOM_CURRENT = 1 << 12
 """Largest magnitude of a random direct current, in units of the potential."""
@@ -633,6 +636,13 @@ def _threads(jobs: int | None, weights: int = 0) -> int:
 
 def _weights(network: Network) -> int:
     return sum(int(np.size(q.weights)) for q in network.projections)
+
+
+def early_ticks(ticks: int) -> list[int]:
+    """Return after how many ticks of a sample a report reads the answer: all of them, or `EARLY` in equal steps."""
+    if ticks <= EARLY:
+        return [*range(1, ticks + 1)] or [0]
+    return [round(ticks * (index + 1) / EARLY) for index in range(EARLY)]
 
 
 def is_small(network: IntegerNetwork, samples: int, ticks: int) -> bool:
@@ -1226,9 +1236,12 @@ class Compiled:
     def report(
         self, *, samples: Samples | None = None, count: int | None = None, costs: str | None = None,
         inputs: str | Path | Mapping[str, Array] | None = None, engine: str | None = None, jobs: int | None = None,
-        progress: Progress | None = None, keep_finished: bool = False,
+        progress: Progress | None = None, keep_finished: bool = False, raster: bool = False,
     ) -> Report:  # fmt: skip
-        """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy."""
+        """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy.
+
+        With ``raster`` the first sample runs once more, for the spikes of all its populations.
+        """
         default = None if inputs is not None else DEFAULT_SAMPLES
         feed = self._feed(inputs, samples, default if count is None else count, "report")
         made, lowered, k = self.artifact, self.artifact.lowered, self.ticks_per_step
@@ -1236,6 +1249,7 @@ class Compiled:
         decoded = next(iter(self.network.decoders)) if labels is not None and len(self.network.decoders) == 1 else None
         wiring, reference = wiring_of(made.mapped, made.spec), registry.simulator("reference")
         loss = lowered.reached_by_loss(feed.ticks * k)
+        read = early_ticks(feed.ticks)
         neurons = sum(p.size for p in lowered.network.populations.values())
 
         def simulated(chosen: str) -> Report:
@@ -1263,10 +1277,10 @@ class Compiled:
                     tally = tally_of(trace, lowered.network, wiring)
                 moved = lowered.in_user_time(trace)
                 if not compared:
-                    return tally, self._answers(moved, decoded), {}, np.zeros(0, np.int64)
+                    return tally, self._answers(moved, decoded, read), {}, np.zeros(0, np.int64)
                 logical = reference.run(self._quantized().network, stimulus, record=kept, first_sample=start)
                 apart = {name: SpikeDistance.between(logical.spikes[name], moved.spikes[name]) for name in compared}
-                return tally, self._answers(moved, decoded), apart, self._answers(logical, decoded)
+                return tally, self._answers(moved, decoded, read), apart, self._answers(logical, decoded, read[-1:])[0]
 
             counted: list[Tally] = []
             answers: list[Array] = []
@@ -1281,10 +1295,12 @@ class Compiled:
                     distances[name] = distances[name] + distance
 
             done, interrupted = batches.run(simulate, take)
-            accuracy, before, counts = None, None, counts_of(Tally.merged(counted), made.mapped, feed.ticks * k)
+            accuracy, before, early = None, None, {}
+            counts = counts_of(Tally.merged(counted), made.mapped, feed.ticks * k)
             if decoded is not None and labels is not None:
                 right = _checked_labels(self.network, decoded, labels[:done])
-                accuracy = float((np.concatenate(answers) == right).mean())
+                shares = (np.concatenate(answers, axis=1) == right).mean(axis=1).tolist()
+                early, accuracy = dict(zip(read, shares, strict=True)), shares[-1]
                 before = float((np.concatenate(quantized) == right).mean()) if compared else accuracy
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
             latency = latency_of(counts, made.mapped, made.spec, self.network.timestep / k, energy.costs)
@@ -1294,20 +1310,28 @@ class Compiled:
             decoders = decoder_operations(self.network, feed.ticks)
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
-                interrupted, lossy, before, encoders, decoders,
+                interrupted, lossy, before, encoders, decoders, early,
+                self._raster(feed, chosen, batches) if raster and feed.total else {},
             )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)
         return found
 
-    def _answers(self, trace: Trace, population: str | None) -> Array:
-        """Return what the decoder of a population makes of each sample; nothing without one."""
+    def _raster(self, feed: _Feed, engine: str, batches: _Batches) -> dict[str, Array]:
+        """Return the spikes of the first sample, (ticks, n) of each population."""
+        stimulus = self._on_chip(feed.batch(0, 1))
+        trace = self._executor(engine, "lowered", batches)(stimulus, _recorded(self.network, "all"), False, 0)
+        found = _shaped(trace, self.network, "all", False, self.ticks_per_step)
+        return {key.partition("/")[2]: values[0].reshape(values.shape[1], -1) for key, values in found.items()}
+
+    def _answers(self, trace: Trace, population: str | None, ticks: Sequence[int]) -> Array:
+        """Return what the decoder of a population makes of each sample after some ticks, (ticks, samples); nothing without."""
         if population is None:
-            return np.zeros(0, np.int64)
+            return np.zeros((len(ticks), 0), np.int64)
         shaped = _shaped(trace, self.network, "outputs", True, self.ticks_per_step)
         spikes, v = (shaped[f"{key}/{population}"] for key in ("spikes", "v"))
-        flat = (*spikes.shape[:2], -1)
-        return decode(self.network.decoders[population], spikes=spikes.reshape(flat), v=v.reshape(flat))
+        spikes, v = (values.reshape(*values.shape[:2], -1) for values in (spikes, v))
+        return np.stack([decode_early(self.network.decoders[population], t, spikes=spikes, v=v) for t in ticks])
 
     def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
         """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.

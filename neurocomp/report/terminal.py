@@ -18,6 +18,7 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Choice, Network
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, Verdict
 from neurocomp.report import Report
+from neurocomp.report.digits import prefix
 from neurocomp.report.headroom import Headroom
 
 Justify = Literal["left", "right"]
@@ -27,7 +28,6 @@ BAR = 10
 SHOWN_RESOURCES = 4
 """So many resources are shown, the first that the backend names; all others only from half of what a core has."""
 SHOWN_CORES = 12
-_PREFIXES = ((1e0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 
 
 def si(value: float, unit: str) -> str:
@@ -38,8 +38,8 @@ def si(value: float, unit: str) -> str:
     """
     if value == 0:
         return f"0 {unit}"
-    size, prefix = next(((size, prefix) for size, prefix in _PREFIXES if abs(value) >= size * 0.9995), _PREFIXES[-1])
-    return f"{value / size:.3g} {prefix}{unit}" if abs(value) < 999.5 else f"{value:,.0f} {unit}"
+    size, name = prefix(value)
+    return f"{value / size:.3g} {name}{unit}" if abs(value) < 999.5 else f"{value:,.0f} {unit}"
 
 
 def percent(share: float) -> str:
