@@ -1311,7 +1311,7 @@ class Compiled:
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
                 interrupted, lossy, before, encoders, decoders, early,
-                self._raster(feed, chosen, batches) if raster and feed.total else {},
+                self._raster(feed, chosen, batches) if raster and feed.total else {}, self.extensions,
             )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)

@@ -54,6 +54,8 @@ class Report:
     """Ticks of the user -> accuracy of the answers that are read after so many; none without labels and a single decoder."""
     raster: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """Population of the user -> spikes of the first sample, (ticks, n), in the user's time; none unless asked for."""
+    not_on_this_chip: tuple[str, ...] = ()
+    """Extensions that the network was compiled with: what simulations do and the chip cannot."""
 
     @property
     def ticks(self) -> int:

@@ -51,6 +51,11 @@ class Rounded:
     mean: str
     low: str | None = None
     high: str | None = None
+    decimals: int | None = None
+
+    def like(self, value: float) -> str:
+        """Return another number to the place of the mean, or with three digits where that has no interval."""
+        return significant(value) if self.decimals is None else fixed(value, self.decimals)
 
     @property
     def interval(self) -> str:
@@ -62,7 +67,7 @@ def rounded(mean: float, low: float | None = None, high: float | None = None) ->
     """Return a mean and its interval as they are printed.
 
     >>> rounded(371517.2, 323456, 419876)
-    Rounded(mean='372000', low='323000', high='420000')
+    Rounded(mean='372000', low='323000', high='420000', decimals=-3)
     >>> rounded(9.4567, 8.12, 10.9).interval
     '[8.1, 10.9]'
     """
@@ -70,7 +75,7 @@ def rounded(mean: float, low: float | None = None, high: float | None = None) ->
         alone = significant(mean)
         return Rounded(alone) if low is None or high is None else Rounded(alone, alone, alone)
     decimals = place((high - low) / 2, 2)
-    return Rounded(fixed(mean, decimals), fixed(low, decimals), fixed(high, decimals))
+    return Rounded(fixed(mean, decimals), fixed(low, decimals), fixed(high, decimals), decimals)
 
 
 def prefix(value: float) -> tuple[float, str]:

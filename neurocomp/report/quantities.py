@@ -114,7 +114,6 @@ def _of_energy(document: Document) -> Iterator[Quantity]:
     samples, energy = document["samples"], document["energy"]
     for line in energy["lines"]:
         source = f"{line['source']} ({line['kind']})"
-        yield Quantity("event", line["event"], "count", "1", line["count"] / samples)
         yield _bounded("cost", line["event"], "cost", "J", line["cost_j"], source)
         yield _bounded("energy", line["event"], "energy", "J", _divided(line["energy_j"], samples), source)
     for power in energy["powers"]:
