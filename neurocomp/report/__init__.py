@@ -155,9 +155,7 @@ class Report:
             "chip_ticks": counts.ticks,
             "timestep_s": self.network.timestep,
             "accuracy": {"fixed": self.accuracy, "quantized": self.accuracy_quantized},
-            "early": [
-                {"ticks": ticks, "accuracy": accuracy, **self.until(ticks)} for ticks, accuracy in self.early.items()
-            ],
+            "early": [{"ticks": ticks, "accuracy": accuracy, **self.until(ticks)} for ticks, accuracy in self.early.items()],
             "lossy": {name: dict(entry) for name, entry in self.lossy.items()},
             "counts": totals,
             "host_macs": self.host_macs * samples,

@@ -28,8 +28,14 @@ class Entry:
     def plain(self) -> str:
         """The entry as one line of text: authors, title, where, year."""
         authors = [name.strip() for name in _clean(self.fields.get("author", "")).split(" and ") if name.strip()]
-        shown = authors[0] + (" et al." if len(authors) > 3 else "") if len(authors) > 3 or len(authors) == 1 else "; ".join(authors)
-        where = next((self.fields[name] for name in ("journal", "booktitle", "howpublished", "type") if name in self.fields), "")
+        shown = (
+            authors[0] + (" et al." if len(authors) > 3 else "")
+            if len(authors) > 3 or len(authors) == 1
+            else "; ".join(authors)
+        )
+        where = next(
+            (self.fields[name] for name in ("journal", "booktitle", "howpublished", "type") if name in self.fields), ""
+        )
         doi = f"doi:{self.fields['doi']}" if "doi" in self.fields else ""
         parts = (shown, _clean(self.fields.get("title", "")), _clean(where), self.fields.get("year", ""), doi)
         return ", ".join(part for part in parts if part)
@@ -88,7 +94,7 @@ class Sources:
                 keys[key] = key
                 continue
             # A key of the user's own: BibTeX takes few signs, and another work may have the name already.
-            safe = base = re.sub(r"[^A-Za-z0-9:._+-]+", "-", key).strip("-") or "source"
+            safe = base = re.sub(r"[^A-Za-z0-9:._+-]+", "-", key).strip("-_") or "source"
             count = 1
             while safe in self.known or safe in keys.values():
                 count += 1

@@ -84,7 +84,9 @@ def prefix(value: float) -> tuple[float, str]:
     >>> prefix(2.36e-5)
     (1e-06, 'µ')
     """
-    return next(((size, name) for size, name in PREFIXES if abs(value) >= size * 0.9995), PREFIXES[-1] if value else PREFIXES[0])
+    return next(
+        ((size, name) for size, name in PREFIXES if abs(value) >= size * 0.9995), PREFIXES[-1] if value else PREFIXES[0]
+    )
 
 
 def of_spread(spread: Mapping[str, float | None], scale: float = 1.0) -> Rounded:

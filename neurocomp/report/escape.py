@@ -103,7 +103,7 @@ def _sign(sign: str) -> str:
         return _SIGNS[sign]
     if " " <= sign <= "~":
         return sign
-    letter, *accents = unicodedata.normalize("NFD", sign)
+    letter, *accents = list(unicodedata.normalize("NFD", sign))
     if len(accents) == 1 and accents[0] in _ACCENTS and letter.isascii():
         base = rf"\{letter}" if letter in "ij" else letter
         return rf"\{_ACCENTS[accents[0]]}{{{base}}}"

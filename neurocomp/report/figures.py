@@ -6,12 +6,12 @@ Colors are those of Okabe and Ito, which stay apart without red, green or blue c
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -23,6 +23,7 @@ from neurocomp.mapping.usage import usage_of
 from neurocomp.report import Report
 from neurocomp.report.digits import prefix, significant
 from neurocomp.report.floorplan import SHADES, floorplan_of
+from neurocomp.report.selection import picked_neurons, sensitivity
 from neurocomp.report.terminal import percent, si
 
 WIDTHS = {"single": 3.3, "double": 7.0}
@@ -37,7 +38,7 @@ RASTER_ROWS = 50
 """Neurons of a population that a raster shows, drawn from all."""
 MANY_SPIKES = 20_000
 """Beyond so many spikes a raster holds them as pixels in vector formats too."""
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
     "axes.titlesize": 7.5,
@@ -52,7 +53,7 @@ STYLE: dict[str, Any] = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "lines.linewidth": 1.0,
-    "axes.prop_cycle": mpl.cycler(color=COLORS),
+    "axes.prop_cycle": cycler(color=COLORS),
     "svg.fonttype": "path",
     "svg.hashsalt": "neurocomp",
     "pdf.fonttype": 42,
@@ -60,52 +61,48 @@ STYLE: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """The files of one figure, or why there is none."""
-
-    name: str
-    files: Mapping[str, bytes]
-    """Name of the file -> what stands in it."""
-    missing: str = ""
+def missing_figures(report: Report) -> dict[str, str]:
+    """Return the figures that this report has nothing for, and why."""
+    return {name: why for name, (_, reason) in FIGURES.items() if (why := reason(report))}
 
 
-def figures(report: Report) -> Iterator[Drawn]:
-    """Yield each figure in all widths and formats.
+def figures(report: Report, names: Collection[str] | None = None) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of each figure in all widths and formats.
 
     Args:
         report: The report; rasters need its ``raster``.
+        names: Of `FIGURES`; None: all of which `missing_figures` says nothing.
     """
-    document = report.as_json()
-    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
-        for name, (draw, reason) in FIGURES.items():
-            missing = reason(report)
-            files = {}
-            for width, inches in () if missing else WIDTHS.items():
-                figure = draw(report, document, inches)
+    document, missing = report.as_json(), missing_figures(report)
+    asked = [name for name in FIGURES if name not in missing and (names is None or name in names)]
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        for name in asked:
+            for width, inches in WIDTHS.items():
+                figure = FIGURES[name][0](report, document, inches)
                 figure.draw_without_rendering()
                 figure.set_layout_engine("none")  # one layout serves all formats
                 for form in FORMATS:
-                    files[f"{name}-{width}.{form}"] = _saved(figure, form)
-            yield Drawn(name, files, missing)
+                    yield f"{name}-{width}.{form}", _saved(figure, form)
 
 
 def _saved(figure: Figure, form: str) -> bytes:
     nothing = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer"), "png": ("Software",)}
     file = io.BytesIO()
-    figure.savefig(file, format=form, metadata={name: None for name in nothing[form]})
+    figure.savefig(file, format=form, metadata=dict.fromkeys(nothing[form]))
     return file.getvalue()
 
 
 def _figure(report: Report, width: float, height: float, title: str) -> Figure:
     """Return an empty figure with its title, and below it which run it is of and what its numbers are."""
-    figure = Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04))
     run = f"{report.network.name} on {report.spec.name}, n = {report.counts.samples}, T = {report.ticks}"
     lines = [_cut(run, int(width * 17)), BADGE]
     if report.not_on_this_chip:
         lines.append(_cut(f"not on this chip: {', '.join(report.not_on_this_chip)}", int(width * 17)))
     foot = 0.1 * len(lines) / height
-    figure.get_layout_engine().set(rect=(0, foot + 0.02 / height, 1, 1 - foot - 0.02 / height))  # type: ignore[union-attr]
+    rest = (0, foot + 0.02 / height, 1, 1 - foot - 0.02 / height)
+    figure = Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04, rect=rest))
     figure.text(0.5, 0.03 / height, "\n".join(lines), fontsize=5.5, color=GREY, ha="center", va="bottom", linespacing=1.15)
     figure.suptitle(title, fontsize=8)
     return figure
@@ -132,20 +129,23 @@ def _breakdown(report: Report, document: Mapping[str, Any], width: float) -> Fig
     whole = {speeds[key]: parts for key, parts in document["energy_of"].items() if parts["static"] or parts["host"]}
     height = 1.75 + 0.36 * len(whole) + 0.13 * (len(lines) if width < 5 else len(lines) / 2)
     figure = _figure(report, width, height, "Energy per sample")
-    above, *below = figure.subplots(2 if whole else 1, 1, height_ratios=[1, 0.55 * len(whole)] if whole else None, squeeze=False)[:, 0]
+    ratios = [1, 0.55 * len(whole)] if whole else [1]
+    above, *below = figure.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
     left = 0.0
     for index, line in enumerate(lines):
         joules = line["energy_j"]["nominal"] / samples / size
         share = percent(joules * size / total["nominal"]) if total["nominal"] else ""
-        above.barh(0, joules, left=left, height=0.5, color=COLORS[index % len(COLORS)], label=f"{line['event'].replace('_', ' ')}, {share}")
+        label = f"{line['event'].replace('_', ' ')}, {share}"
+        above.barh(0, joules, left=left, height=0.5, color=COLORS[index % len(COLORS)], label=label)
         left += joules
     errors = [[(total["nominal"] - total["low"]) / size], [(total["high"] - total["nominal"]) / size]]
-    above.errorbar([total["nominal"] / size], [0], xerr=errors, fmt="none", ecolor="black", elinewidth=0.8, capsize=3, capthick=0.8)
+    whiskers: dict[str, Any] = {"fmt": "none", "ecolor": "black", "elinewidth": 0.8, "capsize": 3, "capthick": 0.8}
+    above.errorbar([total["nominal"] / size], [0], xerr=errors, **whiskers)
     above.set_yticks([0], ["dynamic"])
     above.set_ylim(-0.5, 0.5)
     above.set_xlim(0, total["high"] / size * 1.05)
     above.set_xlabel(f"{name}J; bar: nominal costs, whiskers: low to high", labelpad=2)
-    above.legend(loc="upper center", bbox_to_anchor=(0.5, -0.62), ncols=1 if width < 5 else 2, handlelength=1, handleheight=0.8)
+    _legend_below(above, 1 if width < 5 else 2, 3.6)
     if below:
         _shares(below[0], whole, samples)
     return figure
@@ -170,7 +170,15 @@ def _shares(axes: Axes, whole: Mapping[str, Mapping[str, Any]], samples: int) ->
     axes.set_ylim(len(whole) - 0.6, -0.75)
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of the sum with static and host power", labelpad=2)
-    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=0.8, columnspacing=0.8)
+    _legend_below(axes, 4, 3.6)
+
+
+def _legend_below(axes: Axes, columns: int, lines: float) -> None:
+    """Put the legend so many lines of text below the axes."""
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=lines, ncols=columns, handlelength=0.8, columnspacing=0.8,
+        labelspacing=0.3,
+    )  # fmt: skip
 
 
 # --- rates
@@ -204,15 +212,16 @@ def _cores(report: Report, document: Mapping[str, Any], width: float) -> Figure:
     plan = floorplan_of(report.mapped, report.spec, usage_of(report.mapped, report.spec))
     events = report.counts.per_core["synaptic_events"].sum(axis=(1, 2)) / report.counts.samples
     columns, rows, panels = len(plan.columns), len(plan.rows), len(plan.chips)
-    room = width - 1.0
+    room = width - 0.4
     # As many chips side by side as make the picture about as high as it is wide.
     across = max(1, min(panels, round((panels * rows / columns) ** 0.5)))
     cell = min(0.22, room / (across * (columns + 1)))
     down = -(-panels // across)
     high = down * (rows * cell + 0.16)
-    figure = _figure(report, width, high + 0.75, "Synaptic events of cores, per sample")
+    figure = _figure(report, width, high + 0.95 + 0.2 * (not plan.is_whole), "Synaptic events of cores, per sample")
     axes = figure.subplots()
-    scale, colors = Normalize(0, max(float(events.max(initial=0)), 1e-9)), _loads()
+    most = max(float(events.max(initial=0)), 1e-9)
+    scale, colors = Normalize(0, most), _loads()
     step_y = rows + 0.16 / cell
     for panel, chip in enumerate(plan.chips):
         y, x = divmod(panel, across)
@@ -227,11 +236,12 @@ def _cores(report: Report, document: Mapping[str, Any], width: float) -> Figure:
     axes.set_aspect("equal")
     axes.set_axis_off()
     if not plan.is_whole:
-        axes.set_title(_cut(plan.window, int(width * 15)), fontsize=6, color=GREY)
-    bar = figure.colorbar(mpl.cm.ScalarMappable(scale, colors), ax=axes, fraction=0.05, aspect=min(20, max(6, high / 0.1)), pad=0.02)
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
-    bar.ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
-    bar.ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.set_title(plan.window.replace("; ", "\n"), fontsize=6, color=GREY)
+    mappable = mpl.cm.ScalarMappable(scale, colors)
+    bar = figure.colorbar(mappable, ax=axes, location="bottom", shrink=0.8, aspect=30, pad=0.02)
+    bar.outline.set_linewidth(0.5)
+    bar.ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+    bar.ax.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}" if most > 4 else f"{value:g}"))
     return figure
 
 
@@ -269,16 +279,9 @@ def _raster(report: Report, document: Mapping[str, Any], width: float) -> Figure
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(top - 3, -2)
     axes.set_xlim(-0.7, length - 0.3)
-    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+    axes.set_xticks([0]) if length == 1 else axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     axes.set_xlabel("tick", labelpad=2)
     return figure
-
-
-def picked_neurons(count: int, most: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the neurons that stand for all of a population: all, or so many that are drawn, always the same ones."""
-    if count <= most:
-        return np.arange(count)
-    return np.sort(np.random.Generator(np.random.Philox(0)).choice(count, most, replace=False))
 
 
 # --- sensitivity
@@ -286,7 +289,7 @@ def picked_neurons(count: int, most: int) -> np.ndarray[Any, np.dtype[np.int64]]
 
 def _sensitivity(report: Report, document: Mapping[str, Any], width: float) -> Figure:
     """Draw how far each cost alone moves the dynamic energy from its nominal value."""
-    total, samples = document["per_sample"]["energy_j"]["nominal"], document["samples"]
+    total = document["per_sample"]["energy_j"]["nominal"]
     spans = sensitivity(document)
     names = list(spans)[:MOST_ROWS]
     size, name = prefix(max(high for _, high in spans.values()))
@@ -310,18 +313,7 @@ def _sensitivity(report: Report, document: Mapping[str, Any], width: float) -> F
     margin = 0.05 * (max(edges) - min(edges))
     axes.set_xlim(min(edges) - margin, max(edges) + margin)
     axes.set_xlabel(f"{name}J per sample; line: all costs nominal", labelpad=2)
-    assert samples, "a report has samples"
     return figure
-
-
-def sensitivity(document: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Return event -> dynamic joules per sample with its low and its high cost, all others nominal; the widest first."""
-    samples, total, found = document["samples"], document["per_sample"]["energy_j"]["nominal"], {}
-    for line in document["energy"]["lines"]:
-        own = {key: value / samples for key, value in line["energy_j"].items()}
-        if own["low"] != own["high"]:
-            found[line["event"]] = (total + own["low"] - own["nominal"], total + own["high"] - own["nominal"])
-    return dict(sorted(found.items(), key=lambda pair: pair[1][0] - pair[1][1]))
 
 
 # --- early answers
@@ -351,11 +343,12 @@ def _early(report: Report, document: Mapping[str, Any], width: float) -> Figure:
     for index in marked:
         last = index == len(entries) - 1
         axes.annotate(
-            f"T = {entries[index]['ticks']}", (spent[index], accuracy[index]), (-2 if last else 3, -4), textcoords="offset points",
-            fontsize=6, va="top", ha="right" if last else "left",
+            f"T = {entries[index]['ticks']}", (spent[index], accuracy[index]), (0 if last else 3, 4 if last else -4),
+            textcoords="offset points", fontsize=6, va="bottom" if last else "top", ha="center" if last else "left",
         )  # fmt: skip
     axes.set_ylabel("accuracy (%)")
-    axes.set_ylim(0, 105)
+    axes.set_ylim(0, 114)
+    axes.set_yticks(range(0, 101, 20))
     axes.set_xlim(left=0)
     if priced:
         axes.legend(loc="lower right", handlelength=1.2)
@@ -369,7 +362,8 @@ def _needs_costs(report: Report) -> str:
 def _needs_range(report: Report) -> str:
     if not report.energy.is_priced:
         return _needs_costs(report)
-    return "" if any(line.energy.low != line.energy.high for line in report.energy.lines) else "no cost has a low and a high value"
+    has_range = any(line.energy.low != line.energy.high for line in report.energy.lines)
+    return "" if has_range else "no cost has a low and a high value"
 
 
 def _needs_ticks(report: Report) -> str:

@@ -143,7 +143,9 @@ class _Writer:
                 [latex(name), str(entry["neurons"]), *shown[:2], significant(100 * entry["rate"]), updates, active]
             )  # fmt: skip
         titles = ("Layer", "Neurons", "Spikes", r"\qty{95}{\percent} interval", r"Rate (\%)", "Updates", r"Active (\%)")
-        what = "Layers, per sample. Rate: spikes per neuron and tick. Active: share of updates that leave a state other than zero."
+        what = (
+            "Layers, per sample. Rate: spikes per neuron and tick. Active: share of updates with a state other than zero after."
+        )
         return self.table("layers", what, titles, "lSSrSSS", rows)
 
     def projections(self) -> str:
@@ -152,9 +154,10 @@ class _Writer:
             share = 100 * entry["sops"] / entry["sops_dense"] if entry["sops_dense"] else 0.0
             kind = "MAC" if entry["is_mac"] else "AC"
             spikes = significant(entry["source_spikes"] / samples)
-            rows.append([latex(name), kind, str(entry["synapses"]), spikes, *self.spread(spreads[name])[:2], significant(share)])
+            cells = [str(entry["synapses"]), spikes, *self.spread(spreads[name])[:2], significant(share)]
+            rows.append([latex(name), kind, *cells])
         titles = ("Projection", "Op", "Synapses", "Spikes in", "SOPs", r"\qty{95}{\percent} interval", r"of dense (\%)")
-        what = "Synaptic operations of each projection, per sample. Of dense: share of the SOPs if every synapse worked in every tick."
+        what = "Operations of each projection, per sample. Of dense: share of the SOPs if every synapse worked in every tick."
         return self.table("projections", what, titles, "llSSSrS", rows)
 
     def energy(self) -> str:
@@ -177,7 +180,8 @@ class _Writer:
         rows.append([r"\textbf{Dynamic, in all}", "", *cells(total, 1)])
         spread = of_spread(self.document["statistics"]["energy_j"]["dynamic"], size)
         if spread.low is not None and spread.high is not None:
-            rows.append([r"\quad \qty{95}{\percent} interval over samples", "", f"{{{spread.low}}}", f"{{{spread.mean}}}", f"{{{spread.high}}}"])
+            title = r"\quad \qty{95}{\percent} interval over samples"
+            rows.append([title, "", *(f"{{{value}}}" for value in (spread.low, spread.mean, spread.high))])
         for speed, title in (("full_speed", "at full speed"), ("real_time", "in real time")):
             parts = self.document["energy_of"].get(speed)
             if parts is not None:
@@ -190,12 +194,14 @@ class _Writer:
         titles = ("", "Count", f"Low ({unit})", f"Nominal ({unit})", f"High ({unit})")
         what = f"Energy per sample, by the cost source {energy['costs']}. Low and high are those of the costs."
         if energy["unpriced"]:
-            what += f" Not included, as no cost is stated: {', '.join(event.replace('_', ' ') for event in energy['unpriced'])}."
+            names = ", ".join(event.replace("_", " ") for event in energy["unpriced"])
+            what += f" Not included, as no cost is stated: {names}."
         return self.table("energy", what, titles, "lSSSS", rows)
 
     def costs(self) -> str:
         """Return the table of costs, with their sources in notes."""
-        energy, notes, rows = self.document["energy"], [], []
+        energy, rows = self.document["energy"], []
+        notes: list[str] = []
         for line in energy["lines"]:
             rows.append(self.cost(_event(line["event"]), line, line["cost_j"], 1e-12, r"\pico\joule", notes))
         for power in energy["powers"]:
@@ -203,7 +209,9 @@ class _Writer:
             rows.append(self.cost(title, power, power["per_chip_w"], 1e-3, r"\milli\watt", notes))
         titles = ("Constant", "Low", "Nominal", "High", "Unit", "Kind", "Source")
         under = [rf"\textsuperscript{{{_letter(index)}}}~{marked(note)}" for index, note in enumerate(notes)]
-        return self.table("costs", "The constants and their sources.", titles, "lSSSlll", rows, ". ".join(under) + ".", spread=False)
+        return self.table(
+            "costs", "The constants and their sources.", titles, "lSSSlll", rows, ". ".join(under) + ".", spread=False
+        )
 
     def cost(
         self, title: str, entry: Mapping[str, Any], bounds: Mapping[str, float], size: float, unit: str, notes: list[str]
@@ -213,7 +221,8 @@ class _Writer:
             notes.append(note)
         values = [f"{bounds[key] / size:.4g}" for key in ("low", "nominal", "high")]
         cites = "".join(rf"\cite{{{key}}}" for key in cited(note)[:1])
-        return [title, *values, rf"\unit{{{unit}}}", entry["kind"], rf"{cites}\,\textsuperscript{{{_letter(notes.index(note))}}}"]
+        source = rf"{cites}\,\textsuperscript{{{_letter(notes.index(note))}}}"
+        return [title, *values, rf"\unit{{{unit}}}", latex(entry["kind"]), source]
 
     def latency(self) -> str:
         forms = {"sum": "Sum of a core's work", "max": "Busiest resource", "tick": "Clock"}
@@ -222,22 +231,25 @@ class _Writer:
             limit = entry["limits"][0]
             core = limit["core"]
             where = f", core {core['chip']}/{core['core']}" if core else ""
-            limits = latex(f"{RESOURCES.get(limit['resource'], limit['resource'])}{where}: {100 * limit['share']:.0f} % of ticks")
-            cells = [_quantity(entry[key], unit) for key, unit in (("tick_s", "s"), ("inference_s", "s"), ("inferences_per_s", "1"))]
+            limits = latex(
+                f"{RESOURCES.get(limit['resource'], limit['resource'])}{where}: {100 * limit['share']:.0f} % of ticks"
+            )
+            columns = (("tick_s", "s"), ("inference_s", "s"), ("inferences_per_s", "1"))
+            cells = [_quantity(entry[key], unit) for key, unit in columns]
             rows.append([forms.get(name, name), *cells, limits])
         titles = ("Form", "Tick", "Inference", r"Inferences (\unit{\per\second})", "Set by")
         real = self.document["latency"]["real_time_s"]
-        what = f"Time at full speed: nominal, in brackets with the low and high times. In real time a sample takes {real:g} s."
+        what = f"Time at full speed, in brackets with the low and high times. In real time a sample takes {real:g} s."
         return self.table("latency", what, titles, r"llll>{\raggedright\arraybackslash}p{40mm}", rows, spread=False)
 
     def beside(self, kind: str) -> str:
         rows = []
         for q in leaves(self.document[kind], kind):
-            rows.append([latex(q.subject.replace("_", " ")), latex(q.name.replace("_", " ")), _value(q), self.source_of(q)])
-        return self.table(kind, f"{kind.capitalize()}.", ("Subject", "Quantity", "Value", "Source"), "lllp{50mm}", rows, spread=False)
-
-    def source_of(self, q: Quantity) -> str:
-        return marked(self.sources.marked_works(q.source))
+            words = [latex(word.replace("_", " ")) for word in (q.subject, q.name)]
+            rows.append([*words, _value(q), marked(self.sources.marked_works(q.source))])
+        return self.table(
+            kind, f"{kind.capitalize()}.", ("Subject", "Quantity", "Value", "Source"), "lllp{50mm}", rows, spread=False
+        )
 
     def table(
         self, label: str, what: str, titles: Sequence[str], columns: str, rows: Sequence[Sequence[str]], notes: str = "",
@@ -245,7 +257,9 @@ class _Writer:
     ) -> str:  # fmt: skip
         """Return a table; an empty row is a rule."""
         spec = "".join(_columns(columns, [row for row in rows if row]))
-        heads = " & ".join(f"{{{title}}}" if kind == "S" else title for kind, title in zip(_kinds(columns), titles, strict=True))
+        heads = " & ".join(
+            f"{{{title}}}" if kind == "S" else title for kind, title in zip(_kinds(columns), titles, strict=True)
+        )
         lines = [r"\midrule" if not row else " & ".join(row) + r" \\" for row in rows]
         under = f"\n\\par\\smallskip\\parbox{{0.95\\linewidth}}{{\\scriptsize {notes}}}" if notes else ""
         return (

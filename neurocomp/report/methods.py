@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version
-from typing import Any
 
 from neurocomp.energy.statistics import RESAMPLES
 from neurocomp.report import Report
@@ -50,12 +49,12 @@ def _simulation(report: Report) -> Iterable[str]:
     yield (
         f"The network {report.network.name} was compiled with neurocomp {version('neurocomp')} for {report.spec.title}, onto "
         f"{cores} of {chips}. Its integers were simulated on {counted(report.counts.samples, 'sample')} of "
-        f"{counted(report.ticks, 'tick')} of {si(report.network.timestep, 's')} ({report.counts.ticks} on the chip, latencies of "
-        f"its layers included), and events were counted."
+        f"{counted(report.ticks, 'tick')} of {si(report.network.timestep, 's')} ({report.counts.ticks} on the chip, with the "
+        "delays of its layers), and events were counted."
     )
     yield (
-        "A synaptic operation (SOP) is one spike at one synapse whose integer weight is not zero; a synaptic event is one spike "
-        "at one synapse that is stored, weights of zero included."
+        "A synaptic operation (SOP) is one spike at one synapse whose integer weight is not zero; a synaptic event is one "
+        "spike at one synapse that is stored, weights of zero included."
     )
     if report.accuracy is not None:
         yield f"The accuracy of the integers on these samples is {report.accuracy:.2%}."
@@ -94,8 +93,8 @@ def _latency(report: Report, sources: Sources) -> Iterable[str]:
         used = _cites(cited(" ".join(sources.marked(one.source) for one in timing.sources)))
         if timing.form == "sum":
             yield (
-                "In the first form of the latency, a tick takes as long as the slowest core needs to send what it produces or to "
-                f"work through what it receives, and then the barrier [@{MODELS['sum']}]."
+                "In the first form of the latency, a tick takes as long as the slowest core needs to send what it produces or "
+                f"to work through what it receives, and then the barrier [@{MODELS['sum']}]."
             )
         elif timing.form == "max":
             yield (
@@ -112,21 +111,3 @@ def _cites(keys: list[str]) -> str:
 
 def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def sources_of_document(document: Mapping[str, Any], sources: Sources) -> list[str]:
-    """Return the works that the sources named in a document cite."""
-    texts = []
-
-    def walk(part: Any) -> None:
-        if isinstance(part, Mapping):
-            for key, value in part.items():
-                if key in ("source", "sources") and isinstance(value, str):
-                    texts.append(sources.marked_works(value))
-                walk(value)
-        elif isinstance(part, (list, tuple)):
-            for value in part:
-                walk(value)
-
-    walk(document)
-    return cited(" ".join(texts))
