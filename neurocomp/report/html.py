@@ -100,7 +100,7 @@ class _Page:
         environment = jinja2.Environment(
             autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        template = environment.from_string(resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
+        template = environment.from_string(resources.files("neurocomp.report").joinpath(TEMPLATE).read_text(encoding="utf-8"))
         sections = [section for section in self.sections() if section.parts]
         return template.render(
             report=self.report, document=self.document, facts=list(self.facts()), tiles=list(self.tiles()), sections=sections,

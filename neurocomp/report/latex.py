@@ -240,7 +240,7 @@ class _Writer:
         titles = ("Form", "Tick", "Inference", r"Inferences (\unit{\per\second})", "Set by")
         real = self.document["latency"]["real_time_s"]
         what = f"Time at full speed, in brackets with the low and high times. In real time a sample takes {real:g} s."
-        return self.table("latency", what, titles, r"llll>{\raggedright\arraybackslash}p{40mm}", rows, spread=False)
+        return self.table("latency", what, titles, r"llll>{\raggedright\arraybackslash}p{34mm}", rows, spread=False)
 
     def beside(self, kind: str) -> str:
         rows = []
@@ -298,7 +298,8 @@ def _few(value: float, finest: int) -> str:
 
 def _quantity(bounds: Mapping[str, float], unit: str) -> str:
     size, name = prefix(bounds["nominal"]) if unit in _PREFIXED else (1.0, "")
-    shown = [significant(bounds[key] / size) for key in ("low", "nominal", "high")]
+    values = [bounds[key] / size for key in ("low", "nominal", "high")]
+    shown = [fixed(value, place(value, 3)) for value in values]
     interval = "" if shown[0] == shown[2] else f" {_interval(shown[0], shown[2])}"
     return rf"\num{{{shown[1]}}}{interval}{_unit(name, unit)}"
 

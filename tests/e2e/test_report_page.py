@@ -1,4 +1,4 @@
-"""The page of a report in a browser: it sorts, shows what is under the pointer, asks for nothing, and is read without scripts."""
+"""The page of a report: its numbers, and in a browser that it sorts, shows what is under the pointer and asks for nothing."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ PROBE = """
 const found = {errors: [], sorted: {}, hover: {}};
 addEventListener("error", event => found.errors.push(event.message));
 const values = (table, column) => [...table.tBodies[0].rows].map(row => Number(row.cells[column].dataset.value));
-const table = [...document.querySelectorAll("table")].find(one => one.tHead.textContent.includes("worst sample"));
-const titles = [...table.tHead.rows[0].cells];
-titles[1].querySelector("button").click();
-found.sorted.down = values(table, 1);
-titles[1].querySelector("button").click();
-found.sorted.up = values(table, 1);
-found.sorted.mark = titles[1].getAttribute("aria-sort");
-titles[0].querySelector("button").click();
-found.sorted.names = [...table.tBodies[0].rows].map(row => row.cells[0].textContent);
-const tip = document.getElementById("tip");
+const counted = [...document.querySelectorAll("table")].find(one => one.tHead.textContent.includes("worst sample"));
+const heads = [...counted.tHead.rows[0].cells];
+heads[1].querySelector("button").click();
+found.sorted.down = values(counted, 1);
+heads[1].querySelector("button").click();
+found.sorted.up = values(counted, 1);
+found.sorted.mark = heads[1].getAttribute("aria-sort");
+heads[0].querySelector("button").click();
+found.sorted.names = [...counted.tBodies[0].rows].map(row => row.cells[0].textContent);
+const shown = document.getElementById("tip");
 for (const [name, where] of Object.entries({core: ".core rect", spikes: ".raster path[class^=c]"})) {
   const place = document.querySelector(where);
   place.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX: 90, clientY: 90}));
-  found.hover[name] = tip.hidden ? null : tip.textContent;
+  found.hover[name] = shown.hidden ? null : shown.textContent;
 }
 document.body.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX: 1, clientY: 1}));
-found.hover.nothing = tip.hidden;
+found.hover.nothing = shown.hidden;
 found.requests = performance.getEntriesByType("resource").map(entry => entry.name);
 found.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 const pre = document.createElement("pre");
