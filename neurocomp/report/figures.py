@@ -226,11 +226,12 @@ def _cores(report: Report, document: Mapping[str, Any], width: float) -> Figure:
     for panel, chip in enumerate(plan.chips):
         y, x = divmod(panel, across)
         x, y = x * (columns + 1), y * step_y
-        axes.add_patch(Rectangle((x, y), columns, rows, facecolor="#f4f4f4", edgecolor="#333333", linewidth=0.6))
+        axes.add_patch(Rectangle((x, y), columns, rows, facecolor="#f4f4f4"))
         axes.text(x, y - 0.25, f"chip {chip}", fontsize=6, va="bottom")
         for core in np.flatnonzero(plan.panel == panel).tolist():
             place = x + int(plan.column[core]), y + int(plan.row[core])
             axes.add_patch(Rectangle(place, 1, 1, facecolor=colors(scale(events[core])), edgecolor="white", linewidth=0.2))
+        axes.add_patch(Rectangle((x, y), columns, rows, fill=False, edgecolor="#333333", linewidth=0.6))
     axes.set_xlim(-0.1, across * (columns + 1) - 0.9)
     axes.set_ylim(down * step_y, -0.16 / cell)
     axes.set_aspect("equal")
@@ -334,7 +335,7 @@ def _early(report: Report, document: Mapping[str, Any], width: float) -> Figure:
         axes.set_xlabel(f"dynamic energy until the answer is read ({name}J per sample)", labelpad=2)
     else:
         spent = [entry["synaptic_events"] for entry in entries]
-        axes.set_xlabel("synaptic events until the answer is read; energy is unpriced", labelpad=2)
+        axes.set_xlabel("synaptic events until the answer is read (no costs)", labelpad=2)
         axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4 if width < 5 else 8))
     axes.plot(spent, accuracy, marker="o", markersize=2.5, color=COLORS[0], label="nominal costs" if priced else None)
@@ -345,6 +346,7 @@ def _early(report: Report, document: Mapping[str, Any], width: float) -> Figure:
         axes.annotate(
             f"T = {entries[index]['ticks']}", (spent[index], accuracy[index]), (0 if last else 3, 4 if last else -4),
             textcoords="offset points", fontsize=6, va="bottom" if last else "top", ha="center" if last else "left",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
         )  # fmt: skip
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 114)

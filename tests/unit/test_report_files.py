@@ -197,8 +197,9 @@ def test_latex_has_the_numbers_of_the_json(report: Report, sources: Sources) -> 
         ("Synaptic event & ", first["energy_j"], 9),
     )
     for title, bounds, samples in rows:
-        shown = numbers_after(table, title)[-3:]
-        assert all(close(v, 1e9 * bounds[key] / samples) for v, key in zip(shown, ("low", "nominal", "high"), strict=True))
+        figures = numbers_after(table, title)[-3:]
+        for value, key in zip(figures, ("low", "nominal", "high"), strict=True):
+            assert close(value, 1e9 * bounds[key] / samples)
 
 
 def test_every_citation_has_an_entry_and_every_entry_is_cited(report: Report, sources: Sources) -> None:
