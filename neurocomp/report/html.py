@@ -20,7 +20,7 @@ from neurocomp.report.mapping import mapping_report
 from neurocomp.report.methods import methods
 from neurocomp.report.quantities import BESIDE, Number, leaves, texts
 from neurocomp.report.selection import picked_neurons, sensitivity
-from neurocomp.report.terminal import counted, number, percent, si
+from neurocomp.report.terminal import WORK, counted, limited_by, number, percent, si
 
 TEMPLATE = "page.html.jinja"
 MOST_CORES = 4096
@@ -137,7 +137,6 @@ class _Page:
 
     def tiles(self) -> Iterator[tuple[str, str, str]]:
         """Yield title, number and what stands under it, of what people look for first."""
-        events = self.document["statistics"]["events"]
         if self.report.energy.is_priced:
             spread, bounds = self.document["statistics"]["energy_j"]["dynamic"], self.document["per_sample"]["energy_j"]
             size, name = prefix(spread["mean"])
@@ -160,14 +159,10 @@ class _Page:
         inference = self.report.latency.inference
         if inference is not None:
             low, nominal, high = (si(value, "s") for value in inference)
-            limit = self.report.latency.timings[0].limits[0]
-            where = f" of core {limit.core[0]}/{limit.core[1]}" if limit.core else ""
-            yield (
-                "time per inference",
-                nominal,
-                f"{low} to {high}; set by {limit.resource}{where} in {percent(limit.share)} of the ticks",
-            )
-        yield "SOPs per sample", number(events["sops"]["mean"]), f"{number(events['sops_per_spike']['mean'])} per spike"
+            limit = limited_by(self.report.latency.timings[0].limits[0])
+            yield "time per inference", nominal, f"{low} to {high}; set by {limit}"
+        counts = self.document["per_sample"]["counts"]
+        yield "SOPs per sample", number(counts["sops"]), f"{number(counts['sops_per_spike'])} per spike"
 
     # --- energy and time
 
@@ -240,7 +235,7 @@ class _Page:
                 limits.append(
                     [
                         Cell(forms.get(form, form)),
-                        Cell(limit["resource"]),
+                        Cell(WORK.get(limit["resource"], limit["resource"])),
                         Cell(core),
                         Cell(percent(limit["share"]), limit["share"], limit["share"]),
                     ]

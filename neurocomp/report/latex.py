@@ -15,6 +15,7 @@ from neurocomp.report.digits import fixed, of_spread, place, prefix, rounded, si
 from neurocomp.report.escape import latex
 from neurocomp.report.methods import methods
 from neurocomp.report.quantities import BESIDE, Quantity, leaves, texts
+from neurocomp.report.terminal import WORK
 
 PREAMBLE = r"""\usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
@@ -41,7 +42,6 @@ COUNTED = {
     "host_packets": "Packets from the host",
 }
 """Events of the first table, in its order."""
-RESOURCES = {"generate": "sending", "receive": "receiving"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +231,7 @@ class _Writer:
             limit = entry["limits"][0]
             core = limit["core"]
             where = f", core {core['chip']}/{core['core']}" if core else ""
-            limits = latex(
-                f"{RESOURCES.get(limit['resource'], limit['resource'])}{where}: {100 * limit['share']:.0f} % of ticks"
-            )
+            limits = latex(f"{WORK.get(limit['resource'], limit['resource'])}{where}: {100 * limit['share']:.0f} % of ticks")
             columns = (("tick_s", "s"), ("inference_s", "s"), ("inferences_per_s", "1"))
             cells = [_quantity(entry[key], unit) for key, unit in columns]
             rows.append([forms.get(name, name), *cells, limits])

@@ -281,11 +281,12 @@ def _time_limits(result: Report) -> Iterable[tuple[str, str]]:
         return
     low, nominal, high = inference
     yield "time", f"{si(nominal, 's')} per inference at full speed ({si(low, 's')} .. {si(high, 's')}), {real}"
-    limits = [f"{_limit(t.limits[0])} ({t.form})" for t in latency.timings if t.limits]
+    limits = [f"{limited_by(t.limits[0])} ({t.form})" for t in latency.timings if t.limits]
     yield "set by", "; ".join(limits)
 
 
-def _limit(limit: Limit) -> str:
+def limited_by(limit: Limit) -> str:
+    """Return what made ticks as long as they were, and how many of them."""
     where = f" of core {limit.core[0]}/{limit.core[1]}" if limit.core else ""
     return f"{WORK.get(limit.resource, limit.resource)}{where} in {percent(limit.share)} of ticks"
 
@@ -318,7 +319,7 @@ def _times(result: Report) -> Iterable[RenderableType]:
         per_second = 1 / (t.mean[1] * latency.chip_ticks) if t.mean[1] else 0.0
         rows.append((t.form, span(t.mean), si(t.longest[1], "s"), number(per_second), si(t.slack(latency.timestep), "s")))
     yield table(("form", "tick", "longest", "inferences/s", "slack"), rows)
-    shown = [(t.form, "; ".join(_limit(limit) for limit in t.limits[:SHOWN_LIMITS])) for t in latency.timings]
+    shown = [(t.form, "; ".join(limited_by(limit) for limit in t.limits[:SHOWN_LIMITS])) for t in latency.timings]
     yield facts((f"{form} is set by", limits) for form, limits in shown)
 
 
