@@ -311,3 +311,32 @@ def test_figures_of_what_is_unpriced(unpriced: Report) -> None:
         "sensitivity": "no cost of an event of loihi2 is published",
     }
     assert missing_figures(replace(unpriced, raster={}, early={})).keys() == {"breakdown", "sensitivity", "raster", "early"}
+
+
+class WithMore(Report):
+    """A report whose document has the parts that stand beside the chip."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them with everything else."""
+        ann = {"energy_j": {"low": 1e-6, "nominal": 2e-6, "high": 3e-6}, "source": "horowitz2014, Table 1.1"}
+        return {
+            **super().as_json(),
+            "baselines": {"ann_fp32": ann, "crossover": {"rate": 0.05, "source": "yan2024, v4"}},
+            "provenance": {"weights_sha256": "ab_12", "seed": 7},
+        }
+
+
+def test_other_parts_are_shown_with_their_sources(report: Report, sources: Sources) -> None:
+    from neurocomp.report.html import html
+
+    more = WithMore(**{field: getattr(report, field) for field in report.__dataclass_fields__})
+    made = latex_files(more, sources, "net")
+    assert (
+        r"ann fp32 & energy & \num{2.00} [\num{1.00}, \num{3.00}] \unit{\micro\joule} & \cite{horowitz2014}, Table 1.1"
+        in made.tables
+    )
+    assert {"horowitz2014", "yan2024"} <= set(entries(made.bib))
+    assert "% weights sha256: ab_12" in made.tables
+    page = html(more, sources)
+    for part in ('<section id="baselines">', 'id="ref-yan2024"', "ab_12", '<section id="provenance">'):
+        assert part in page
