@@ -66,6 +66,8 @@ $(STAMP): pyproject.toml Makefile requirements/lava-overrides.txt
 demo: $(STAMP)
 	@$(PY) examples/demo.py
 
+# Tests marked `latex` and `browser` are skipped where there is no TeX, or no Chromium. On Debian:
+# apt-get install texlive-latex-extra texlive-science chromium
 # Files of tests side by side, one process for each processor.
 PYTEST := $(PY) -m pytest --numprocesses auto --dist loadfile
 

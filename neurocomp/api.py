@@ -27,6 +27,7 @@ from neurocomp.encoding import (
     ENCODERS,
     data_shape,
     decode,
+    decode_early,
     decoder_operations,
     encode_samples,
     encoder_operations,
@@ -79,6 +80,8 @@ THREAD_BYTES = 128 << 20
 """What a thread of a simulation in numpy may need beside the weights, which each has for itself."""
 DEFAULT_SAMPLES = 20
 """How many of the declared samples ``verify`` and ``report`` run unless told otherwise."""
+EARLY = 32
+"""After at most so many different numbers of ticks a report reads the answer."""
 RANDOM_RATE = 0.2
 RANDOM_CURRENT = 1 << 12
 """Largest magnitude of a random direct current, in units of the potential."""
@@ -658,6 +661,13 @@ def _weights(network: Network) -> int:
     return sum(int(np.size(q.weights)) for q in network.projections)
 
 
+def early_ticks(ticks: int) -> list[int]:
+    """Return after how many ticks of a sample a report reads the answer: all of them, or `EARLY` in equal steps."""
+    if ticks <= EARLY:
+        return [*range(1, ticks + 1)] or [0]
+    return [round(ticks * (index + 1) / EARLY) for index in range(EARLY)]
+
+
 def is_small(network: IntegerNetwork, samples: int, ticks: int) -> bool:
     """Return whether the reference needs less than about a second for a job (`SMALL_JOB`).
 
@@ -888,6 +898,7 @@ class _Counted:
     work: Work | None
     """None: there is no quantized network."""
     answers: Array
+    """Read after several numbers of ticks, (ticks, samples)."""
     quantized: Array | None
     """Answers of the quantized network, where they may differ."""
     distances: Mapping[str, SpikeDistance]
@@ -1262,9 +1273,12 @@ class Compiled:
     def report(
         self, *, samples: Samples | None = None, count: int | None = None, costs: str | None = None,
         inputs: str | Path | Mapping[str, Array] | None = None, engine: str | None = None, jobs: int | None = None,
-        progress: Progress | None = None, keep_finished: bool = False,
+        progress: Progress | None = None, keep_finished: bool = False, raster: bool = False,
     ) -> Report:  # fmt: skip
-        """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy."""
+        """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy.
+
+        With ``raster`` the first sample runs once more, for the spikes of all its populations.
+        """
         default = None if inputs is not None else DEFAULT_SAMPLES
         feed = self._feed(inputs, samples, default if count is None else count, "report")
         made, lowered, k = self.artifact, self.artifact.lowered, self.ticks_per_step
@@ -1272,6 +1286,7 @@ class Compiled:
         decoded = next(iter(self.network.decoders)) if labels is not None and len(self.network.decoders) == 1 else None
         wiring, reference = wiring_of(made.mapped, made.spec), registry.simulator("reference")
         loss = lowered.reached_by_loss(feed.ticks * k)
+        read = early_ticks(feed.ticks)
         neurons = sum(p.size for p in lowered.network.populations.values())
         worked = Worked(made.quantized.network) if made.quantized is not None else None
 
@@ -1306,8 +1321,8 @@ class Compiled:
                 if compared:
                     logical = reference.run(self._quantized().network, stimulus, record=kept, first_sample=start)
                 return _Counted(
-                    tally, worked.of(logical.spikes) if worked is not None else None, self._answers(moved, decoded),
-                    self._answers(logical, decoded) if compared else None,
+                    tally, worked.of(logical.spikes) if worked is not None else None, self._answers(moved, decoded, read),
+                    self._answers(logical, decoded, read[-1:])[0] if compared else None,
                     {name: SpikeDistance.between(logical.spikes[name], moved.spikes[name]) for name in compared},
                 )  # fmt: skip
 
@@ -1321,10 +1336,12 @@ class Compiled:
 
             done, interrupted = batches.run(simulate, take)
             counts = counts_of(Tally.merged([part.tally for part in counted]), made.mapped, feed.ticks * k)
-            accuracy, before = None, None
+            accuracy, before, early = None, None, {}
             if decoded is not None and labels is not None:
                 right = _checked_labels(self.network, decoded, labels[:done])
-                accuracy = float((np.concatenate([part.answers for part in counted]) == right).mean())
+                answers = np.concatenate([part.answers for part in counted], axis=1)
+                shares = (answers == right).mean(axis=1).tolist()
+                early, accuracy = dict(zip(read, shares, strict=True)), shares[-1]
                 quantized = [part.quantized for part in counted if part.quantized is not None]
                 before = float((np.concatenate(quantized) == right).mean()) if compared else accuracy
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
@@ -1341,7 +1358,8 @@ class Compiled:
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
                 interrupted, lossy, before, encoders, decoders, baselines, neurobench,
-                self._provenance(feed, done, samples, energy.costs),
+                self._provenance(feed, done, samples, energy.costs), early,
+                self._raster(feed, chosen, batches) if raster and feed.total else {}, self.extensions,
             )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)
@@ -1362,14 +1380,21 @@ class Compiled:
             timestep_s=self.network.timestep, seeds=seeds, costs=costs,
         )  # fmt: skip
 
-    def _answers(self, trace: Trace, population: str | None) -> Array:
-        """Return what the decoder of a population makes of each sample; nothing without one."""
+    def _raster(self, feed: _Feed, engine: str, batches: _Batches) -> dict[str, Array]:
+        """Return the spikes of the first sample, (ticks, n) of each population."""
+        stimulus = self._on_chip(feed.batch(0, 1))
+        trace = self._executor(engine, "lowered", batches)(stimulus, _recorded(self.network, "all"), False, 0)
+        found = _shaped(trace, self.network, "all", False, self.ticks_per_step)
+        return {key.partition("/")[2]: values[0].reshape(values.shape[1], -1) for key, values in found.items()}
+
+    def _answers(self, trace: Trace, population: str | None, ticks: Sequence[int]) -> Array:
+        """Return what the decoder of a population makes of each sample after some ticks, (ticks, samples); nothing without."""
         if population is None:
-            return np.zeros(0, np.int64)
+            return np.zeros((len(ticks), 0), np.int64)
         shaped = _shaped(trace, self.network, "outputs", True, self.ticks_per_step)
         spikes, v = (shaped[f"{key}/{population}"] for key in ("spikes", "v"))
-        flat = (*spikes.shape[:2], -1)
-        return decode(self.network.decoders[population], spikes=spikes.reshape(flat), v=v.reshape(flat))
+        spikes, v = (values.reshape(*values.shape[:2], -1) for values in (spikes, v))
+        return np.stack([decode_early(self.network.decoders[population], t, spikes=spikes, v=v) for t in ticks])
 
     def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
         """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.

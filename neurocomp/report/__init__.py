@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurocomp.encoding import Operations
 from neurocomp.energy.baselines import Baselines
 from neurocomp.energy.counts import PER_CORE, Counts
-from neurocomp.energy.joules import BADGE, Energy, Interval
+from neurocomp.energy.joules import BADGE, EVENTS, Energy, Interval
 from neurocomp.energy.latency import Latency
 from neurocomp.energy.neurobench import NeuroBench
 from neurocomp.energy.statistics import Spread, spreads
@@ -56,6 +57,12 @@ class Report:
     """The conventions beside the chip's estimate; None without a quantized network, as imported programs are."""
     neurobench: NeuroBench | None = None
     provenance: Provenance | None = None
+    early: Mapping[int, float] = field(default_factory=dict)
+    """Ticks of the user -> accuracy of the answers that are read after so many; none without labels and a single decoder."""
+    raster: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Population of the user -> spikes of the first sample, (ticks, n), in the user's time; none unless asked for."""
+    not_on_this_chip: tuple[str, ...] = ()
+    """Extensions that the network was compiled with: what simulations do and the chip cannot."""
 
     @property
     def ticks(self) -> int:
@@ -91,6 +98,25 @@ class Report:
             priced = [part for part in parts.values() if part is not None]
             result[name] = {**parts, "total": sum(priced, Interval()) if priced else None}
         return result
+
+    def until(self, ticks: int) -> dict[str, Any]:
+        """Return what was spent when the answer is read after some ticks of the user: ``synaptic_events``, ``energy_j``.
+
+        That is the chip's ticks until then, the largest lag included, per sample. Hops count by the packets of these ticks.
+        """
+        last, samples = ticks * self.ticks_per_step + self.mapped.lowered.largest_lag, self.counts.samples
+        spent = Interval()
+        for line in self.energy.lines:
+            until = self._until.get(EVENTS[line.event][1], self._until["packets"])
+            spent += line.energy * (float(until[last - 1] / until[-1]) if until[-1] else 0.0)
+        events, joules = float(self._until["synaptic_events"][last - 1] / samples), spent * (1 / samples)
+        return {"synaptic_events": events, "energy_j": joules.as_json() if self.energy.is_priced else None}
+
+    @cached_property
+    def _until(self) -> dict[str, NDArray[np.int64]]:
+        """Event per core -> how many there were in all samples up to each chip tick, (ticks,)."""
+        until = {name: values.sum(axis=(0, 1)).cumsum() for name, values in self.counts.per_core.items()}
+        return {**until, "updates_inactive": until["updates"] - until["updates_active"]}
 
     def rates(self) -> dict[str, dict[str, float]]:
         """Return population -> spikes per neuron and tick of its window, and of what it hears per synapse and sample."""
@@ -136,6 +162,7 @@ class Report:
             "chip_ticks": counts.ticks,
             "timestep_s": self.network.timestep,
             "accuracy": {"fixed": self.accuracy, "quantized": self.accuracy_quantized},
+            "early": [{"ticks": ticks, "accuracy": accuracy, **self.until(ticks)} for ticks, accuracy in self.early.items()],
             "lossy": {name: dict(entry) for name, entry in self.lossy.items()},
             "counts": totals,
             "host_macs": self.host_macs * samples,

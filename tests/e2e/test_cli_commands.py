@@ -415,6 +415,7 @@ def test_report(cli: Cli) -> None:
     assert sections == [
         "Counts, per sample",
         "The core, per sample",
+        "Time, at full speed",
         "Energy, per sample (costs: loihi)",
         "Conventions beside the chip, per sample",
         "NeuroBench",
