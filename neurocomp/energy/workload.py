@@ -48,7 +48,7 @@ class Work:
     spikes: Mapping[str, IntArray]
     """Population -> spikes, (samples,)."""
     layers: Mapping[str, LayerWork]
-    """The user's projection -> its work; that of exponent groups is in it."""
+    """The user's projection -> its work; that of exponent groups is in it, for connections that it has not itself."""
 
     @classmethod
     def merged(cls, parts: Sequence[Work]) -> Work:
@@ -73,7 +73,7 @@ class Worked:
         """Find the connections of each neuron, once for all samples."""
         self.network = network
         self.populations = [name for name, p in network.populations.items() if p.dynamics != "current"]
-        self.fan_out = {q.name: _by_delay(network, q) for q in network.projections}
+        self.fan_out = {q.name: _by_delay(network, _own(network, q)) for q in network.projections}
 
     def of(self, spikes: Mapping[str, Array]) -> Work:
         """Return the work of some samples.
@@ -110,6 +110,21 @@ class Worked:
                     macs[sample] += np.count_nonzero(own[graded], axis=0) @ fan_out
         connections = sum(int(fan_out.sum()) for _, fan_out in self.fan_out[q.name])
         return LayerWork(np.count_nonzero(values, axis=(1, 2)), sops, macs, smallest, largest, connections)
+
+
+def _own(network: IntegerNetwork, q: IntegerProjection) -> IntegerProjection:
+    """Return an exponent group without the synapses that its projection has too: their sum is the weight of one connection."""
+    if q.group_of is None:
+        return q
+    base = next(other for other in network.projections if other.name == q.group_of)
+    group = network.synapses(q)
+    shared = network.synapses(base, np.unique(group.target))
+    has_weight = base.mantissa.ravel()[shared.slot] != 0
+    n_source = network.populations[q.source].size
+    of_base = shared.target[has_weight] * n_source + shared.source[has_weight]
+    mantissa = q.mantissa.copy()
+    mantissa.ravel()[group.slot[np.isin(group.target * n_source + group.source, of_base)]] = 0
+    return replace(q, mantissa=mantissa)
 
 
 def _by_delay(network: IntegerNetwork, q: IntegerProjection) -> list[tuple[int, IntArray]]:

@@ -119,8 +119,8 @@ class Report:
         return {**until, "updates_inactive": until["updates"] - until["updates_active"]}
 
     def rates(self) -> dict[str, dict[str, float]]:
-        """Return population -> spikes per neuron and tick of its window, and of what it hears per synapse and sample."""
-        counts, window = self.counts, self.counts.ticks - self.mapped.lowered.largest_lag
+        """Return population -> spikes per neuron and chip tick, and of what it hears per synapse and sample."""
+        counts = self.counts
         into: dict[str, list[str]] = {}
         for q in self.mapped.lowered.network.projections:
             if q.name in counts.per_projection:
@@ -129,7 +129,7 @@ class Report:
         for name, entry in counts.per_population.items():
             sops, synapses = (sum(counts.per_projection[q][key] for q in into.get(name, ())) for key in ("sops", "synapses"))
             result[name] = {
-                "rate": entry["spikes"] / (max(1, entry["neurons"]) * counts.samples * window),
+                "rate": entry["spikes"] / (max(1, entry["neurons"]) * counts.samples * counts.ticks),
                 "spikes_per_synapse": sops / (synapses * counts.samples) if synapses else 0.0,
             }
         return result
