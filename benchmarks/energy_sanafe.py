@@ -44,7 +44,7 @@ from neurocomp_loihi import formats as fm
 Array = NDArray[Any]
 
 TICKS, INPUTS = 60, 100
-BIG, BIG_FAN_IN, BIG_TICKS, REACH = 10_000, 100, 100, 500
+BIG, BIG_FAN_IN, BIG_TICKS, REACH = 10_000, 40, 100, 500
 REPETITIONS = 3
 SUBTRACTS = ("  reset: [zero]", "  reset: [zero, subtract]")
 """SANA-FE's somas subtract by themselves; Loihi's take a second compartment for it, which is updated too."""
@@ -113,8 +113,8 @@ CASES: Mapping[str, Case] = {
     "row, lif": Case(
         neighbours,
         {
-            "cores of 100, fast, seed 0": ((of_neurons(100),), {"effort": "fast", "seed": 0}),
-            "cores of 100, max, seed 1": ((of_neurons(100),), {"effort": "max", "seed": 1}),
+            "cores of 100, fast, seed 1": ((of_neurons(100),), {"effort": "fast", "seed": 1}),
+            "cores of 100, default, seed 2": ((of_neurons(100),), {"effort": "default", "seed": 2}),
         },
         noise(TICKS),
     ),
