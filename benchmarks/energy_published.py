@@ -73,9 +73,20 @@ def truenorth() -> Iterator[tuple[str, Row]]:
     for rate, watts in TRUENORTH_SWEEP.items():
         # In one second, so that joules are watts.
         counts = census(synaptic_events=neurons * rate * TRUENORTH_SYNAPSES, spikes=neurons * rate, updates=neurons * 1000)
-        note = "held out of the fit of the costs" if rate == 20.07 else "one of the two points of the fit: its misfit says nothing"
-        yield f"truenorth, {rate:g} Hz", Row(
-            1e3 * watts, 0.5, "mW", power(estimate(counts, spec, 1.0)) * 1e3, spec.default_costs, "akopyan2015, Fig. 17", note
+        note = (
+            "held out of the fit of the costs" if rate == 20.07 else "one of the two points of the fit: its misfit says nothing"
+        )
+        yield (
+            f"truenorth, {rate:g} Hz",
+            Row(
+                1e3 * watts,
+                0.5,
+                "mW",
+                power(estimate(counts, spec, 1.0)) * 1e3,
+                spec.default_costs,
+                "akopyan2015, Fig. 17",
+                note,
+            ),
         )
 
 

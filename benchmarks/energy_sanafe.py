@@ -160,7 +160,7 @@ def compared(compiled: Compiled, samples: Samples | None) -> dict[str, Any]:
     trace = replayed(made, report, potentials)
     edges = edges_of(made)
     ours = count(trace, made.mapped, made.spec, updated(made, trace, potentials, compiled.stimulus(samples=samples, count=1)))
-    parts = joules(made, ours) 
+    parts = joules(made, ours)
     host = host_hops(made, trace)
     price = made.spec.costs[COSTS]
     added = {axis: host[axis] * price[f"hop_{axis}"].value for axis in "xy"}
@@ -238,7 +238,9 @@ def messages(made: Artifact) -> Iterator[tuple[str, int, str, Array]]:
             owner[symbol.compartment[here]], neuron[symbol.compartment[here]] = number, here
         ends = d.rows.block_start[d.rows.row_start]
         targets = list(made.program.populations)
-        axons = zip(core.axon_population.tolist(), core.axon_neuron.tolist(), d.axon_row.tolist(), d.axon_base.tolist(), strict=True)
+        axons = zip(
+            core.axon_population.tolist(), core.axon_neuron.tolist(), d.axon_row.tolist(), d.axon_base.tolist(), strict=True
+        )
         for population, source, row, base in axons:
             reached = base + d.rows.index[ends[row] : ends[row + 1]]
             for number in np.unique(owner[reached]).tolist():
@@ -269,7 +271,7 @@ def joules(made: Artifact, counts: Counts) -> dict[str, float]:
 def speeds() -> dict[str, Any]:
     """Return how long both take for a big network."""
     with target_of(()) as target:
-        compiled = neighbours(target, BIG, BIG_FAN_IN, ticks=BIG_TICKS)
+        compiled = neighbours(target, BIG, BIG_FAN_IN, ticks=BIG_TICKS, effort="fast")
     samples = noise(BIG_TICKS)
     with tempfile.TemporaryDirectory() as folder:
         summary = compiled.export("sanafe", folder, samples)
@@ -281,19 +283,34 @@ def speeds() -> dict[str, Any]:
         ours.append(time.perf_counter() - begin)
     totals = report.counts.totals()
     return {
-        "neurons": BIG, "synapses": summary["synapses"], "ticks": summary["ticks"], "spikes": totals["spikes"],
-        "speedup": theirs["seconds"] / min(ours), "neurocomp_s": min(ours), "neurocomp_first_s": ours[0], "sanafe_s": theirs["seconds"], "sanafe": theirs,
+        "neurons": BIG,
+        "synapses": summary["synapses"],
+        "ticks": summary["ticks"],
+        "spikes": totals["spikes"],
+        "speedup": theirs["seconds"] / min(ours),
+        "neurocomp_s": min(ours),
+        "neurocomp_first_s": ours[0],
+        "sanafe_s": theirs["seconds"],
+        "sanafe": theirs,
     }
 
 
 if __name__ == "__main__":
     import sys
+
     if len(sys.argv) > 1 and sys.argv[1] == "speed":
         print(json.dumps(speeds(), indent=1))
     else:
         for name, case in CASES.items():
-            if len(sys.argv) > 1 and sys.argv[1] not in name: continue
+            if len(sys.argv) > 1 and sys.argv[1] not in name:
+                continue
             for mapping, (changes, options) in case.mappings.items():
                 begin = time.perf_counter()
                 with target_of(changes) as target:
-                    print(name, mapping, json.dumps(compared(case.make(target, **options), case.samples), indent=None), time.perf_counter() - begin, flush=True)
+                    print(
+                        name,
+                        mapping,
+                        json.dumps(compared(case.make(target, **options), case.samples), indent=None),
+                        time.perf_counter() - begin,
+                        flush=True,
+                    )
