@@ -111,7 +111,7 @@ def k_nn() -> Iterator[tuple[str, Row]]:
     """
     spec = find_spec("loihi")
     for costs in ("loihi", "davies2018", "sanafe"):
-        few, mean, many = (SPIKE * PATTERNS for SPIKE in SPIKES)
+        few, mean, many = (spikes * PATTERNS for spikes in SPIKES)
         updates = PATTERNS * STEPS
         quiet = estimate(census(synaptic_events=few, updates=updates), spec, 1.0, costs).total
         usual = estimate(census(synaptic_events=mean, updates=updates, updates_active=updates), spec, 1.0, costs).total

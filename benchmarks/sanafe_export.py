@@ -72,23 +72,23 @@ def joined(source: str, target: str, pattern: Pattern, weights: Array) -> Projec
     return Projection(f"{source}->{target}", source, target, pattern, values, delay=late, native=NativeWeights(0, 8, "mixed"))
 
 
-def recurrent(target: str | Path = "loihi", seed: int = 0) -> Compiled:
-    """Return random integrate-and-fire neurons that hear from `FAN_IN` of their own, with biases, on several tiles."""
+def recurrent(target: str | Path = "loihi", seed: int = 0, neurons: int = NEURONS, fan_in: int = FAN_IN) -> Compiled:
+    """Return random integrate-and-fire neurons that hear from some of their own, with biases, on several tiles."""
     rng = np.random.default_rng(seed)
-    targets = np.repeat(np.arange(NEURONS), FAN_IN)
-    sources = np.concatenate([rng.choice(NEURONS, FAN_IN, replace=False) for _ in range(NEURONS)])
+    targets = np.repeat(np.arange(neurons), fan_in)
+    sources = np.concatenate([rng.choice(neurons, fan_in, replace=False) for _ in range(neurons)])
 
-    inner = native(Semantics(), vth=frozen(rng.integers(600, 604, NEURONS)), bias_mant=rng.integers(0, 1500, NEURONS))
+    inner = native(Semantics(), vth=frozen(rng.integers(600, 604, neurons)), bias_mant=rng.integers(0, 1500, neurons))
     populations = {
         "noise": Population("noise", (INPUTS,)),
-        "recurrent": Population("recurrent", (NEURONS,), inner),
+        "recurrent": Population("recurrent", (neurons,), inner),
         "sums": Population("sums", (50,), native(Semantics(reset="subtract", refractory=1), vth=900)),
     }
     lists = Pattern("sparse", {"sources": frozen(sources), "targets": frozen(targets)})
     projections = (
-        joined("noise", "recurrent", Pattern("dense"), rng.integers(-20, 30, (NEURONS, INPUTS))),
+        joined("noise", "recurrent", Pattern("dense"), rng.integers(-20, 30, (neurons, INPUTS))),
         joined("recurrent", "recurrent", lists, rng.integers(-60, 40, len(sources))),
-        joined("recurrent", "sums", Pattern("dense"), rng.integers(-20, 24, (50, NEURONS))),
+        joined("recurrent", "sums", Pattern("dense"), rng.integers(-20, 24, (50, neurons))),
     )
     network = Network("random", 1e-3, TICKS, populations, projections, {"noise": Encoder("direct", {})}).verify()
     found = neurocomp.compile(network, target=str(target))
