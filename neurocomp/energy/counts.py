@@ -14,7 +14,7 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork, by_core, crossbar_messages
 from neurocomp.ir.quantized import Crossbar, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
-from neurocomp.mapping.synapse_words import WORD, members_by_core, nonzero_fan_out, rows_of_core
+from neurocomp.mapping.synapse_words import WORD, axon_counts, members_by_core, nonzero_fan_out
 from neurocomp.models.patterns import BLOCK_BYTES, PATTERNS, size_of
 
 IntArray = NDArray[np.int64]
@@ -130,10 +130,10 @@ def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
         if not spec.stores_rows:
             axons.append(tuple(_axons_of_weights(mapped, index)))
             continue
-        core, rows, own = mapped.cores[index], rows_of_core(network, members, spec), []
+        core, every, own = mapped.cores[index], axon_counts(network, members, spec), []
         for population in np.unique(core.axon_population):
             name, here = mapped.population_names[population], core.axon_population == population
-            counted = rows.axon_synapses[here], rows.axon_sops[here], rows.axon_words[here]
+            counted = every.synapses[here], every.sops[here], every.words[here]
             is_input = network.populations[name].is_input
             own.append(Axons(node_key(name, None), core.axon_neuron[here], *counted, from_host=is_input))
         axons.append(tuple(own))
