@@ -133,8 +133,8 @@ at the slower one 256 neurons at 10 Hz with 256 synapses each."""
 def odin_spec(clock: float) -> HardwareSpec:
     """Return the costs of ODIN at a clock in MHz: no spec of the chip, only what `estimate` reads.
 
-    Its cores have weights of 3 bits at each crossing, which no family of the specs has. Constants are printed with three digits;
-    low and high are half a unit of the last one away.
+    Its cores have weights of 3 bits at each crossing, which no family of the specs has. Constants are printed with three
+    digits; low and high are half a unit of the last one away.
     """
 
     def printed(value: float, half: float) -> Sourced:
