@@ -1,10 +1,13 @@
 """Energy and latency beside SANA-FE's on the same mapped networks, and beside what was published of chips.
 
-``python -m benchmarks.energy [--json] [--peers none]`` prints one object. ``sanafe``: the largest relative differences of
-energy and time over all networks and mappings, and how many times as long SANA-FE takes for a big network (`benchmarks.energy_sanafe` says
-what exactly is compared). ``published``: measurements of chips with our estimates and their intervals
-(`benchmarks.energy_published`). It ends with 1 where SANA-FE's totals differ by more than rounding, or where the interval of a
-spec's default costs does not cover a measurement.
+``python -m benchmarks.energy [--json] [--peers none]`` prints one object:
+
+- ``sanafe``: the largest relative differences of energy and time over all networks and mappings, and how many times as long
+  SANA-FE takes for a big network. `benchmarks.energy_sanafe` says what exactly is compared.
+- ``published``: measurements of chips with our estimates and their intervals, of `benchmarks.energy_published`.
+
+It ends with 1 where SANA-FE's totals differ by more than rounding, or where the interval of a spec's default costs does not
+cover a measurement.
 """
 
 from __future__ import annotations

@@ -233,7 +233,7 @@ def replayed(made: Artifact, spikes: Mapping[str, list[tuple[int, int]]], ticks:
 
 def spikes_of_inputs(made: Artifact, trace: Trace) -> Array:
     """Return how many inputs spiked in each tick, (ticks,)."""
-    return np.sum([trace.spikes[name][0].sum(axis=1, dtype=np.int64) for name in made.program.inputs], axis=0)
+    return np.asarray(sum(trace.spikes[name][0].sum(axis=1, dtype=np.int64) for name in made.program.inputs))
 
 
 def updated(

@@ -153,7 +153,8 @@ def spec_file(folder: Path, target: str, numbers: Mapping[str, int]) -> Path:
 
 def compiled(name: str, folder: Path) -> Artifact:
     case = CASES[name]
-    np.savez(folder / "w.npz", **weights()[case.text.split("name: ")[1].split()[0]])
+    arrays: Any = weights()[case.text.split("name: ")[1].split()[0]]
+    np.savez(folder / "w.npz", **arrays)
     (folder / "net.yaml").write_text(case.text)
     found = neurocomp.compile(folder / "net.yaml", target=str(spec_file(folder, case.target, case.numbers)), **case.options)
     assert isinstance(found, Compiled)
@@ -237,7 +238,7 @@ class LoihiCore:
         pointer, length, *_ = self.axons[axon]
         if (pointer, length) not in self.rows:
             self.rows[pointer, length] = self.read(int.from_bytes(self.words[8 * pointer : 8 * (pointer + length)], "little"))
-        return length, *self.rows[pointer, length]
+        return (length, *self.rows[pointer, length])
 
     def read(self, bits: int) -> tuple[int, int]:
         stored = nonzero = 0
