@@ -166,21 +166,6 @@ class CoreRows:
         """Words of the core by the formula that binds on the target."""
         return self.words_by(self.formula)
 
-    @property
-    def axon_synapses(self) -> IntArray:
-        """Stored synapses that a spike of each axon visits, (axons,)."""
-        return np.asarray(np.diff(self.block_start[self.row_start])[self.axon_row])
-
-    @property
-    def axon_words(self) -> IntArray:
-        """Words of synapse memory that a spike of each axon reads, by the formula that binds, (axons,)."""
-        return self.row_words(self.formula)[self.axon_row]
-
-    @property
-    def axon_sops(self) -> IntArray:
-        """Those of them whose weight is not zero, (axons,)."""
-        return np.asarray(np.diff(running_sum(self.weight != 0)[self.block_start[self.row_start]])[self.axon_row])
-
 
 def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) -> CoreRows:
     """Return the rows that a core with these neurons stores; time and memory grow with the synapses onto these neurons alone.
@@ -203,15 +188,17 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AxonCounts:
-    """What a spike of each input axon of a core meets there, axons in the order of `CoreRows`; each (axons,)."""
+    """What a spike of each input axon of a core meets there, in the order of the axons of `CoreRows`; each (axons,)."""
 
     population: IntArray
     """Index of the source's population in the network."""
     neuron: IntArray
     synapses: IntArray
-    """Stored, as `CoreRows.axon_synapses`."""
+    """Stored synapses."""
     sops: IntArray
+    """Those of them whose weight is not zero."""
     words: IntArray
+    """Words of synapse memory that are read, by the formula that binds."""
 
 
 def axon_counts(network: IntegerNetwork, members: Members, spec: HardwareSpec) -> AxonCounts:

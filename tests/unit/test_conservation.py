@@ -267,7 +267,7 @@ def loihi(made: Artifact, trace: Trace) -> Recount:
         words, stored, nonzero = cores[core].row(axon)
         numbers = {"words_read": words, "synaptic_events": stored, "sops": nonzero, **dict.fromkeys(events, 1)}
         for event, number in numbers.items():
-            found.per_core[event][(core, *at)] += number
+            found.per_core[event][core, at[0], at[1]] += number
 
     for name, symbol in program.inputs.items():
         for neuron, core, axon in zip(symbol.neuron.tolist(), symbol.core.tolist(), symbol.axon.tolist(), strict=True):
