@@ -2,7 +2,7 @@
 
 A network is compiled, exported with its mapping and one sample, and run by SANA-FE with its timing ``simple``. What SANA-FE
 traced is then replayed through our counts: the spikes of its neurons and inputs, and its potentials. Compared are its whole
-energy and its whole time; nothing is taken off either side. Two things are counted here that reports do not count:
+energy and its whole time; nothing is taken off either side. Three things are counted here that reports do not count so:
 
 - Hops of the host's messages. Reports leave out the way from the host to a core. The export puts the host on a tile of its own
   beside the chip, and SANA-FE charges these hops like others. They are counted from the spikes of the inputs and the places of
@@ -10,6 +10,9 @@ energy and its whole time; nothing is taken off either side. Two things are coun
 - Active updates by SANA-FE's rule, as experiments on single neurons showed it: an update is active if the potential before it
   is not 0, the neuron has a bias, or a message reached the neuron in the tick before. Reports ask what an update leaves: u or v
   that is not 0, or a spike. By these means an update that ends at 0 without a spike is inactive here and may be active there.
+
+- Visits that the export adds. An axon whose row stores nothing gets a synapse of weight 0, without which SANA-FE would send it
+  no message; ``visits_added`` says how often it is visited.
 
 SANA-FE's somas subtract by themselves, where Loihi's take a second compartment, which is updated too. Networks that reset by
 subtraction are therefore compiled for a Loihi that subtracts natively.
@@ -21,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +172,19 @@ def measure(with_peers: bool) -> dict[str, Any]:
 
 
 def _attempt(what: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """Return a result, or why there is none."""
+    """Return a result, or why the peer gave none."""
     try:
         return what(*arguments)
-    except (peers.Unavailable, OSError, ValueError) as error:
+    except peers.Unavailable as error:
         return {"unavailable": str(error)}
+
+
+def _call(module: str, *arguments: str) -> dict[str, Any]:
+    """Return what a module of the peer prints; whatever goes wrong there, it is unavailable."""
+    try:
+        return peers.call("sanafe", module, arguments)
+    except (OSError, ValueError) as error:
+        raise peers.Unavailable(str(error)) from error
 
 
 def compared(compiled: Compiled, samples: Samples | None) -> dict[str, Any]:
@@ -181,12 +192,14 @@ def compared(compiled: Compiled, samples: Samples | None) -> dict[str, Any]:
     made = compiled.artifact
     with tempfile.TemporaryDirectory() as folder:
         summary = compiled.export("sanafe", folder, samples)
-        report = peers.call("sanafe", "sanafe_files", (folder, str(summary["ticks"]), "simple"))
+        report = _call("sanafe_files", folder, str(summary["ticks"]), "simple")
         with np.load(Path(folder) / "potentials.npz") as arrays:
             charged = {name: arrays[name] != 0 for name in arrays.files}
     trace = replayed(made, report["spikes"], summary["ticks"])
     active = updated(made, trace, charged, compiled.stimulus(samples=samples, count=1))
-    counts = count(trace, made.mapped, made.spec, active)
+    counts, added = count(trace, made.mapped, made.spec, active), visits_added(made, trace)
+    visits = {"synaptic_events": counts.per_core["synaptic_events"] + added}
+    counts = replace(counts, per_core={**counts.per_core, **visits})
     host = sum(hops * made.spec.costs[COSTS][f"hop_{axis}"].value for axis, hops in host_hops(made, trace).items())
     joules, theirs = energies(counts, made), report["energy"]
     joules["network"] += host
@@ -197,6 +210,7 @@ def compared(compiled: Compiled, samples: Samples | None) -> dict[str, Any]:
         "cores": len(made.mapped.cores), "tiles": summary["tiles"], "synapses": summary["synapses"], "ticks": summary["ticks"],
         "packets": counts.totals()["packets"], "hops": counts.totals()["hops"],
         "energy_j": sum(joules.values()), "sanafe_energy_j": theirs["total"], "host_hops_j": host,
+        "visits_added": int(added.sum()),
         "time_s": float(seconds.sum()), "sanafe_time_s": report["sim_time"],
         "rel_energy": relative(sum(joules.values()), theirs["total"]),
         "rel_energy_of_parts": {part: relative(value, theirs[part]) for part, value in joules.items()},
@@ -279,6 +293,19 @@ def messages(made: Artifact) -> Iterator[tuple[str, int, str, Array]]:
                 yield names[population], source, populations[number], neuron[reached[owner[reached] == number]]
 
 
+def visits_added(made: Artifact, trace: Trace) -> Array:
+    """Return how often spikes come to axons without synapses, (cores, 1, ticks)."""
+    names = made.mapped.population_names
+    samples, ticks, _ = next(iter(trace.spikes.values())).shape
+    found = np.zeros((len(made.mapped.cores), samples, ticks), np.int64)
+    for index, core in enumerate(made.mapped.cores):
+        d = fm.decode_core(made.program.cores[index])
+        empty = np.diff(d.rows.block_start[d.rows.row_start])[d.axon_row] == 0
+        for population, neuron in zip(core.axon_population[empty].tolist(), core.axon_neuron[empty].tolist(), strict=True):
+            found[index] += trace.spikes[names[population]][:, :, neuron]
+    return found
+
+
 def host_hops(made: Artifact, trace: Trace) -> dict[str, int]:
     """Return the hops of the host's messages in x and y; its tile is the first one behind the last column of the chips."""
     names, mesh, hops = made.mapped.population_names, made.spec.mesh, {"x": 0, "y": 0}
@@ -301,7 +328,7 @@ def speeds() -> dict[str, Any]:
     compiled, samples = neighbours("loihi", BIG, BIG_FAN_IN, BIG_TICKS, effort="fast"), noise(BIG_TICKS)
     with tempfile.TemporaryDirectory() as folder:
         summary = compiled.export("sanafe", folder, samples)
-        theirs = peers.call("sanafe", "sanafe_time", (folder, str(summary["ticks"])))
+        theirs = _call("sanafe_time", folder, str(summary["ticks"]))
     ours, processor = [], []
     for _ in range(REPETITIONS + 1):
         begin, busy = time.perf_counter(), time.process_time()

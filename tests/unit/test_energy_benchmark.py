@@ -13,7 +13,7 @@ from benchmarks import energy, energy_published, energy_sanafe
 from benchmarks.sanafe_export import changed_spec, joined, native, of_neurons
 from neurocomp.artifact import Artifact
 from neurocomp.energy.counts import count
-from neurocomp.ir.network import Encoder, Network, Population
+from neurocomp.ir.network import Encoder, Network, Population, frozen
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import Semantics
 from neurocomp.models.patterns import Pattern
@@ -62,6 +62,18 @@ def test_a_trace_of_other_updates_needs_no_state(made: Artifact) -> None:
     none = {"a": np.zeros((1, TICKS, 4), np.bool_)}
     counts = count(Trace("any", TICKS, made.lowered.lag, spikes), made.mapped, made.spec, none)
     assert counts.totals()["updates_inactive"] == 4 * TICKS
+
+
+def test_visits_that_the_export_adds() -> None:
+    """The only synapse of x[1] has the weight 0: its axon stores none."""
+    lists = {"sources": frozen(np.array([0, 1])), "targets": frozen(np.array([0, 1]))}
+    edge = joined("x", "a", Pattern("sparse", lists), np.array([4, 0]))
+    populations = {"x": Population("x", (2,)), "a": Population("a", (2,), native(Semantics(), vth=[90, 90]))}
+    network = Network("n", 1e-3, TICKS, populations, (edge,), {"x": Encoder("direct", {})}).verify()
+    made = neurocomp.compile(network).artifact
+    trace = energy_sanafe.replayed(made, {"x": [(0, 0), (1, 1), (3, 1)], "a": []}, TICKS)
+    assert energy_sanafe.visits_added(made, trace).tolist() == [[[0, 1, 0, 1]]]
+    assert count(trace, made.mapped, made.spec, {"a": np.zeros((1, TICKS, 2), np.bool_)}).totals()["synaptic_events"] == 1
 
 
 # What is published
