@@ -13,9 +13,15 @@ from neurocomp.hardware import EXTENSIONS, HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork
-from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
 from neurocomp.models.patterns import PATTERNS
-from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
+from neurocomp.passes.check_integers import (
+    AXES_IN_WORDS,
+    check_decays,
+    check_native_population,
+    check_native_projection,
+    check_program,
+)
 from neurocomp.passes.host_currents import analog_inputs
 from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, extensions_of, lag_violations
 
@@ -150,6 +156,8 @@ def _check_semantics(p: Population, spec: HardwareSpec, options: LoihiOptions) -
 
     model, semantics = NEURON_MODELS[p.neuron.model], p.neuron.semantics
     models = _native(spec, "neuron_models")
+    if isinstance(model, ProgrammedModel):
+        return check_program(p, spec, options.extensions)
     if model.name not in models:
         extension = next(
             (name for name, (axis, word, _) in EXTENSIONS.items() if (axis, word) == ("neuron_models", model.name)), ""
