@@ -215,7 +215,7 @@ def verify(
 
 
 def _witnesses(lowered: LoweredNetwork, quantized: IntegerNetwork | None, *, compared: bool) -> dict[str, str]:
-    """Return how far the agreement of simulations is a proof, by the user's populations: a program is one step that all share."""
+    """Return how far agreement is a proof, by the user's populations: a program is one step that all simulations share."""
     chip = lowered.network.populations
     shared = {name for name, r in lowered.map.items() if chip[r.population].program is not None}
     names = quantized.populations if quantized is not None else lowered.map

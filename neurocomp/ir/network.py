@@ -420,12 +420,8 @@ def _population_problems(population: Population) -> list[Diagnostic]:
             message = f"population '{name}': the model '{model.name}' has no '{axis}: {word}'"
             problems.append(Diagnostic("NC0215", message, where, hint=f"write '{axis}: {' or '.join(words)}'"))
     if isinstance(model, ProgrammedModel):
-        others = (
-            ("refractory", semantics.refractory),
-            ("v_floor", semantics.v_floor),
-            ("reset_every", semantics.reset_interval),
-        )
-        for key in (key for key, value in others if value not in (0, None)):
+        others = {"refractory": semantics.refractory, "v_floor": semantics.v_floor, "reset_every": semantics.reset_interval}
+        for key in (key for key, value in others.items() if value not in (0, None)):
             message = f"population '{name}': the model '{model.name}' is a program of its own and has no '{key}'"
             problems.append(Diagnostic("NC0215", message, where, hint=f"remove '{key}'"))
     if semantics.refractory < 0:

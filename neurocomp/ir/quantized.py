@@ -58,8 +58,8 @@ DYNAMICS: Mapping[str, tuple[str, ...]] = {
 ``input``: a stimulus of spikes. ``current``: a stimulus of integers, constant over the ticks of a sample, that the host writes
 beside the biases of the population that names it. ``pulse``: the host sends a spike in the ``count`` chip ticks from ``first``
 on. ``axons``: active, for one tick, where at least one spike arrives; the input axons of crossbars, and lines that leave a
-chip. ``ternary``: also sends -1, and resets, where ``v < (vth_low << state_shift)``. ``programmed``: the update of the neuron model
-that the population names, whose parameters are `ProgrammedModel.integer_parameters`.
+chip. ``ternary``: also sends -1, and resets, where ``v < (vth_low << state_shift)``. ``programmed``: the update of the neuron
+model that the population names, whose parameters are `ProgrammedModel.integer_parameters`.
 """
 REGISTERS: Mapping[str, tuple[str, ...]] = {
     "compartment": ("accumulator", "u", "v"),

@@ -153,7 +153,7 @@ IZHIKEVICH = ProgrammedModel(
         "c": POTENTIAL,
         "d": POTENTIAL,
         "peak": POSITIVE,
-    },  # fmt: skip
+    },
     integers=_izhikevich_integers,
     threshold="v_peak",
     headroom=5.0,

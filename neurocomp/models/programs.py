@@ -1,8 +1,8 @@
 """Neuron models that are programs: one scalar step on integers, written once, which every engine executes.
 
-A model of this kind is a registration. It says what its real parameters are, what it does in real numbers, which integers its
-parameters become, how wide its registers are, and its integer step for one neuron and one tick. The reference calls that step in
-plain Python, the kernels and chip simulations compile it; as they share it, `verify` calls them shared witnesses.
+A model of this kind is a registration. It says what its real parameters are, what it does in real numbers, which integers
+they become, how wide its registers are, and its integer step for one neuron and one tick. The reference calls that step in plain
+Python, the kernels and chip simulations compile it; as they share it, `verify` calls them shared witnesses.
 docs/neuron-models.md shows how to add one.
 """
 
@@ -61,8 +61,8 @@ class ProgrammedModel:
     """A neuron model that is a program; a member of `neurocomp.models.neurons.NEURON_MODELS`.
 
     In integers, 1.0 of the potential is ``one``, which quantization chooses; the input of a tick, ``x``, is the weighted spikes
-    plus the bias in that unit. A program may compute with whole numbers of up to 64 bits: what it returns is then brought into the
-    width of its registers.
+    plus the bias in that unit. A program may compute with whole numbers of up to 64 bits: what it returns is then brought into
+    the width of its registers.
     """
 
     name: str
@@ -77,8 +77,8 @@ class ProgrammedModel:
     program: Callable[..., tuple[int, tuple[int, ...]]] | None = None
     """``program(x, registers, words)`` returns the spike of a tick and the registers after it, all of them Python integers.
 
-    It is plain Python that numba compiles: integer arithmetic and ``if``. With `draws` it takes a fourth argument, a random number
-    of 32 bits. None: the model exists in real numbers alone, and every target refuses it.
+    It is plain Python that numba compiles: integer arithmetic and ``if``. With `draws` it takes a fourth argument, a random
+    number of 32 bits. None: the model exists in real numbers alone, and every target refuses it.
     """
     words: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Integer parameters in the order in which the program gets them -> (smallest, largest)."""
@@ -101,17 +101,16 @@ class ProgrammedModel:
 
     def __post_init__(self) -> None:
         names = [register.name for register in self.registers]
+        runs = self.program is not None
         problems = {
-            f"has no register or one name twice: {', '.join(names) or 'none'}": not names or len(set(names)) < len(names),
-            f"has {len(names)} registers; a program has 1 or {MOST_REGISTERS}": self.program is not None
-            and len(names) > MOST_REGISTERS,
+            f"has no register or one name twice: {', '.join(names)}": not names or len(set(names)) < len(names),
+            f"has {len(names)} registers; a program has 1 or {MOST_REGISTERS}": runs and len(names) > MOST_REGISTERS,
             f"has a register of other than 2 to {MOST_BITS} bits": any(not 2 <= r.bits <= MOST_BITS for r in self.registers),
-            "starts a register from a parameter that it has not": any(
+            "starts a register from no parameter of its own": any(
                 r.init not in (None, *self.parameters) for r in self.registers
             ),
             f"names a word as every program does: {', '.join(STANDARD)}": any(word in STANDARD for word in self.words),
-            "has a program, and nothing says what its words are: 'integers'": self.program is not None
-            and self.integers is None,
+            "has a program, and nothing says what its words are: 'integers'": runs and self.integers is None,
             f"has no parameter '{self.threshold}', its threshold": self.threshold not in (None, *self.parameters),
             "sends values beyond 32 bits": not -(1 << 31) <= self.spikes[0] <= self.spikes[1] < 1 << 31,
         }

@@ -68,7 +68,7 @@ def check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[Vi
 
 
 def check_program(p: Population, spec: HardwareSpec, extensions: Sequence[str] = ()) -> list[Violation]:
-    """Return why neurons that are programs cannot be on a target: it has none (NC0318), or there is no integer program (NC0313)."""
+    """Return why neurons that are programs cannot be on a target: it has none (NC0318), or they have no integers (NC0313)."""
     assert p.neuron is not None
     model = NEURON_MODELS[p.neuron.model]
     if not isinstance(model, ProgrammedModel):

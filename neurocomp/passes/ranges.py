@@ -167,12 +167,10 @@ def _program_verdicts(
 
     x = (a << shift) + np.abs(p.values("bias")) + (0 if p.current is None else UNBOUNDED)
     proved = {} if model.bounds is None else model.bounds({name: p.values(name) for name in p.parameters}, x)
-    result = [
-        judge("accumulator", a, min(limit, model.registers[0].high >> shift), lambda: _seen_accumulator(network, p, observed))
-    ]
-    seen = {"u": 0, "v": 0} if observed is None else {
-        array: int(np.abs(table[p.name].astype(np.int64)).max(initial=0)) for array, table in (("u", observed.u), ("v", observed.v))
-    }  # fmt: skip
+    most = min(limit, model.registers[0].high >> shift)
+    result = [judge("accumulator", a, most, lambda: _seen_accumulator(network, p, observed))]
+    tables = {} if observed is None else {"u": observed.u, "v": observed.v}
+    seen = {array: int(np.abs(table[p.name].astype(np.int64)).max(initial=0)) for array, table in tables.items()}
     for array in ("u", "v"):
         name = model.recorded.get(array)
         if name is None:
@@ -180,7 +178,7 @@ def _program_verdicts(
             continue
         most = next(register.high for register in model.registers if register.name == name)
         bound = int(np.max(proved[name], initial=0)) if name in proved else UNBOUNDED
-        result.append(judge(array, bound, most, lambda array=array: seen[array]))  # type: ignore[misc]
+        result.append(judge(array, bound, most, lambda array=array: seen.get(array, 0)))  # type: ignore[misc]
     return result
 
 

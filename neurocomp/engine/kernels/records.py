@@ -164,5 +164,5 @@ class Chunk(NamedTuple):
     changed: NDArray[np.uint8]
     """(TILE,): whether a neuron of a tile of programs changed."""
     extent: NDArray[np.int64]
-    """The first sample, the ticks recorded per sample, the ticks of the user, whether a current is beyond 32-bit updates, and the
-    number of the run's first sample, which keys random numbers."""
+    """The first sample, the ticks recorded per sample, the ticks of the user, whether a current is beyond 32-bit updates; then
+    what the run numbers its first sample, which keys random numbers."""
