@@ -12,11 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Compiled", "NeurocompError", "compile", "load"]
+__all__ = ["Compiled", "NeurocompError", "compile", "load", "register_model"]
 
 if TYPE_CHECKING:
     from neurocomp.api import Compiled, compile, load
     from neurocomp.errors import NeurocompError
+    from neurocomp.models.neurons import register_model
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from neurocomp import errors
 
         return errors.NeurocompError
+    if name == "register_model":
+        from neurocomp.models import neurons
+
+        return neurons.register_model
     if name in __all__:
         from neurocomp import api
 

@@ -210,13 +210,15 @@ def check_quantized(quantized: QuantizedNetwork, spec: HardwareSpec, options: Lo
             message = f"population '{p.name}' takes the direct current '{p.current}', which is one value per tick of the chip"
             hint = "encode it as spikes, or raise the delays along the cycle instead"
             violations.append(Violation("NC0321", p.name, message, options.ticks_per_step, 1, hint=hint, origin=p.origin))
-        if p.current is not None and p.has_current:
+        if p.current is not None and p.has_current and p.program is None:
             message = f"population '{p.name}' has a synaptic current of its own, into which '{p.current}' cannot flow"
             hint = "give it a model without synaptic current, such as lif; the host writes such currents beside the bias"
             violations.append(Violation("NC0319", p.name, message, p.current, "none", hint=hint, origin=p.origin))
     for extension, subject in extensions_of(network).items():
         if extension == "ternary":
             what, origin = f"'{subject}' has spikes of -1", network.populations[subject].origin
+        elif extension == "programmed":
+            what, origin = f"'{subject}' has neurons that are programs", network.populations[subject].origin
         else:
             what, origin = (
                 f"the spikes of '{subject}' carry a value",

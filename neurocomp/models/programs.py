@@ -1,8 +1,8 @@
 """Neuron models that are programs: one scalar step on integers, written once, which every engine executes.
 
 A model of this kind is a registration. It says what its real parameters are, what it does in real numbers, which integers
-they become, how wide its registers are, and its integer step for one neuron and one tick. The reference calls that step in plain
-Python, the kernels and chip simulations compile it; as they share it, `verify` calls them shared witnesses.
+they become, how wide its registers are, and its integer step for one neuron and one tick. The reference calls that step in
+plain Python, the kernels and chip simulations compile it; as they share it, `verify` calls them shared witnesses.
 docs/neuron-models.md shows how to add one.
 """
 
