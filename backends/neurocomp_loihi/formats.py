@@ -37,7 +37,8 @@ ONE, VALUE = 0, 1
 TO_ZERO, SUBTRACT_OWN, SUBTRACT_NEXT, KEEP = 0, 1, 2, 3
 """What a spike does to v: clear it; take the neuron's threshold off, or that of the compartment behind it; nothing."""
 NEURON, TERNARY, AMOUNT, PROGRAM = 0, 1, 2, 3
-"""Role of a compartment; `PROGRAM`: a neuron whose update the table of programs names; `AMOUNT`: no neuron, but what `SUBTRACT_NEXT` takes off the potential of the one before it."""
+"""Role of a compartment; `AMOUNT`: no neuron, but what `SUBTRACT_NEXT` takes off the potential of the one before it; `PROGRAM`:
+a neuron whose update the table of programs names."""
 WORD = 64
 ID_BITS, COUNT_BITS = 4, 6
 LAST_FORMAT_ID = (1 << ID_BITS) - 1
