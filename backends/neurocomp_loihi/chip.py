@@ -78,9 +78,9 @@ class ChipSimulation:
             first_sample: The number of the first sample, which keys the random numbers of programs.
 
         Returns:
-            Spikes (-1, 0 or 1, of programs what they send), u and v as int32 (samples, chip ticks, n), not windowed; the spikes of an input or a current
-            are its stimulus. Counters: see `COUNTERS`. Events: the first place (by sample, then tick, then neuron) and number
-            of overflows per register.
+            Spikes (-1, 0 or 1, of programs what they send), u and v as int32 (samples, chip ticks, n), not windowed; the spikes
+            of an input or a current are its stimulus. Counters: see `COUNTERS`. Events: the first place (by sample, then tick,
+            then neuron) and number of overflows per register.
 
         Raises:
             NetworkError: The stimulus does not belong to the program (NC0211), or ``record`` names no population (NC0201).

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.programs import NeuronProgram, neuron_program
 from neurocomp.ir.quantized import Crossbar, IntegerPopulation, IntegerProjection
@@ -586,15 +587,25 @@ class ProgrammedNeuron:
             before = tuple(int(register[sample, neuron]) for register in registers)
             given = (int(x[sample, neuron]), before, tuple(words[neuron]))
             drawn = () if random is None else (int(random[sample, neuron]),)
-            spikes[sample, neuron], after = program.step(*given, *drawn)
-            for register, value in zip(made, after, strict=True):
-                register[sample, neuron] = value
+            try:
+                spikes[sample, neuron], after = program.step(*given, *drawn)
+                for register, value in zip(made, after, strict=True):
+                    register[sample, neuron] = value
+            except Exception as error:
+                raise self.failure(neuron, error) from error
 
         kept = [self.stored(number, values) for number, values in enumerate(made)]
         for name, values, unbounded in zip(("v", "u"), kept, made, strict=False):
             overflows[name] = values != unbounded
         u = kept[1] if len(kept) > 1 else state.u
         return Tick(State(u, kept[0], state.rest), spikes, overflows)
+
+    def failure(self, neuron: int, error: Exception) -> EngineUnavailable:
+        """Return what to say of a program, which is not ours, that fails."""
+        name = f"{self.population.name}[{neuron}]"
+        message = f"the program of the neuron model '{self.program.name}' fails in '{name}': {type(error).__name__}: {error}"
+        hint = "it returns a spike and one number for each register, all of them whole numbers of up to 64 bits"
+        return EngineUnavailable(Diagnostic("NC0320", message, self.population.origin, hint=hint))
 
     def stored(self, number: int, values: IntArray) -> IntArray:
         """Return what a register makes of numbers."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import layout, records
@@ -541,7 +542,7 @@ class _Planner:
 
     def program(self, p: IntegerPopulation, program: NeuronProgram) -> dict[str, int]:
         """Return the same for neurons that are programs."""
-        made = compiled(program.step, program.low, program.high, program.wraps, len(program.words), program.draws)
+        made = loop_of(program)
         self.programs.append(made)
         order = self.orders.get(p.name)
 
@@ -565,6 +566,21 @@ class _Planner:
         if number not in self.constants:
             self.constants[number] = self.narrow.add(np.full(TILE, number, np.int32))
         return self.constants[number]
+
+
+def loop_of(program: NeuronProgram) -> Compiled:
+    """Return the compiled loop of a program, which is not ours.
+
+    Raises:
+        EngineUnavailable: numba does not compile it (NC0320).
+    """
+    try:
+        return compiled(program.step, program.low, program.high, program.wraps, len(program.words), program.draws)
+    except NumbaError as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        message = f"engine 'fast' is not available: the program of '{program.name}' cannot be compiled: {reason}"
+        hint = "a program is integer arithmetic and 'if', and returns a spike and a tuple of registers"
+        raise EngineUnavailable(Diagnostic("NC0320", message, hint=hint)) from error
 
 
 def stages_of(network: IntegerNetwork) -> list[list[str]]:

@@ -266,6 +266,12 @@ def _stochastic_program(x: int, registers: tuple[int], words: tuple[int, int], r
     return 0, (v,)
 
 
+def _stochastic_crossbar(p: Mapping[str, FloatArray], one: FloatArray) -> Mapping[str, Any]:
+    # The chip draws TM bits: the width of the range is a power of two.
+    width = np.maximum(p["noise"] * one, 1.0)
+    return {"alpha": p["v_threshold"] * one, "TM": np.rint(np.log2(width)), "seed": p["seed"]}
+
+
 STOCHASTIC_IF = ProgrammedModel(
     name="stochastic_if",
     doc="integrate and fire with a threshold that is drawn anew in every tick, uniform in [v_threshold, v_threshold + noise)",
@@ -281,6 +287,7 @@ STOCHASTIC_IF = ProgrammedModel(
     integers=lambda p, one, dt: {"threshold": p["v_threshold"] * one, "noise": p["noise"] * one},
     draws=True,
     headroom=8.0,
+    crossbar=_stochastic_crossbar,
 )
 
 

@@ -96,6 +96,9 @@ class ProgrammedModel:
 
     What it does not name is observed on calibration data. The words include those of `STANDARD`.
     """
+    crossbar: Callable[[Mapping[str, FloatArray], FloatArray], Mapping[str, Any]] | None = None
+    """``crossbar(parameters, one)`` returns the integers, by the names of `neurocomp.ir.quantized.TRUENORTH`, with which
+    TrueNorth's own neuron is this model; what it does not name is as for the model ``if``. None: there are no such integers."""
     has_current: bool = False
     """False: a program has no synaptic current that quantization would have to know."""
 

@@ -78,6 +78,8 @@ def check_program(p: Population, spec: HardwareSpec, extensions: Sequence[str] =
         message = f"population '{p.name}' has the model {model.name}, which exists in real numbers alone; {spec.name} has {has}"
         hint = "simulate it with the engine 'float', or take a model that has an integer program, such as izhikevich"
         return [Violation("NC0313", p.name, message, model.name, has, hint=hint, origin=p.origin)]
+    if spec.has_crossbars and model.crossbar is not None:
+        return []
     if "programmed" in extensions or spec.does_natively("programmed"):
         return []
     message = f"population '{p.name}' has the model {model.name}, a program; neurons of {spec.name} are {has}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import neurocomp
 from neurocomp import registry
 from neurocomp.api import Compiled, run_network
-from neurocomp.errors import NetworkError, UnsupportedError, UsageError
+from neurocomp.errors import EngineUnavailable, NetworkError, UnsupportedError, UsageError
 from neurocomp.frontends import from_yaml
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.network import Network
@@ -408,3 +408,22 @@ def test_models_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(UsageError, match="the neuron model 'lif' of their_models:TAKEN"):
         registry.load_plugins()
     sys.modules.pop("their_models")
+
+
+def test_a_program_that_fails_is_named(tmp_path: Path) -> None:
+    def broken(x: int, registers: tuple[int], words: tuple[()]) -> tuple[int, tuple[int]]:
+        return 0, (registers[0] + x // (len(str(x)) - len(str(x))),)
+
+    model = ProgrammedModel(
+        name="broken", doc="", parameters={"v_threshold": Parameter("1", "", 1.0)}, registers=(Register("v"),),
+        real=lambda state, x, p, dt: np.zeros_like(x), program=broken, integers=lambda p, one, dt: {},
+    )  # fmt: skip
+    if "broken" not in NEURON_MODELS:
+        register_model(model)
+    made = compiled(network("{model: broken}", tmp_path))
+    with pytest.raises(EngineUnavailable) as caught:
+        made.run("reference", inputs=made.random_stimulus(1))
+    message = "the program of the neuron model 'broken' fails in 'y[0]': ZeroDivisionError"
+    assert message in str(caught.value)
+    with pytest.raises(EngineUnavailable, match="engine 'fast' is not available: the program of 'broken' cannot be compiled"):
+        made.run("fast", inputs=made.random_stimulus(1))
