@@ -580,7 +580,7 @@ class ProgrammedNeuron:
             assert clock is not None
             random = draw(self.population, PROGRAM, clock)
 
-        words = np.stack([of(name) for name in program.words], axis=1).tolist()
+        words = np.array([of(name) for name in program.words], np.int64).reshape(-1, x.shape[1]).T.tolist()
         registers = (state.v, state.u)[: len(program.low)]
         spikes, made = np.zeros_like(x), [np.zeros_like(x) for _ in registers]
         for sample, neuron in np.ndindex(*x.shape):
