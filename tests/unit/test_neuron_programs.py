@@ -61,7 +61,7 @@ def network(neuron: str, folder: Path, *, drive: float = 1.0, n: int = 5, ticks:
     return from_yaml.loads(text, folder)
 
 
-def alone(neuron: str, current: float, ticks: int, *, timestep: str = "1 ms", n: int = 1) -> Network:
+def alone(neuron: str, current: float, ticks: int, *, timestep: str = "1 ms", n: int = 1, weight: float = 1.0) -> Network:
     """Return neurons that only a constant current drives."""
     text = f"""
         neurocomp: 1
@@ -72,7 +72,7 @@ def alone(neuron: str, current: float, ticks: int, *, timestep: str = "1 ms", n:
           x: {{kind: input, shape: [1]}}
           y: {{shape: [{n}], neuron: {neuron}}}
         projections:
-          - {{from: x, to: y, pattern: {{sparse: {{sources: [0], targets: [0]}}}}, weights: [1.0], bias: {[current] * n}}}
+          - {{from: x, to: y, pattern: {{sparse: {{sources: [0], targets: [0]}}}}, weights: [{weight}], bias: {[current] * n}}}
     """
     return from_yaml.loads(text, Path())
 
@@ -219,6 +219,17 @@ def test_a_thalamic_neuron_bursts_when_it_is_released() -> None:
     spikes = np.flatnonzero(arrays["spikes/y"][0, :, 0])
     assert len(spikes) >= 3  # a rebound burst, then rest
     assert spikes[-1] < 150
+
+
+@pytest.mark.parametrize("pulse", [True, False])
+def test_a_resonator_cell_rests_until_a_pulse_makes_it_fire_for_good(pulse: bool) -> None:
+    neuron = "{model: izhikevich, a: 0.1, b: 0.26, c: -65, d: 2, v_init: -61.6, u_init: -16.02}"
+    net = alone(neuron, 0.2, 800, timestep="0.5 ms", weight=10.0)
+    x = np.zeros((1, 800, 1), np.int8)
+    x[0, 300:304] = int(pulse)
+    for arrays in (real(net, {"x": x}), fixed(net, {"x": x})[0]):
+        spikes = np.flatnonzero(arrays["spikes/y"][0, :, 0])
+        assert (len(spikes) >= 5 and spikes[0] >= 300 and spikes[-1] > 700) if pulse else not len(spikes)
 
 
 def test_hodgkin_and_huxley_rest_and_fire() -> None:
