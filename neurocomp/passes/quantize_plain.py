@@ -461,7 +461,7 @@ class _Builder:
                 warnings.append(f"'{p.name}': {int(lost.sum())} of {size} biases are rounded by more than 10 %")
         model = NEURON_MODELS[self.model]
         if isinstance(model, ProgrammedModel) and model.crossbar is not None:
-            given = {name: self.real(name) for name in p.neuron.parameters}
+            given = {name: self.real(name) for name in model.parameters}
             for name, exact in model.crossbar(given, scale).items():
                 values[name] = np.rint(np.broadcast_to(exact, (size,))).astype(np.int64)
                 wide = 2.0 ** (values[name] - exact) if name == "TM" else np.ones(1)

@@ -25,8 +25,8 @@ populations:
   cells: {{shape: [16], neuron: {neuron}}}
   readout: {{shape: [4], neuron: {readout}}}
 projections:
-  - {{from: input, to: cells, pattern: [{{scale: {{weights: {drive}}}}}, dense], weights: neurons.npz#in, bias: {bias}}}
-  - {{from: cells, to: readout, pattern: dense, weights: neurons.npz#out}}
+  - {{from: input, to: cells, pattern: [{{scale: {{weights: {drive}}}}}, dense], weights: neurons.npz#to_cells, bias: {bias}}}
+  - {{from: cells, to: readout, pattern: dense, weights: neurons.npz#to_readout}}
 encode: {{input: {{scheme: {scheme}}}}}
 data: {{inputs: {{input: neurons.npz#{data}}}}}
 """
@@ -63,7 +63,7 @@ def make() -> None:
     weights = rng.normal(0.08, 0.25, (NEURONS, INPUTS)), rng.normal(0.15, 0.4, (READOUTS, NEURONS))
     rates = rng.uniform(0.0, 1.0, (SAMPLES, INPUTS))
     values = np.where(rng.random((SAMPLES, 60, INPUTS)) < 0.1, rng.integers(-3, 9, (SAMPLES, 60, INPUTS)), 0)
-    np.savez_compressed(HERE / "neurons.npz", **{"in": weights[0], "out": weights[1], "rates": rates, "values": values})
+    np.savez_compressed(HERE / "neurons.npz", to_cells=weights[0], to_readout=weights[1], rates=rates, values=values)
 
 
 def _part(name: str, neuron: str, options: Mapping[str, Mapping[str, Any]] | None = None, **given: Any) -> Part:
@@ -87,9 +87,9 @@ FAMILY = Family(
         "adaptive_lif": _part("adaptive_lif", "{model: adaptive_lif, tau_mem: 20 ms, tau_adapt: 100 ms, beta: 5.0}"),
         "izhikevich": _part("izhikevich", "{model: izhikevich}", drive=20.0, current=5.0, timestep="0.5 ms"),
         "resonate_fire": _part("resonate_fire", "{model: resonate_and_fire, tau_mem: 20 ms, period: 10 ms}", drive=2.0),
-        "sigma_delta": _part("sigma_delta", "{model: sigma_delta, v_threshold: 0.5}"),
-        "ternary": _part("ternary", "{model: ternary_lif, tau_mem: 20 ms, tau_syn: 5 ms, reset: zero}"),
-        "graded": _part("graded", LIF, scheme="graded", data="values"),
+        "sigma_delta": _part("sigma_delta", "{model: sigma_delta, v_threshold: 0.5}", LINEAR),
+        "ternary": _part("ternary", "{model: ternary_lif, tau_mem: 20 ms, tau_syn: 5 ms, reset: zero}", LINEAR),
+        "graded": _part("graded", LIF, LINEAR, scheme="graded", data="values"),
         "stochastic_if": _part("stochastic_if", "{model: stochastic_if, noise: 2.0, seed: 3}", drive=3.0, readout=IF),
         "hodgkin_huxley": _part("hodgkin_huxley", "{model: hodgkin_huxley}", drive=20.0),
     },
