@@ -94,17 +94,12 @@ def train(folder: Path = Path("package/data")) -> None:
     )  # fmt: skip
 
 
+APPROXIMATE = {"truenorth": {"approximate_leak": True, "compare": "ge"}}
+
 FAMILY = Family(
     "LSNN: a recurrent network, half of whose neurons have adaptive thresholds, reads digits row by row",
     "Bellec et al., Long short-term memory and learning-to-learn in networks of spiking neurons, NeurIPS 2018",
-    {
-        "": Part(
-            HERE / "net.yaml",
-            {"truenorth": {"approximate_leak": True}},
-            ("reference", "loihi", "loihi2", "truenorth"),
-            samples=3,
-        )
-    },
+    {"": Part(HERE / "net.yaml", APPROXIMATE, ("reference", "loihi", "loihi2", "truenorth"), samples=3)},
     train,
 )
 """What becomes of a long short-term memory spiking network on each chip."""

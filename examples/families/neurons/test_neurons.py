@@ -40,3 +40,9 @@ def test_neurons(tmp_path: Path) -> None:
     assert {entry["code"] for entry in parts["hodgkin_huxley"].values()} == {"NC0313"}
     assert parts["ternary"]["loihi"]["code"] == parts["graded"]["loihi"]["code"] == "NC0318"
     assert (tmp_path / "neurons" / "izhikevich" / "loihi2.ncz").exists()
+
+
+@pytest.mark.parametrize(("part", "least"), [("ternary", -1), ("sigma_delta", -2)])
+def test_signed_spikes_are_sent(part: str, least: int) -> None:
+    spikes = run_network(families()["neurons"].parts[part].load(), None, count=2, probe="all").arrays["spikes/cells"]
+    assert spikes.min() <= least < 0 < spikes.max()
