@@ -12,11 +12,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Compiled", "NeurocompError", "compile", "load", "register_model"]
+__all__ = [
+    "Compiled",
+    "NeurocompError",
+    "compile",
+    "from_norse",
+    "from_sinabs",
+    "from_snntorch",
+    "from_spikingjelly",
+    "load",
+    "register_model",
+]
 
 if TYPE_CHECKING:
     from neurocomp.api import Compiled, compile, load
     from neurocomp.errors import NeurocompError
+    from neurocomp.frontends.from_frameworks import from_norse, from_sinabs, from_snntorch, from_spikingjelly
     from neurocomp.models.neurons import register_model
 
 
@@ -29,6 +40,10 @@ def __getattr__(name: str) -> Any:
         from neurocomp.models import neurons
 
         return neurons.register_model
+    if name in __all__ and name.startswith("from_"):
+        from neurocomp.frontends import from_frameworks
+
+        return getattr(from_frameworks, name)
     if name in __all__:
         from neurocomp import api
 

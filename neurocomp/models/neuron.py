@@ -30,8 +30,8 @@ class Semantics:
     compare: Literal[">", ">="] = ">"
     spikes_per_tick: Literal["one", "many"] = "one"
     reset: Literal["zero", "subtract", "value", "none"] = "zero"
-    reset_when: Literal["same_tick", "next_tick"] = "same_tick"
-    """Reset in the tick of the spike, or at the start of the next one before its update."""
+    reset_when: Literal["same_tick", "next_tick", "next_update"] = "same_tick"
+    """Reset in the tick of the spike, in the next one before its update, or there between its update and the comparison."""
     reset_value: float = 0.0
     """The potential after a spike where ``reset`` is ``value``."""
     refractory: int = 0

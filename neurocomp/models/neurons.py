@@ -155,6 +155,8 @@ class IntegrateAndFire:
         else:
             v *= decay_v
             v += x
+        if semantics.reset_when == "next_update":
+            self._reset(v, state["pending"], parameters, semantics)
         spikes = self._spikes(tested, parameters, semantics)
         if semantics.refractory:
             spikes *= awake
