@@ -21,12 +21,14 @@ __all__ = [
     "from_snntorch",
     "from_spikingjelly",
     "load",
+    "register_model",
 ]
 
 if TYPE_CHECKING:
     from neurocomp.api import Compiled, compile, load
     from neurocomp.errors import NeurocompError
     from neurocomp.frontends.from_frameworks import from_norse, from_sinabs, from_snntorch, from_spikingjelly
+    from neurocomp.models.neurons import register_model
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +36,10 @@ def __getattr__(name: str) -> Any:
         from neurocomp import errors
 
         return errors.NeurocompError
+    if name == "register_model":
+        from neurocomp.models import neurons
+
+        return neurons.register_model
     if name in __all__ and name.startswith("from_"):
         from neurocomp.frontends import from_frameworks
 

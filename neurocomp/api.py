@@ -761,7 +761,7 @@ def _shaped(trace: Trace, network: Network, probe: str, state: bool, ticks_per_s
             continue
         registers = ["spikes"]
         if state and p.neuron is not None:
-            registers += ["u", "v"] if NEURON_MODELS[p.neuron.model].has_current else ["v"]
+            registers += sorted(NEURON_MODELS[p.neuron.model].recorded)
         for register in registers:
             if p.name not in getattr(moved, register):
                 continue  # a constant analog input, which the host takes in; a line that leaves a chip, which has no state
@@ -781,11 +781,13 @@ def _recorded(network: Network, probe: str) -> list[str]:
     return list(network.populations) if probe == "all" else [p.name for p in network.outputs]
 
 
-def run_float(network: Network, stimulus: Stimulus, *, probe: str = "outputs", state: bool = False) -> Run:
+def run_float(
+    network: Network, stimulus: Stimulus, *, probe: str = "outputs", state: bool = False, first_sample: int = 0
+) -> Run:
     """Run a network in real numbers."""
     from neurocomp.simulation import simulate
 
-    trace = simulate(network, stimulus, record=_recorded(network, probe), state=state)
+    trace = simulate(network, stimulus, record=_recorded(network, probe), state=state, first_sample=first_sample)
     return Run("float", _shaped(trace, network, probe, state), trace.events)
 
 
@@ -810,7 +812,7 @@ def run_network(
 
 def _run_float(network: Network, feed: _Feed, batches: _Batches, probe: str, state: bool) -> Run:
     def simulate(start: int, stop: int) -> tuple[Mapping[str, Array], Sequence[Event]]:
-        run = run_float(network, feed.batch(start, stop), probe=probe, state=state)
+        run = run_float(network, feed.batch(start, stop), probe=probe, state=state, first_sample=start)
         return run.arrays, run.events
 
     collected = _Collected(batches.total)
@@ -858,7 +860,7 @@ def _evaluate(
 
     def simulate(start: int, stop: int) -> dict[str, Array]:
         stimulus = _encode(network, _take(samples, start, stop), start)
-        runs = {"float": run_float(network, stimulus, state=needs_state).arrays}
+        runs = {"float": run_float(network, stimulus, state=needs_state, first_sample=start).arrays}
         if fixed is not None:
             runs["fixed"] = fixed(start, stimulus, needs_state)
         found = {}
@@ -1308,8 +1310,8 @@ class Compiled:
                     recorded, state = ([lowered.map[name].population for name in names] for names in (kept, answered))
                     recorded = list(dict.fromkeys(recorded))
                     trace, tally = fast.count(
-                        lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded, state=state
-                    )  # fmt: skip
+                        lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded, state=state, first_sample=start
+                    )
                 elif chip is not None:
                     trace = chip.run(made.program, stimulus, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)

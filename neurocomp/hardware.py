@@ -318,12 +318,14 @@ AXES: dict[str, tuple[str, ...]] = {
     "v_floor": ("yes",),
     "periodic_reset": ("yes",),
     "graded": ("yes",),
+    "programmed": ("yes",),
 }
 """Axes of ``native`` and their words."""
 
 EXTENSIONS: dict[str, tuple[str, str, str]] = {
     "graded": ("graded", "yes", "spikes that carry a value"),
     "ternary": ("neuron_models", "ternary_lif", "neurons that send +1 and -1"),
+    "programmed": ("programmed", "yes", "neurons that are programs of a core"),
 }
 """Extension -> (axis of ``native``, its word there, what it is): what simulations can do beyond a chip that lacks it."""
 

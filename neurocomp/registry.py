@@ -25,6 +25,7 @@ BACKENDS = "neurocomp.backends"
 SIMULATORS = "neurocomp.simulators"
 SPECS = "neurocomp.hwspecs"
 PLUGINS = "neurocomp.plugins"
+MODELS = "neurocomp.models"
 
 
 def backends() -> dict[str, Backend]:
@@ -116,9 +117,25 @@ def find_spec(target: str) -> HardwareSpec:
 
 
 def load_plugins() -> None:
-    """Import the modules of other distributions that register neuron models, patterns, encoders or decoders."""
+    """Import the modules of other distributions that register patterns, encoders or decoders, and register neuron models.
+
+    Raises:
+        UsageError: Two distributions register a model of one name (NC0801).
+        EngineUnavailable: One of them cannot be imported, or is no neuron model (NC0320).
+    """
+    from neurocomp.models.neurons import NEURON_MODELS, register_model
+
     for entry in _entries(PLUGINS).values():
         _loaded(entry)
+    for entry in _entries(MODELS).values():
+        model = _loaded(entry)
+        if model.name not in NEURON_MODELS:
+            register_model(model)
+        elif NEURON_MODELS[model.name] is not model:
+            message = (
+                f"the neuron model '{model.name}' of {entry.value} (of {_distribution(entry)}) has the name of another one"
+            )
+            raise UsageError(Diagnostic("NC0801", message, hint="give it a name of its own"))
 
 
 def _read_installed(name: str, file: Traversable) -> HardwareSpec:
@@ -193,4 +210,10 @@ def _distribution(entry: EntryPoint) -> str:
 
 
 def _kind(group: str) -> str:
-    return {BACKENDS: "backend", SIMULATORS: "engine", SPECS: "package of hardware specs", PLUGINS: "plug-in"}[group]
+    return {
+        BACKENDS: "backend",
+        SIMULATORS: "engine",
+        SPECS: "package of hardware specs",
+        PLUGINS: "plug-in",
+        MODELS: "neuron model",
+    }[group]

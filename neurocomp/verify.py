@@ -15,7 +15,7 @@ from neurocomp.errors import EngineUnavailable, broken_invariant
 from neurocomp.ir.distance import spike_distance
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.quantized import REGISTERS as STATE
-from neurocomp.ir.quantized import IntegerPopulation
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp.ir.trace import Event, Trace
 
 Array = NDArray[Any]
@@ -204,9 +204,7 @@ def verify(
         ticks=ticks,
         spikes_compared=spikes_compared,
         values_compared=values_compared,
-        witnesses=dict.fromkeys(
-            quantized.populations if quantized is not None else lowered.map, "independent" if others else "none"
-        ),
+        witnesses=_witnesses(lowered, quantized, compared=bool(others)),
         lossy=lossy,
         first_divergence=divergences[0] if divergences else None,
         injection=injection,
@@ -214,6 +212,14 @@ def verify(
         witness_models={witness.name: _logical_models(lowered, witness.models(lowered)) for witness in witnesses},
         not_on_this_chip=tuple(lowered.extensions),
     )
+
+
+def _witnesses(lowered: LoweredNetwork, quantized: IntegerNetwork | None, *, compared: bool) -> dict[str, str]:
+    """Return how far agreement is a proof, by the user's populations: a program is one step that all simulations share."""
+    chip = lowered.network.populations
+    shared = {name for name, r in lowered.map.items() if chip[r.population].program is not None}
+    names = quantized.populations if quantized is not None else lowered.map
+    return {name: "none" if not compared else "shared" if name in shared else "independent" for name in names}
 
 
 def _registers(p: IntegerPopulation) -> tuple[str, ...]:

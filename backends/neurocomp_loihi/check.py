@@ -13,9 +13,15 @@ from neurocomp.hardware import EXTENSIONS, HardwareSpec
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork
-from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
 from neurocomp.models.patterns import PATTERNS
-from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
+from neurocomp.passes.check_integers import (
+    AXES_IN_WORDS,
+    check_decays,
+    check_native_population,
+    check_native_projection,
+    check_program,
+)
 from neurocomp.passes.host_currents import analog_inputs
 from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, extensions_of, lag_violations
 
@@ -150,6 +156,8 @@ def _check_semantics(p: Population, spec: HardwareSpec, options: LoihiOptions) -
 
     model, semantics = NEURON_MODELS[p.neuron.model], p.neuron.semantics
     models = _native(spec, "neuron_models")
+    if isinstance(model, ProgrammedModel):
+        return check_program(p, spec, options.extensions)
     if model.name not in models:
         extension = next(
             (name for name, (axis, word, _) in EXTENSIONS.items() if (axis, word) == ("neuron_models", model.name)), ""
@@ -202,13 +210,15 @@ def check_quantized(quantized: QuantizedNetwork, spec: HardwareSpec, options: Lo
             message = f"population '{p.name}' takes the direct current '{p.current}', which is one value per tick of the chip"
             hint = "encode it as spikes, or raise the delays along the cycle instead"
             violations.append(Violation("NC0321", p.name, message, options.ticks_per_step, 1, hint=hint, origin=p.origin))
-        if p.current is not None and p.has_current:
+        if p.current is not None and p.has_current and p.program is None:
             message = f"population '{p.name}' has a synaptic current of its own, into which '{p.current}' cannot flow"
             hint = "give it a model without synaptic current, such as lif; the host writes such currents beside the bias"
             violations.append(Violation("NC0319", p.name, message, p.current, "none", hint=hint, origin=p.origin))
     for extension, subject in extensions_of(network).items():
         if extension == "ternary":
             what, origin = f"'{subject}' has spikes of -1", network.populations[subject].origin
+        elif extension == "programmed":
+            what, origin = f"'{subject}' has neurons that are programs", network.populations[subject].origin
         else:
             what, origin = (
                 f"the spikes of '{subject}' carry a value",

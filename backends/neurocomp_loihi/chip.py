@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels.compartment import Compartments, Reset, update
-from neurocomp.fixedpoint import shifted
+from neurocomp.engine.kernels.programs import compiled
+from neurocomp.fixedpoint import PROGRAM, philox, shifted
 from neurocomp.ir.program import Program
+from neurocomp.ir.programs import NeuronProgram, neuron_program
 from neurocomp.ir.trace import Event, Trace
 from neurocomp_loihi import formats as fm
 
@@ -40,7 +42,8 @@ What a spike causes is counted in the tick of the spike, whatever its delay and 
 ``synaptic_events`` (stored synapses visited), ``sops`` (those whose weight is not zero) and ``words_read`` (words of synapse
 memory, by the length of the axons' rows). ``dropped`` counts messages to a core or axon that does not exist, at their sender,
 or the host's at the core meant, and synapses visited whose compartment does not exist or is no neuron.
-``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that spiked.
+``updates``: all compartments; ``updates_active``: those whose u or v is not 0 afterwards or that spiked, of programs those
+whose registers changed or that spiked.
 ``resets``: neurons cleared by the reset schedule. ``host_writes``: currents that the host wrote, once per neuron and sample, in
 the first tick of their window. ``starts``: neurons whose initial state the processor wrote after tick 0.
 """
@@ -72,12 +75,12 @@ class ChipSimulation:
                 for the program's ticks.
             record: Populations whose spikes (and state) the trace holds; None: all.
             state: Whether u and v are recorded.
-            first_sample: Without effect: no compartment draws random numbers.
+            first_sample: The number of the first sample, which keys the random numbers of programs.
 
         Returns:
-            Spikes (-1, 0 or 1), u and v as int32 (samples, chip ticks, n), not windowed; the spikes of an input or a current
-            are its stimulus. Counters: see `COUNTERS`. Events: the first place (by sample, then tick, then neuron) and number
-            of overflows per register.
+            Spikes (-1, 0 or 1, of programs what they send), u and v as int32 (samples, chip ticks, n), not windowed; the spikes
+            of an input or a current are its stimulus. Counters: see `COUNTERS`. Events: the first place (by sample, then tick,
+            then neuron) and number of overflows per register.
 
         Raises:
             NetworkError: The stimulus does not belong to the program (NC0211), or ``record`` names no population (NC0201).
@@ -101,7 +104,7 @@ class ChipSimulation:
         size = max(1, CHUNK_BYTES // per_sample)
         for begin in range(0, samples, size):
             chunk = slice(begin, min(begin + size, samples))
-            machine.run(stimulus, chunk, ticks, chip_ticks, (spikes, u, v), counters, overflows)
+            machine.run(stimulus, chunk, ticks, chip_ticks, (spikes, u, v), counters, overflows, first_sample)
         lag = dict.fromkeys((*program.inputs, *program.currents), 0) | {
             name: symbol.lag for name, symbol in program.populations.items()
         }
@@ -180,9 +183,52 @@ class _Core:
     """Whether the values of messages multiply weights; else each message counts 1."""
     resets: tuple[_Schedule, ...]
     starts: tuple[_Start, ...]
+    programs: tuple[_Program, ...]
     synapses: tuple[_Synapses, ...]
     axon_counts: NDArray[np.float64]
     """(axons, 4): stored synapses visited by a message, those with a weight, those without a neuron, words read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Program:
+    """A run of compartments (among all) whose update is a program."""
+
+    compartments: slice
+    program: NeuronProgram
+    lag: int
+    bias: IntArray
+    seed: IntArray
+    key: IntArray
+    words: IntArray
+    """(compartments, words), of one column at least."""
+    start: int
+    """The tick in which they start."""
+
+    def advance(self, x: IntArray, u: Array, v: Array, numbers: IntArray, t: int) -> tuple[Array, Array, Array, Array]:
+        """Advance by one tick; the program that the engine executes too.
+
+        Args:
+            x: What arrives, in the unit of the state, with bias and current, (samples, n).
+            u: Second register, (samples, n).
+            v: First register, (samples, n).
+            numbers: Of the samples, which key random numbers.
+            t: The tick.
+
+        Returns:
+            u, v, spikes and overflows of the input, of u and of v, (samples, n, 3).
+        """
+        p = self.program
+        loop = compiled(p.step, p.low, p.high, p.wraps, len(p.words), p.draws).advance
+        state = np.stack([v, u], axis=2).astype(np.int64)
+        random, spikes = np.zeros_like(x), np.zeros_like(x)
+        if p.draws:
+            parts = (self.key, np.int64(t - self.lag) & 0xFFFFFFFF, numbers[:, None], PROGRAM << 24)
+            key, when, sample, purpose = (np.broadcast_to(np.asarray(part, np.uint64), x.shape) for part in parts)
+            random = philox((key, when, sample, purpose), (self.seed, 0))[0].astype(np.int64)
+        overflows = np.zeros((*x.shape, 3), np.uint8)
+        for s in range(len(x)):
+            loop(x[s], state[s], self.words, random[s], spikes[s], overflows[s])
+        return state[:, :, 1], state[:, :, 0], spikes, overflows != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,10 +364,16 @@ class _Machine:
         recorded: tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]],
         counters: Mapping[str, IntArray],
         overflows: _Overflows,
+        first_sample: int,
     ) -> None:
         """Run some samples together and write what they did into the rows ``chunk`` of the recorded arrays and counters."""
         samples = chunk.stop - chunk.start
-        values_of_spikes = np.int8 if any(core.form.threshold_low is not None for core in self.cores) else np.bool_
+        numbers = first_sample + np.arange(chunk.start, chunk.stop)
+        values_of_spikes: type[np.generic] = np.bool_
+        if any(core.programs for core in self.cores):
+            values_of_spikes = np.int32
+        elif any(core.form.threshold_low is not None for core in self.cores):
+            values_of_spikes = np.int8
         u, v, spiked = (np.zeros((samples, self.n_compartments), t) for t in (np.int32, np.int32, values_of_spikes))
         for core in self.cores:
             u[:, core.compartments], v[:, core.compartments] = core.u_init, core.v_init
@@ -355,11 +407,20 @@ class _Machine:
                     core.form, u[:, at], v[:, at], activation,
                     None if waiting is None else waiting[:, at], None if current is None else current[:, at],
                 )  # fmt: skip
+                before = [(u[:, run.compartments].copy(), v[:, run.compartments].copy()) for run in core.programs]
                 u[:, at], v[:, at], spiked[:, at] = tick.u, tick.v, tick.spikes
                 if waiting is not None and tick.waiting is not None:
                     waiting[:, at] = tick.waiting
                 flags["accumulator"][:, at] = (activation < -core.accumulator_half) | (activation >= core.accumulator_half)
                 flags["u"][:, at], flags["v"][:, at] = tick.u_overflow, tick.v_overflow
+                for run, (old_u, old_v) in zip(core.programs, before, strict=True):
+                    here = run.compartments
+                    x = (arrived[:, here] << core.form.state_shift) + run.bias
+                    if current is not None:
+                        x += current[:, here]
+                    u[:, here], v[:, here], spiked[:, here], clips = run.advance(x, old_u, old_v, numbers, t)
+                    flags["accumulator"][:, here] |= clips[:, :, 0]
+                    flags["u"][:, here], flags["v"][:, here] = clips[:, :, 1], clips[:, :, 2]
                 for start in core.starts:
                     if t < start.tick:
                         for state in (u, v, spiked, waiting, *flags.values()):
@@ -367,7 +428,12 @@ class _Machine:
                                 state[:, start.compartments] = 0
                 fired = spiked[:, at] != 0
                 counters["updates"][number, chunk, t] = at.stop - at.start
-                counters["updates_active"][number, chunk, t] = ((u[:, at] != 0) | (v[:, at] != 0) | fired).sum(axis=1)
+                works = (u[:, at] != 0) | (v[:, at] != 0) | fired
+                for run, (old_u, old_v) in zip(core.programs, before, strict=True):
+                    here, own = run.compartments, slice(run.compartments.start - at.start, run.compartments.stop - at.start)
+                    changed = (u[:, here] != old_u) | (v[:, here] != old_v) | fired[:, own]
+                    works[:, own] = changed & (t >= run.start)
+                counters["updates_active"][number, chunk, t] = works.sum(axis=1)
                 for name, per_spike in (("spikes", None), ("packets", self.output_count), ("dropped", self.lost)):
                     sent = fired if per_spike is None else fired * per_spike[at]
                     counters[name][number, chunk, t] += sent.sum(axis=1)
@@ -456,7 +522,8 @@ class _Machine:
 def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
     """Make a decoded core ready to run."""
     h, c = d.header, d.compartments
-    neuron, ternary = d.integrates, c["role"] == fm.TERNARY
+    programmed, ternary = c["role"] == fm.PROGRAM, c["role"] == fm.TERNARY
+    stateful, neuron = d.integrates, d.integrates & ~programmed
     form = Compartments(
         keep_u=np.where(neuron, (1 << h["decay_bits"]) - c["du"] - h["current_decay_offset"], 0),
         keep_v=np.where(neuron, (1 << h["decay_bits"]) - c["dv"], 0),
@@ -471,7 +538,7 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
         refractory=np.where(neuron, c["refractory"], 0) if c["refractory"][neuron].any() else None,
         reset=_reset(c, h["state_shift"]) if (c["reset"][neuron] != fm.TO_ZERO).any() else None,
     )
-    u_init, v_init = np.where(neuron, c["u_init"], 0), np.where(neuron, c["v_init"], 0)
+    u_init, v_init = np.where(stateful, c["u_init"], 0), np.where(stateful, c["v_init"], 0)
     n_axons, n = len(d.axon_row), h["compartments"]
     items = d.rows.block_start[d.rows.row_start]
     count = np.diff(items)[d.axon_row]
@@ -480,7 +547,7 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
     weight = d.formats.contributions(d.rows.item_format, d.rows.weight)[item]
     has_weight = (d.formats.weights(d.rows.item_format, d.rows.weight) != 0)[item]
     compartment, delay = d.rows.index[item] + np.repeat(d.axon_base, count), d.rows.delay[item]
-    exists = np.append(neuron, False)[np.minimum(compartment, n)]
+    exists = np.append(stateful, False)[np.minimum(compartment, n)]
     axon_counts = [count, *(np.bincount(axon[some], minlength=n_axons) for some in (has_weight, ~exists)), d.axon_words]
     kept = exists & (weight != 0)
     synapses = []
@@ -491,9 +558,29 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
         slice(first_compartment, first_compartment + n), slice(first_axon, first_axon + n_axons),
         form, u_init, v_init, 1 << (h["accumulator_bits"] - 1),
         h["payload"] == fm.VALUE, _schedules(d, first_compartment),
-        _starts(d, first_compartment, u_init, v_init), tuple(synapses),
+        _starts(d, first_compartment, u_init, v_init),
+        tuple(_program(d, run, first_compartment) for run in d.programs), tuple(synapses),
         np.stack(axon_counts, axis=1).astype(np.float64),
     )  # fmt: skip
+
+
+def _program(d: fm.DecodedCore, run: fm.ProgramRun, first_compartment: int) -> _Program:
+    """Find the program of a run.
+
+    Raises:
+        NetworkError: No registered neuron model has it (NC0208).
+        ArtifactError: It takes other words than the run has (NC0602).
+    """
+    program = neuron_program(run.name)
+    bias, seed, key = (np.ascontiguousarray(run.words[:, column]) for column in range(fm.OWN_WORDS))
+    words = np.ascontiguousarray(run.words[:, fm.OWN_WORDS :])
+    if words.shape[1] != len(program.words):
+        what = f"the program '{run.name}' takes {len(program.words)} words, and its compartments have {words.shape[1]}"
+        raise fm.damaged_core(d, what)
+    first = first_compartment + run.first
+    start = int(d.start[run.first]) if len(words) else 0
+    words = words if words.shape[1] else np.zeros((len(words), 1), np.int64)
+    return _Program(slice(first, first + len(words)), program, run.lag, bias, seed, key, words, start)
 
 
 def _reset(c: Mapping[str, IntArray], state_shift: int) -> Reset:

@@ -13,6 +13,7 @@ from neurocomp.hardware import HardwareSpec, NumberFormat
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import frozen
 from neurocomp.ir.program import CoreTables, CurrentSymbol, InputSymbol, PopulationSymbol, Program
+from neurocomp.ir.programs import NAME_BYTES, neuron_program
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
 from neurocomp.mapping.synapse_words import CoreRows, Members, members_of, rows_of_core
 from neurocomp_loihi import formats as fm
@@ -60,7 +61,7 @@ def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         _claim(core.synapse_words == r.words, f"core {core.core} has the synapse words that the mapper counted")
     outputs = _outputs(mapped, rows)
     cores = tuple(
-        CoreTables(core.chip, core.core, _tables(network, own, r, output, _payload(network, own), spec))
+        CoreTables(core.chip, core.core, _tables(network, own, r, output, _payload(network, own), spec, lowered.lag))
         for core, own, r, output in zip(mapped.cores, members, rows, outputs, strict=True)
     )
     populations = {
@@ -92,6 +93,10 @@ def _claim(truth: bool, what: str) -> None:
 
 def _claim_neuron(p: IntegerPopulation, spec: HardwareSpec) -> None:
     """Claim that the records of the compartments can say what the neurons of a population do."""
+    if p.program is not None:
+        _claim(len(p.program.encode("ascii", "replace")) <= NAME_BYTES, f"the name of the program '{p.program}' fits its field")
+        _claim(p.start <= LARGEST_TIME, f"the start of '{p.name}' fits its field")
+        return
     _claim(p.fires and p.compare == ">", f"'{p.name}' spikes where its potential exceeds its threshold")
     native = p.reset == "zero" or p.reset in spec.native.get("reset", ())
     own = (p.compartments == 1 and native) or (p.compartments == 2 and p.reset == "subtract")
@@ -161,6 +166,7 @@ def _tables(
     output: tuple[IntArray, IntArray, IntArray],
     payload: int,
     spec: HardwareSpec,
+    lags: Mapping[str, int],
 ) -> Mapping[str, fm.ByteArray]:
     compartments, decays, thresholds = _compartments(network, members)
     for limit, profiles in (("decay_profiles", decays), ("threshold_profiles", thresholds), ("synapse_formats", rows.formats)):
@@ -198,7 +204,8 @@ def _tables(
         "resets": _resets(network, members),
         "starts": _starts(network, members),
     }
-    return {name: fm.to_bytes(records[name]) for name in fm.RECORDS}
+    records |= _programs(network, members, lags)
+    return {name: fm.to_bytes(records[name]) for name in fm.RECORDS if len(records[name]) or name not in fm.OPTIONAL}
 
 
 def _visits(rows: CoreRows, compartments: NDArray[np.bool_]) -> bool:
@@ -240,9 +247,12 @@ def _compartments(network: IntegerNetwork, members: Members) -> tuple[Array, Arr
     du, dv, refractory, vth = (np.zeros(n, np.int64) for _ in range(4))
     for name, neurons, slots in members:
         p = network.populations[name]
+        table["u_init"][slots], table["v_init"][slots] = p.values("u_init")[neurons], p.values("v_init")[neurons]
+        if p.program is not None:
+            table["role"][slots] = fm.PROGRAM
+            continue
         du[slots], dv[slots], refractory[slots] = p.values("du")[neurons], p.values("dv")[neurons], p.refractory
         table["bias_mantissa"][slots], table["bias_exponent"][slots] = (p.values(f"bias_{x}")[neurons] for x in ("mant", "exp"))
-        table["u_init"][slots], table["v_init"][slots] = p.values("u_init")[neurons], p.values("v_init")[neurons]
         table["reset"][slots] = RESETS[p.reset] if p.compartments == 1 else fm.SUBTRACT_NEXT
         if p.dynamics == "ternary":
             table["role"][slots] = fm.TERNARY
@@ -280,6 +290,28 @@ def _starts(network: IntegerNetwork, members: Members) -> Array:
         if p.start:
             entries += [(first, count, p.start) for first, count in _runs(p, slots)]
     return np.array(entries, fm.START)
+
+
+def _programs(network: IntegerNetwork, members: Members, lags: Mapping[str, int]) -> dict[str, Array]:
+    """Return the runs of programs, and the words of their compartments."""
+    runs: list[tuple[bytes, int, int, int, int, int, int]] = []
+    words: list[IntArray] = [np.zeros(0, np.int64)]
+    pointer = 0
+    for name, neurons, slots in members:
+        p = network.populations[name]
+        if p.program is None:
+            continue
+        none = np.zeros(p.size, np.int64)
+        drawn = [p.values(key) if key in p.parameters else none for key in ("seed", "key")]
+        columns = [p.values("bias"), *drawn, *(p.values(word) for word in neuron_program(p.program).words)]
+        order = np.argsort(slots)
+        own = np.stack(columns, axis=1)[neurons[order]]
+        begin = 0
+        for first, count in _runs(p, slots):
+            runs.append((p.program.encode("ascii"), first, count, own.shape[1], 0, pointer, lags[name]))
+            words.append(own[begin : begin + count].reshape(-1))
+            begin, pointer = begin + count, pointer + count * own.shape[1]
+    return {"programs": np.array(runs, fm.RUN), "program_words": np.concatenate(words).astype(fm.PROGRAM_WORD)}
 
 
 def _runs(p: IntegerPopulation, slots: IntArray) -> list[tuple[int, int]]:

@@ -36,8 +36,9 @@ ONE, VALUE = 0, 1
 """Payload of messages: each counts 1, or carries a value that multiplies weights."""
 TO_ZERO, SUBTRACT_OWN, SUBTRACT_NEXT, KEEP = 0, 1, 2, 3
 """What a spike does to v: clear it; take the neuron's threshold off, or that of the compartment behind it; nothing."""
-NEURON, TERNARY, AMOUNT = 0, 1, 2
-"""Role of a compartment; `AMOUNT`: no neuron, but what `SUBTRACT_NEXT` takes off the potential of the one before it."""
+NEURON, TERNARY, AMOUNT, PROGRAM = 0, 1, 2, 3
+"""Role of a compartment; `AMOUNT`: no neuron, but what `SUBTRACT_NEXT` takes off the potential of the one before it; `PROGRAM`:
+a neuron whose update the table of programs names."""
 WORD = 64
 ID_BITS, COUNT_BITS = 4, 6
 LAST_FORMAT_ID = (1 << ID_BITS) - 1
@@ -78,6 +79,18 @@ OUTPUT_LIST = np.dtype([("first", "<u4"), ("count", "<u4")])
 OUTPUT_AXON = np.dtype([("chip", "<u2"), ("core", "<u2"), ("axon", "<u2"), ("zero", "<u2")])
 RESET = np.dtype([("first", "<u2"), ("count", "<u2"), ("interval", "<u4"), ("tick", "<u4")])
 START = np.dtype([("first", "<u2"), ("count", "<u2"), ("tick", "<u4")])
+RUN = np.dtype(
+    [
+        ("name", "S32"), ("first", "<u2"), ("count", "<u2"), ("words", "<u2"), ("zero", "<u2"), ("pointer", "<u4"),
+        ("lag", "<u4"),
+    ]
+)  # fmt: skip
+"""Compartments of one program: its name, how many words each has, where the first word of the first is, and what a clock of
+random numbers is behind by."""
+PROGRAM_WORD = np.dtype("<i8")
+"""Of each compartment: the bias; seed and key of its random numbers, 0 where it draws none; then its own words."""
+OWN_WORDS = 3
+"""Words of a compartment before those that its program names."""
 SYNAPSE_FORMAT = np.dtype("<u4")
 SYNAPSE_WORD = np.dtype("<u8")
 
@@ -93,8 +106,12 @@ RECORDS: dict[str, np.dtype[Any]] = {
     "output_axons": OUTPUT_AXON,
     "resets": RESET,
     "starts": START,
+    "programs": RUN,
+    "program_words": PROGRAM_WORD,
 }
 """Table -> its record, in the order of `CoreTables.tables`."""
+OPTIONAL = ("programs", "program_words")
+"""Tables that a core without programs leaves out."""
 
 HEADER_RANGES: Mapping[str, tuple[int, int]] = {
     "cost_formula": (NXTF, NENGO_LOIHI),
@@ -214,6 +231,8 @@ def records_of(core: CoreTables, name: str) -> Array:
     """
     table = core.tables.get(name)
     record = RECORDS[name]
+    if table is None and name in OPTIONAL:
+        return np.zeros(0, record)
     if table is None or table.nbytes % record.itemsize:
         raise damaged(core, f"the table '{name}' does not hold whole records")
     return np.frombuffer(table.tobytes(), record)
@@ -223,6 +242,11 @@ def damaged(core: CoreTables, what: str) -> ArtifactError:
     """Return the error for bytes that are no program."""
     message = f"core {core.core} of chip {core.chip}: {what}"
     return ArtifactError(Diagnostic("NC0602", message, hint="compile the network again"))
+
+
+def damaged_core(core: DecodedCore, what: str) -> ArtifactError:
+    """Return the same for a core that is decoded already."""
+    return damaged(CoreTables(core.chip, core.core, {}), what)
 
 
 def check_format(program: Program) -> None:
@@ -402,6 +426,17 @@ def _take(memory: WordArray, at: IntArray, bits: IntArray | int) -> IntArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ProgramRun:
+    """Consecutive compartments of one program."""
+
+    name: str
+    first: int
+    lag: int
+    words: IntArray
+    """(compartments, `OWN_WORDS` and its own)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DecodedCore:
     """A core's tables as plain arrays."""
 
@@ -428,6 +463,7 @@ class DecodedCore:
     """Fields of the reset schedule, (entries,)."""
     starts: Mapping[str, IntArray]
     """Fields of the late starts, (entries,)."""
+    programs: tuple[ProgramRun, ...] = ()
 
     @property
     def start(self) -> IntArray:
@@ -490,13 +526,34 @@ def decode_core(core: CoreTables) -> DecodedCore:
     return DecodedCore(
         core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), axons["base"].astype(np.int64),
         axons["length"].astype(np.int64), rows, np.repeat(np.arange(len(lists)), count), chip, place, axon,
-        _runs(core, "resets", len(table)), _runs(core, "starts", len(table)),
+        _runs(core, "resets", len(table)), _runs(core, "starts", len(table)), _programs(core, compartments["role"]),
     )  # fmt: skip
+
+
+def _programs(core: CoreTables, role: IntArray) -> tuple[ProgramRun, ...]:
+    """Return the runs of programs, which hold the compartments of that role and no others."""
+    words = records_of(core, "program_words").astype(np.int64)
+    runs: list[ProgramRun] = []
+    taken = np.zeros(len(role), np.int64)
+    for run in records_of(core, "programs"):
+        first, count, each, pointer = (int(run[name]) for name in ("first", "count", "words", "pointer"))
+        if first + count > len(role) or each < OWN_WORDS or pointer + count * each > len(words):
+            raise damaged(core, "a program names compartments or words that do not exist")
+        taken[first : first + count] += 1
+        own = words[pointer : pointer + count * each].reshape(count, each)
+        try:
+            name = bytes(run["name"]).decode("ascii")
+        except UnicodeDecodeError:
+            raise damaged(core, "a program has no name") from None
+        runs.append(ProgramRun(name, first, int(run["lag"]), own))
+    if not np.array_equal(taken, role == PROGRAM):
+        raise damaged(core, "programs and the compartments of that role do not match")
+    return tuple(runs)
 
 
 def _check_pairs(core: CoreTables, reset: IntArray, role: IntArray) -> None:
     """Check that each neuron which subtracts the next compartment has one, and that no such compartment stands alone."""
-    if (reset > KEEP).any() or (role > AMOUNT).any():
+    if (reset > KEEP).any() or (role > PROGRAM).any():
         raise damaged(core, "a compartment has a reset or a role that does not exist")
     amount = role == AMOUNT
     wants = (reset == SUBTRACT_NEXT) & ~amount

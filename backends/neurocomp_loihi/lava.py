@@ -101,6 +101,8 @@ class LavaWitness:
 def _beyond_lava(network: IntegerNetwork) -> Iterator[str]:
     """Yield what neither Lava's models nor ours can do."""
     for p in network.populations.values():
+        if p.program is not None:
+            yield f"'{p.name}' has the model {p.program}, a program of its own, which no process of Lava is"
         if p.compare != ">":
             yield f"'{p.name}' spikes where v >= threshold; Lava compares by >"
     for q in network.projections:

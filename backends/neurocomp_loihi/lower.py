@@ -46,10 +46,13 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec, options: LoihiOptions
             populations[p.name] = p
             continue
         step = _Step()
-        lowered = _readout(p, quantized, form, step) if not p.fires else _comparison(p, quantized, options, step)
-        lowered = _reset(lowered, spec, step)
-        lowered = _schedule(lowered, lag[p.name])
-        lowered = _start(lowered, lag[p.name], spec, step)
+        if p.program is not None:
+            lowered = _program(p, lag[p.name], spec, step)
+        else:
+            lowered = _readout(p, quantized, form, step) if not p.fires else _comparison(p, quantized, options, step)
+            lowered = _reset(lowered, spec, step)
+            lowered = _schedule(lowered, lag[p.name])
+            lowered = _start(lowered, lag[p.name], spec, step)
         notes += [f"'{p.name}'{note}" for note in step.notes]
         populations[p.name] = lowered
         representatives[p.name] = Representative(
@@ -75,8 +78,8 @@ def extensions_of(network: IntegerNetwork) -> dict[str, str]:
     """Return extension -> the first population or projection that needs it, of those that a network needs."""
     found: dict[str, str] = {}
     for p in network.populations.values():
-        if p.dynamics == "ternary":
-            found.setdefault("ternary", p.name)
+        if p.dynamics in ("ternary", "programmed"):
+            found.setdefault(p.dynamics, p.name)
     for q in network.projections:
         if not q.binary and network.populations[q.source].dynamics != "ternary":
             found.setdefault("graded", q.name)
@@ -230,6 +233,18 @@ def _start(p: IntegerPopulation, lag: int, spec: HardwareSpec, step: _Step) -> I
             f"delays that add up to {lag} on the way to it need no early start"
         )
     return replace(p, parameters={**p.parameters, "u_init": frozen(start.u), "v_init": frozen(start.v)})
+
+
+def _program(p: IntegerPopulation, lag: int, spec: HardwareSpec, step: _Step) -> IntegerPopulation:
+    """Start a program in its lag: what it would do without input until then is its own affair."""
+    if lag == 0:
+        return p
+    if not spec.has("periodic_reset"):
+        step.lose(f"its program runs {lag} ticks before the first spike can arrive")
+        return p
+    step.exact.append(f"started by the processor in tick {lag}, exact")
+    step.notes.append(f" is started by the processor in tick {lag}: {2 * p.size} values per sample")
+    return replace(p, start=lag)
 
 
 # Lags

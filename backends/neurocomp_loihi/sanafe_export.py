@@ -87,6 +87,11 @@ def _refuse(mapped: MappedNetwork, program: Program, stimulus: Stimulus) -> None
         for p in mapped.lowered.network.populations.values()
         if p.dynamics == "ternary"
     ]
+    problems += [
+        Diagnostic("NC0342", f"'{p.name}' has the model {p.program}, a program of its own; SANA-FE has compartments", p.origin)
+        for p in mapped.lowered.network.populations.values()
+        if p.program is not None
+    ]
     for name, source in program.inputs.items():
         values = stimulus.get(name, np.zeros(0, np.int64))
         if source.graded and ((values != 0) & (values != 1)).any():

@@ -174,7 +174,8 @@ class _Tables:
         """Return the fields of a population, its parameters stored."""
         names = ("name", "shape", "dynamics", "fires", "reset", "compare", "refractory", "reset_interval", "reset_offset")
         parameters = {key: self.stored(f"populations/{p.name}/{key}", values) for key, values in p.parameters.items()}
-        return {**{key: getattr(p, key) for key in (*names, "current")}, "parameters": parameters}
+        program = {} if p.program is None else {"program": p.program}
+        return {**{key: getattr(p, key) for key in (*names, "current")}, **program, "parameters": parameters}
 
     def projection(self, q: IntegerProjection) -> dict[str, Any]:
         """Return the fields of a projection, its arrays stored."""

@@ -9,8 +9,14 @@ from neurocomp.errors import Diagnostic, SpecError
 from neurocomp.hardware import WEIGHTS_ALONE, HardwareSpec
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork
-from neurocomp.models.neurons import NEURON_MODELS
-from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
+from neurocomp.passes.check_integers import (
+    AXES_IN_WORDS,
+    check_decays,
+    check_native_population,
+    check_native_projection,
+    check_program,
+)
 
 # What the integer semantics have; a spec may list less.
 _KNOWN = {
@@ -91,6 +97,9 @@ def _check_semantics(p: Population, spec: HardwareSpec) -> list[Violation]:
 
     model, semantics = NEURON_MODELS[p.neuron.model], p.neuron.semantics
     models = _words(_native(spec, "neuron_models"))
+    if isinstance(model, ProgrammedModel):
+        violations += check_program(p, spec)
+        return violations
     if model.name not in _native(spec, "neuron_models"):
         hint = "write one of these models and train with it"
         refuse("NC0313", f"has the model {model.name}; {spec.name} has {models}", model.name, models, hint)

@@ -18,11 +18,10 @@ from neurocomp_reference.steps import (
     DYNAMICS,
     PATTERNS,
     Clock,
-    Compartment,
     CrossbarSums,
     DelayGroup,
+    Neurons,
     StochasticSynapses,
-    TrueNorthNeuron,
     maximum,
 )
 
@@ -96,7 +95,7 @@ class _Machine:
     """Populations in the order in which they are updated within a tick."""
     groups: Mapping[str, tuple[DelayGroup | StochasticSynapses | CrossbarSums, ...]]
     """Population -> what all projections and crossbars into it add."""
-    compartments: Mapping[str, Compartment | TrueNorthNeuron]
+    compartments: Mapping[str, Neurons]
     ticks: int
     lag: Mapping[str, int]
 
@@ -109,7 +108,7 @@ class _Machine:
             groups[projection.target] += _delay_groups(network, projection, number)
         for crossbar in network.crossbars:
             groups[crossbar.neurons].append(CrossbarSums(crossbar, network.populations[crossbar.neurons]))
-        compartments: dict[str, Compartment | TrueNorthNeuron] = {}
+        compartments: dict[str, Neurons] = {}
         for name, population in network.populations.items():
             if population.is_input or population.dynamics == "axons":
                 continue

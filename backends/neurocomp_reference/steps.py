@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.hardware import NumberFormat
+from neurocomp.ir.programs import NeuronProgram, neuron_program
 from neurocomp.ir.quantized import Crossbar, IntegerPopulation, IntegerProjection
 
 IntArray = NDArray[np.int64]
@@ -72,7 +74,7 @@ def decayed(state: IntArray, decay: IntArray, bits: int) -> IntArray:
 
 # Random numbers
 
-SYNAPSE, LEAK, THRESHOLD = 2, 3, 4
+SYNAPSE, LEAK, THRESHOLD, PROGRAM = 2, 3, 4, 5
 """What a random number is for."""
 
 
@@ -538,6 +540,82 @@ class TrueNorthNeuron:
         return np.clip(v, -half, half - 1)
 
 
+# Neurons: programs
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammedNeuron:
+    """A neuron whose model brings its own step: called in plain Python, neuron by neuron.
+
+    The engines execute the same step, so that their agreement proves nothing about it, only about all that is around it.
+    """
+
+    population: IntegerPopulation
+    program: NeuronProgram
+    form: NumberFormat
+
+    @classmethod
+    def of(cls, population: IntegerPopulation, form: NumberFormat) -> ProgrammedNeuron:
+        """Find the program of a population."""
+        assert population.program is not None
+        return cls(population, neuron_program(population.program), form)
+
+    def first(self, population: IntegerPopulation, samples: int) -> State:
+        """Return the state in which a population starts: v is the first register, u the second or 0."""
+        return State.first(population, samples)
+
+    def is_cleared(self, t: int) -> bool:
+        """Return False: no program has a reset schedule."""
+        return False
+
+    def step(self, state: State, activation: IntArray, current: IntArray | None = None, clock: Clock | None = None) -> Tick:
+        """Advance by one tick; the arguments are those of `Compartment.step`."""
+        program, of = self.program, self.population.values
+        half = 1 << (self.form.accumulator_bits - 1)
+        wanted = (activation << self.form.state_shift) + of("bias") + (0 if current is None else current)
+        x = np.clip(wanted, program.low[0], program.high[0])
+        overflows = {"accumulator": (activation < -half) | (activation >= half) | (x != wanted)}
+        random = None
+        if program.draws:
+            assert clock is not None
+            random = draw(self.population, PROGRAM, clock)
+
+        words = np.array([of(name) for name in program.words], np.int64).reshape(-1, x.shape[1]).T.tolist()
+        registers = (state.v, state.u)[: len(program.low)]
+        spikes, made = np.zeros_like(x), [np.zeros_like(x) for _ in registers]
+        for sample, neuron in np.ndindex(*x.shape):
+            before = tuple(int(register[sample, neuron]) for register in registers)
+            given = (int(x[sample, neuron]), before, tuple(words[neuron]))
+            drawn = () if random is None else (int(random[sample, neuron]),)
+            try:
+                spikes[sample, neuron], after = program.step(*given, *drawn)
+                for register, value in zip(made, after, strict=True):
+                    register[sample, neuron] = value
+            except Exception as error:
+                raise self.failure(neuron, error) from error
+
+        kept = [self.stored(number, values) for number, values in enumerate(made)]
+        for name, values, unbounded in zip(("v", "u"), kept, made, strict=False):
+            overflows[name] = values != unbounded
+        u = kept[1] if len(kept) > 1 else state.u
+        return Tick(State(u, kept[0], state.rest), spikes, overflows)
+
+    def failure(self, neuron: int, error: Exception) -> EngineUnavailable:
+        """Return what to say of a program, which is not ours, that fails."""
+        name = f"{self.population.name}[{neuron}]"
+        message = f"the program of the neuron model '{self.program.name}' fails in '{name}': {type(error).__name__}: {error}"
+        hint = "it returns a spike and one number for each register, all of them whole numbers of up to 64 bits"
+        return EngineUnavailable(Diagnostic("NC0320", message, self.population.origin, hint=hint))
+
+    def stored(self, number: int, values: IntArray) -> IntArray:
+        """Return what a register makes of numbers."""
+        low, high = self.program.low[number], self.program.high[number]
+        return wrap(values, high.bit_length() + 1) if self.program.wraps[number] else np.clip(values, low, high)
+
+
+Neurons = Compartment | TrueNorthNeuron | ProgrammedNeuron
+
+
 def stochastic_step(weights: IntArray, words: IntArray) -> IntArray:
     """Return what stochastic synapses add: the sign of the weight where its size reaches the lowest 8 random bits."""
     return np.where(np.abs(weights) >= (words & 0xFF), np.sign(weights), 0)
@@ -626,8 +704,9 @@ class CrossbarSums:
         return sums
 
 
-DYNAMICS: dict[str, Callable[[IntegerPopulation, NumberFormat], Compartment | TrueNorthNeuron]] = {
+DYNAMICS: dict[str, Callable[[IntegerPopulation, NumberFormat], Neurons]] = {
     "compartment": Compartment.of,
     "ternary": Compartment.of,
     "truenorth": TrueNorthNeuron.of,
+    "programmed": ProgrammedNeuron.of,
 }

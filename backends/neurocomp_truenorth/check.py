@@ -14,7 +14,8 @@ from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, compartment_ranges
-from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
+from neurocomp.passes.check_integers import check_program
 from neurocomp_truenorth.lags import delays_between, lags, least_delay
 from neurocomp_truenorth.options import TrueNorthOptions
 from neurocomp_truenorth.partial_sums import axons_per_line
@@ -105,6 +106,8 @@ def _check_neurons(p: Population, network: Network, spec: HardwareSpec, options:
 
     model, semantics = NEURON_MODELS[p.neuron.model], p.neuron.semantics
     models = " or ".join(_native(spec, "neuron_models"))
+    if isinstance(model, ProgrammedModel):
+        return check_program(p, spec)
     if not model.fires:
         hint = "give the readout neurons that spike, and decode by count or vote"
         refuse(

@@ -22,7 +22,7 @@ from neurocomp.ir.network import Data, Network, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import QuantizedNetwork
 
-FORMAT = 4
+FORMAT = 5
 """Version of the file format; another one is refused."""
 EMBED_LIMIT = 64_000_000
 """Bytes up to which the declared samples are stored, not only their digest."""

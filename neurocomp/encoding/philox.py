@@ -1,49 +1,16 @@
-"""Philox-4x32-10: random numbers that are a function of what they are for, not of the order in which they are drawn.
-
-J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC 2011.
-"""
+"""Random numbers that are a function of what they are for, not of the order in which they are drawn."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Words = NDArray[np.uint64]
-"""32-bit words, in 64 bits so that products fit."""
+from neurocomp.fixedpoint import ENCODER, Words, philox
 
-ENCODER = 1
-"""The purpose of draws that turn data into spikes."""
+__all__ = ["ENCODER", "draw", "philox"]
 
-_MULTIPLIER = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
-_KEY_STEP = (0x9E3779B9, 0xBB67AE85)
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
 _BLOCK = 1 << 14
 """Draws at a time: few enough for the cache."""
-
-
-def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:
-    """Return the four random words of each counter.
-
-    Args:
-        counter: Four arrays of one shape, values below 2**32.
-        key: Two words below 2**32.
-
-    >>> [hex(int(word)) for word in philox((np.uint64(0),) * 4, (0, 0))]
-    ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
-    """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
-        p0, p1 = c0 * _MULTIPLIER[0], c2 * _MULTIPLIER[1]
-        c0, c1, c2, c3 = (
-            (p1 >> _HALF) ^ c1 ^ np.uint64(k0),
-            p1 & _LOW,
-            (p0 >> _HALF) ^ c3 ^ np.uint64(k1),
-            p0 & _LOW,
-        )
-        k0, k1 = (k0 + _KEY_STEP[0]) & 0xFFFFFFFF, (k1 + _KEY_STEP[1]) & 0xFFFFFFFF
-    return c0, c1, c2, c3
 
 
 def draw(seed: int, *, purpose: int, sample: ArrayLike, neuron: ArrayLike, tick: ArrayLike, slot: int = 0) -> Words:

@@ -238,9 +238,16 @@ def tally_of(
     for q in network.projections:
         if node_key(q.source, q.pool) not in sent:
             sent[node_key(q.source, q.pool)] = fired_sources(network, q, fired)
+<<<<<<< HEAD
     if active is None:
         active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
         active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
+=======
+    active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
+    active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
+    programs = {name: network.populations[name] for name in wiring.homes if network.populations[name].program is not None}
+    active |= {name: fired[name] | _changed(trace, p) for name, p in programs.items()}
+>>>>>>> h
     samples, ticks, _ = next(iter(fired.values())).shape
     counted = (*DYNAMIC, *(("outputs",) if wiring.leaves else ()))
     per_core = {name: np.zeros((wiring.cores, samples, ticks), np.int64) for name in counted}
@@ -275,6 +282,16 @@ def tally_of(
     return Tally(
         per_core, crossed, sums, totals, of_samples, {name: int(values.sum()) for name, values in active.items()}
     )  # fmt: skip
+
+
+def _changed(trace: Trace, p: IntegerPopulation) -> NDArray[np.bool_]:
+    """Return where a register of a program changed in a tick, (samples, ticks, n); nothing does before it starts."""
+    result = np.zeros(trace.v[p.name].shape, np.bool_)
+    for table, init in ((trace.v, "v_init"), (trace.u, "u_init")):
+        values = table[p.name][:, p.start :]
+        first = np.broadcast_to(p.values(init), values[:, :1].shape)
+        result[:, p.start :] |= values != np.concatenate([first, values[:, :-1]], axis=1)
+    return result
 
 
 def counts_of(tally: Tally, mapped: MappedNetwork, user_ticks: int) -> Counts:

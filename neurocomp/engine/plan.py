@@ -8,14 +8,17 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels import layout, records
 from neurocomp.engine.kernels.counting import Meter
+from neurocomp.engine.kernels.programs import Compiled, compiled
 from neurocomp.engine.kernels.records import LINE, TILE, Chunk, Tables
 from neurocomp.engine.metering import NodeKey, Wiring, node_key
 from neurocomp.errors import Diagnostic, EngineUnavailable, broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted
+from neurocomp.ir.programs import NeuronProgram, neuron_program
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.models.patterns import Pattern, Shape, blocks_of, size_of
 
@@ -24,6 +27,8 @@ IntArray = NDArray[np.int64]
 
 BLOCK_SUMS = 1 << 20
 """Bytes of the sums of the largest population of a block of ticks, unless the block would be shorter than the least."""
+KINDS = ("input", "current", "compartment", "ternary", "programmed")
+"""The dynamics that it executes."""
 LEAST_BLOCK, MOST_BLOCK = 8, 128
 WORD = 1 << 31
 """Sums below it are 32-bit words that do not wrap."""
@@ -63,6 +68,8 @@ class Plan:
     """Neurons of the largest population, padded."""
     graded: bool
     """Whether any spike carries a value."""
+    programs: tuple[Compiled, ...] = ()
+    """Keeps the compiled programs alive, whose addresses the tables hold."""
     matrices: dict[int, tuple[NDArray[np.float32], int]] = field(default_factory=dict)
     """What `neurocomp.engine.product` keeps of dense weights, by their place."""
     wired: dict[int, tuple[Wiring, Meter, IntArray, IntArray]] = field(default_factory=dict)
@@ -167,9 +174,7 @@ def plan_of(network: IntegerNetwork, chip_ticks: int, lag: Mapping[str, int]) ->
         EngineUnavailable: There are neurons or crossbars that it does not execute, or potentials leave 32 bits, which only
             formats without limits allow (NC0320).
     """
-    other = next(
-        (p for p in network.populations.values() if p.dynamics not in ("input", "current", "compartment", "ternary")), None
-    )
+    other = next((p for p in network.populations.values() if p.dynamics not in KINDS), None)
     if other is not None:
         message = f"engine 'fast' is not available: it has no neurons of the kind '{other.dynamics}', as '{other.name}' has"
         hint = "use --engine reference, or chip; their results are the same"
@@ -188,6 +193,7 @@ class _Planner:
         self.targets, self.table = _Arena(np.int32), _Arena(np.int64)
         self.narrow, self.wide = _Arena(np.int32), _Arena(np.int64)
         self.constants: dict[int, int] = {}
+        self.programs: list[Compiled] = []
         self.orders = {name: order for name in network.populations if (order := self.held_order(name)) is not None}
         self.order_places = {name: self.targets.add(order) for name, order in self.orders.items()}
 
@@ -261,7 +267,7 @@ class _Planner:
             tuple(node_number),
             {name: node_number[name, None] for name, p in self.network.populations.items() if p.dynamics == "input"},
             currents, self.orders, every, events, ptr, state, tile, waiting, acc, current, widest,
-            any(row["graded"] for row in node_rows),
+            any(row["graded"] for row in node_rows), tuple(self.programs),
         )  # fmt: skip
 
     def hears_itself(self, name: str) -> bool:
@@ -483,6 +489,8 @@ class _Planner:
 
     def parameters(self, p: IntegerPopulation, keys: list[tuple[int, int, int]]) -> dict[str, int]:
         """Return the fields of a population's record that say how its neurons update."""
+        if p.program is not None:
+            return self.program(p, neuron_program(p.program))
         form = self.network.number_format
         one, order = 1 << form.decay_bits, self.orders.get(p.name)
 
@@ -527,9 +535,27 @@ class _Planner:
             "fires": int(p.fires), "clears": resets[0], "subtracts": resets[1], "inclusive": int(inclusive),
             "ternary": int(ternary), "refractory": p.refractory, "start": p.start,
             "reset_interval": p.reset_interval or 0, "reset_offset": p.reset_offset,
+            "program": 0, "given": 0, "words": 0, "seed": -1, "key": -1,
         }  # fmt: skip
         names = ("wide_keep_u", "wide_keep_v", "wide_bias", "wide_threshold", "wide_lower", "u_init", "v_init")
         return row | {name: self.wide.add(np.atleast_1d(value)) for name, value in zip(names, parameters, strict=True)}
+
+    def program(self, p: IntegerPopulation, program: NeuronProgram) -> dict[str, int]:
+        """Return the same for neurons that are programs."""
+        made = loop_of(program)
+        self.programs.append(made)
+        order = self.orders.get(p.name)
+
+        def held(name: str) -> IntArray:
+            return p.values(name) if order is None else p.values(name)[order]
+
+        words = [held(name) for name in program.words] or [np.zeros(p.size, np.int64)]
+        row = dict.fromkeys(records.POPULATION.names or (), 0) | {
+            "each": 4 | 32 | 64, "fires": int(p.fires), "start": p.start, "program": made.address, "words": len(words),
+            "given": self.wide.add(np.stack(words, axis=1).reshape(-1)), "wide_bias": self.wide.add(held("bias")),
+            "u_init": self.wide.add(held("u_init")), "v_init": self.wide.add(held("v_init")), "seed": -1, "key": -1,
+        }  # fmt: skip
+        return row | ({name: self.wide.add(held(name)) for name in ("seed", "key")} if program.draws else {})
 
     def narrow_parameter(self, value: IntArray, each: bool, size: int = 0) -> int:
         """Return where a parameter begins: one per neuron, or a tile of equal ones, which are stored once."""
@@ -540,6 +566,21 @@ class _Planner:
         if number not in self.constants:
             self.constants[number] = self.narrow.add(np.full(TILE, number, np.int32))
         return self.constants[number]
+
+
+def loop_of(program: NeuronProgram) -> Compiled:
+    """Return the compiled loop of a program, which is not ours.
+
+    Raises:
+        EngineUnavailable: numba does not compile it (NC0320).
+    """
+    try:
+        return compiled(program.step, program.low, program.high, program.wraps, len(program.words), program.draws)
+    except NumbaError as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        message = f"engine 'fast' is not available: the program of '{program.name}' cannot be compiled: {reason}"
+        hint = "a program is integer arithmetic and 'if', and returns a spike and a tuple of registers"
+        raise EngineUnavailable(Diagnostic("NC0320", message, hint=hint)) from error
 
 
 def stages_of(network: IntegerNetwork) -> list[list[str]]:

@@ -66,7 +66,7 @@ class FastSimulator:
             lag: Of each population of a lowered network.
             record: Populations whose spikes (and state) the trace holds; None: all.
             state: Whether u and v are recorded.
-            first_sample: Without effect: none of its neurons draws random numbers.
+            first_sample: The number of the first sample, which keys random numbers.
 
         Returns:
             What the reference returns: spikes, u and v as int32 (samples, chip ticks, n), and events.
@@ -76,7 +76,7 @@ class FastSimulator:
             EngineUnavailable: A number leaves 32 bits (NC0320); only formats without limits allow that.
         """
         compile_kernels()
-        return self.simulate(network, stimulus, lag=lag, record=record, state=state)[0]
+        return self.simulate(network, stimulus, lag=lag, record=record, state=state, first_sample=first_sample)[0]
 
     def count(
         self,
@@ -87,13 +87,16 @@ class FastSimulator:
         lag: Mapping[str, int] | None = None,
         record: Sequence[str] | None = None,
         state: bool | Collection[str] = True,
+        first_sample: int = 0,
     ) -> tuple[Trace, Tally]:
         """Do what `run` does, and count what happens on cores that are wired so; nothing need be recorded for it.
 
         ``state`` may also name those of the recorded populations whose u and v are recorded.
         """
         compile_kernels()
-        trace, tally = self.simulate(network, stimulus, lag=lag, record=record, state=state, wiring=wiring)
+        trace, tally = self.simulate(
+            network, stimulus, lag=lag, record=record, state=state, wiring=wiring, first_sample=first_sample
+        )
         assert tally is not None
         return trace, tally
 
@@ -106,6 +109,7 @@ class FastSimulator:
         record: Sequence[str] | None = None,
         state: bool | Collection[str] = True,
         wiring: Wiring | None = None,
+        first_sample: int = 0,
     ) -> tuple[Trace, Tally | None]:
         """Do what `run` and `count` do, with kernels that are compiled on the way."""
         samples, ticks = samples_and_ticks(network, stimulus)
@@ -113,7 +117,7 @@ class FastSimulator:
         names = recorded_populations(network, record)
         plan = self.plan(network, ticks + max(lags.values(), default=0), lags)
         readable_stimulus = {name: _readable(values) for name, values in stimulus.items()}
-        run = _Run(plan, readable_stimulus, samples, ticks, names, state, wiring)
+        run = _Run(plan, readable_stimulus, samples, ticks, names, state, wiring, first_sample)
         parts = list(_spans(samples, _together(plan, samples, self.jobs)))
         workers = _Workers(run)
         for _ in in_order(workers.run, parts, self.jobs):
@@ -164,8 +168,9 @@ class _Run:
 
     def __init__(
         self, plan: Plan, stimulus: Mapping[str, Array], samples: int, ticks: int, names: Sequence[str],
-        state: bool | Collection[str], wiring: Wiring | None,
+        state: bool | Collection[str], wiring: Wiring | None, first_sample: int,
     ) -> None:  # fmt: skip
+        self.first_sample = first_sample
         self.count = None if wiring is None else Counting(plan, wiring, samples)
         self.products = Products(plan)
         self.plan, self.stimulus, self.samples, self.ticks = plan, stimulus, samples, ticks
@@ -245,7 +250,7 @@ class _Workers:
                 active=np.zeros((count, plan.chip_ticks, work.count.cores), np.int64),
                 segments=work.count.segments, tile_segments=work.count.tile_segments,
             )  # fmt: skip
-        chunk.extent[:] = first, plan.chip_ticks, work.ticks, work.large_current
+        chunk.extent[:] = first, plan.chip_ticks, work.ticks, work.large_current, work.first_sample
         for name, place in plan.currents.items():
             source = plan.network.populations[name].current
             assert source is not None
@@ -305,5 +310,10 @@ def chunk_of(plan: Plan, samples: int) -> Chunk:
         np.zeros((samples, max(1, len(plan.populations))), np.int64),
         np.zeros((1, 3), np.int64),
         np.zeros(1, np.int64),
-        np.zeros(4, np.int64),
+        np.zeros((slots, bytes_row) if plan.programs else (1, 1), np.int32),
+        np.zeros((3, TILE), np.int64),
+        np.zeros((TILE, 2), np.int64),
+        np.zeros((TILE, 3), np.uint8),
+        np.zeros(TILE, np.uint8),
+        np.zeros(5, np.int64),
     )

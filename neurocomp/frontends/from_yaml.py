@@ -223,6 +223,10 @@ class _NetworkReader(ChainReader):
             message = f"{what}: the model '{name}' has no integers of the format '{table['format']}'"
             self.bad("NC0104", (*place, "format"), message, f"write 'format: {implied or 'loihi'}'")
             return None
+        if native and not native_defaults(model):
+            message = f"{what}: the model '{name}' has no integers that a file could state"
+            self.bad("NC0104", (*place, "format"), message, "leave 'format' out")
+            return None
         self._neuron_keys(place, what, table, model, native)
         semantics = self._semantics(place, population, table, model, native)
         read = self._native_parameters if native else self._parameters

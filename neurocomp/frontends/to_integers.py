@@ -143,7 +143,7 @@ def _population_entry(p: IntegerPopulation, lag: int) -> dict[str, Any]:
         "current": p.current,
         "start": p.start,
         "compartments": p.compartments,
-    }
+    } | ({} if p.program is None else {"program": p.program})
 
 
 def _projection_entry(q: IntegerProjection, source: Shape) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class MappedNetwork:
                 cores.append(place.core)
                 slots.append(place.slot + behind)
                 decays.append(own if behind == 0 else np.full(p.size, RESET_DECAY_PROFILE, np.int64))
-                thresholds.append(p.values("vth"))
+                thresholds.append(np.broadcast_to(p.profile[2], (p.size,)))
         core, slot = np.concatenate(cores), np.concatenate(slots)
         order = np.lexsort((slot, core))
         core, slot = core[order], slot[order]
@@ -268,7 +268,8 @@ def crossbar_messages(network: IntegerNetwork) -> Iterator[tuple[IntegerProjecti
 
 def decay_profiles(population: IntegerPopulation) -> IntArray:
     """Return what the decay profile of each neuron holds, (n,): refractory ticks, du and dv as one number."""
-    return np.asarray((population.refractory << 32) + (population.values("du") << 16) + population.values("dv"))
+    du, dv, _ = population.profile
+    return np.broadcast_to((population.refractory << 32) + (du << 16) + dv, (population.size,))
 
 
 RESET_DECAY_PROFILE = (4095 << 16) + 4095

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, NetworkError, broken_invariant
-from neurocomp.models.neurons import NEURON_MODELS, Semantics
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel, Semantics
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape, blocks_of, form_problem, size_of
 
 Array = NDArray[Any]
@@ -419,6 +419,11 @@ def _population_problems(population: Population) -> list[Diagnostic]:
         if word not in words:
             message = f"population '{name}': the model '{model.name}' has no '{axis}: {word}'"
             problems.append(Diagnostic("NC0215", message, where, hint=f"write '{axis}: {' or '.join(words)}'"))
+    if isinstance(model, ProgrammedModel):
+        others = {"refractory": semantics.refractory, "v_floor": semantics.v_floor, "reset_every": semantics.reset_interval}
+        for key in (key for key, value in others.items() if value not in (0, None)):
+            message = f"population '{name}': the model '{model.name}' is a program of its own and has no '{key}'"
+            problems.append(Diagnostic("NC0215", message, where, hint=f"remove '{key}'"))
     if semantics.refractory < 0:
         problems.append(Diagnostic("NC0209", f"population '{name}': refractory {semantics.refractory} is negative", where))
     if semantics.reset_interval is not None and not 0 <= semantics.reset_offset < semantics.reset_interval:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.errors import Location, broken_invariant
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.host import HostCurrent
+from neurocomp.models.neurons import program_of
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape, Synapses, blocks_of, form_problem, size_of
 
 Array = NDArray[Any]
@@ -50,18 +51,21 @@ DYNAMICS: Mapping[str, tuple[str, ...]] = {
     "compartment": COMPARTMENT,
     "ternary": (*COMPARTMENT, "vth_low"),
     "truenorth": TRUENORTH,
+    "programmed": (),
 }
 """The integer updates and their parameters.
 
 ``input``: a stimulus of spikes. ``current``: a stimulus of integers, constant over the ticks of a sample, that the host writes
 beside the biases of the population that names it. ``pulse``: the host sends a spike in the ``count`` chip ticks from ``first``
 on. ``axons``: active, for one tick, where at least one spike arrives; the input axons of crossbars, and lines that leave a
-chip. ``ternary``: also sends -1, and resets, where ``v < (vth_low << state_shift)``.
+chip. ``ternary``: also sends -1, and resets, where ``v < (vth_low << state_shift)``. ``programmed``: the update of the neuron
+model that the population names, whose parameters are `ProgrammedModel.integer_parameters`.
 """
 REGISTERS: Mapping[str, tuple[str, ...]] = {
     "compartment": ("accumulator", "u", "v"),
     "ternary": ("accumulator", "u", "v"),
     "truenorth": ("v",),
+    "programmed": ("accumulator", "u", "v"),
 }
 """The registers of the dynamics that have a state."""
 
@@ -102,6 +106,8 @@ class IntegerPopulation:
     """The user's model has a current, so that ``u`` is among its results."""
     codebook: Array | None = None
     """Where plain weights were made of them: (n, m) values per neuron, of which each weight is a sum, each at most once."""
+    program: str | None = None
+    """Of the dynamics ``programmed``: the neuron model whose step its neurons execute."""
     origin: Location | None = None
 
     @property
@@ -118,6 +124,18 @@ class IntegerPopulation:
     def has_neurons(self) -> bool:
         """Whether it has a state: neither the host's nor axons."""
         return self.dynamics in REGISTERS
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The parameters that it has."""
+        return DYNAMICS[self.dynamics] if self.program is None else program_of(self.program).integer_parameters
+
+    @property
+    def profile(self) -> tuple[Array, Array, Array]:
+        """Decay of the current, of the potential, and threshold, as cores share them; 0 where it has none."""
+        none = np.zeros((), np.int64)
+        du, dv, vth = (self.parameters.get(name, none) for name in ("du", "dv", "vth"))
+        return du, dv, vth
 
     def values(self, name: str) -> Array:
         """Return a parameter as int64 (n,)."""
@@ -309,7 +327,8 @@ class IntegerNetwork:
             if p.dynamics in ("input", "current"):
                 continue
             claim(p.compartments in (1, 2), f"a neuron of '{p.name}' has one or two compartments")
-            claim(set(p.parameters) == set(DYNAMICS[p.dynamics]), f"'{p.name}' has the parameters {DYNAMICS[p.dynamics]}")
+            claim((p.program is not None) == (p.dynamics == "programmed"), f"'{p.name}' names a program where it has one")
+            claim(set(p.parameters) == set(p.parameter_names), f"'{p.name}' has the parameters {p.parameter_names}")
             driven = p.current is None or (
                 self.populations[p.current].dynamics == "current" and self.populations[p.current].size == p.size
             )
@@ -322,7 +341,8 @@ class IntegerNetwork:
                 claim(
                     value.dtype == np.int64 and value.shape in ((), (p.size,)), f"'{p.name}'.{key} is int64, one or per neuron"
                 )
-            for key, low, high in compartment_ranges(form, p.dynamics) if form.checked else ():
+            ranges = compartment_ranges(form, p.dynamics) if p.program is None else program_ranges(p.program)
+            for key, low, high in ranges if form.checked else ():
                 value = p.parameters[key]
                 claim(bool((value >= low).all() and (value <= high).all()), f"'{p.name}'.{key} lies in {low}..{high}")
         for q in self.projections:
@@ -433,6 +453,17 @@ def compartment_ranges(form: NumberFormat, dynamics: str = "compartment") -> tup
         ("vth_low", -form.threshold_max, 0),
     )
     return tuple(entry for entry in ranges if entry[0] in DYNAMICS[dynamics])
+
+
+def program_ranges(name: str) -> tuple[tuple[str, int, int], ...]:
+    """Return (parameter, smallest, largest) of the integers of a programmed neuron model."""
+    model = program_of(name)
+    starts = [(f"{array}_init", r.low, r.high) for array, r in zip(("v", "u"), model.registers, strict=False)]
+    if len(starts) == 1:
+        starts.append(("u_init", 0, 0))
+    draws = [(key, 0, (1 << 32) - 1) for key in ("seed", "key") if key in model.integer_parameters]
+    words = [(word, low, high) for word, (low, high) in model.words.items()]
+    return (("bias", -(1 << 31), (1 << 31) - 1), *starts, *draws, *words)
 
 
 def weight_shift(sign_mode: str, weight_bits: int) -> int:

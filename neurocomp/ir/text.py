@@ -291,7 +291,7 @@ def _crossbar(c: Crossbar) -> Lines:
 
 
 def _integer_population(population: IntegerPopulation) -> Lines:
-    words = [population.name, _shape(population.shape), population.dynamics]
+    words = [population.name, _shape(population.shape), population.program or population.dynamics]
     if not population.is_input:
         words += [] if population.fires else ["silent"]
         words += ["with current"] if population.has_current else []

@@ -82,7 +82,7 @@ def _of_compartments(network: IntegerNetwork, spec: HardwareSpec, rates: Rates |
         needed |= {
             "input_axons": sum(sources.values()),
             "output_axons": sum(count for name, count in sources.items() if name in own),
-            "threshold_profiles": len({int(value) for p in neurons for value in np.unique(p.parameters["vth"])}),
+            "threshold_profiles": len({int(value) for p in neurons for value in np.unique(p.profile[2])}),
             "decay_profiles": len(_decays(network)),
         }
     cores = {name: max(1, _ceil(count, spec.limit(name))) for name, count in needed.items()}

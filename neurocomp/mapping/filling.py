@@ -259,7 +259,7 @@ def pieces_of(
         return []
     pieces: list[Piece] = []
     own = {RESET_DECAY_PROFILE} if p.compartments > 1 else set()
-    decay, threshold = decay_profiles(p)[order], p.values("vth")[order]
+    decay, threshold = decay_profiles(p)[order], np.broadcast_to(p.profile[2], (p.size,))[order]
     for by_threshold in _parted(threshold, spec.limit("threshold_profiles"), set()):
         for members in _parted(decay[by_threshold], spec.limit("decay_profiles"), own):
             of = by_threshold[members]

@@ -74,7 +74,7 @@ class Needs:
         self.into = {name: network.projections_to(name) for name in network.populations}
         neurons = [p for p in network.populations.values() if not p.is_input]
         self.decays = {p.name: _single(decay_profiles(p)) for p in neurons}
-        self.thresholds = {p.name: _single(p.parameters["vth"]) for p in neurons}
+        self.thresholds = {p.name: _single(p.profile[2]) for p in neurons}
         self.alike: dict[bytes, Use] = {}
         """By geometry: what places of an image need, others with the same windows do too."""
         self.of_dense: dict[tuple[str, ...], tuple[IntArray, IntArray]] = {}

@@ -1,123 +1,33 @@
-"""Neuron models in real numbers: parameters, semantic axes and the float step that defines them."""
+"""The neuron models: those of chips' compartments and crossbars, whose integer updates the engines have, and all programs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurocomp.errors import Diagnostic, NetworkError
+from neurocomp.models import programmed
+from neurocomp.models.neuron import Array, FloatArray, NeuronModel, Parameter, Semantics, State
+from neurocomp.models.programs import ProgrammedModel
 from neurocomp.models.registration import Table
 
-FloatArray = NDArray[np.float64]
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Semantics:
-    """The axes on which simulators disagree; every one is explicit.
-
-    With ``decay = exp(-dt/tau)`` (``integration: exact``) or ``1 - dt/tau`` (``euler``), ``x`` the weighted spikes plus bias of
-    the tick, one tick of a population is, in this order: decay the state and add the input; refractory neurons keep their reset
-    potential; compare with the threshold; reset; clip to ``v_floor``.
-    """
-
-    integration: Literal["exact", "euler"] = "exact"
-    input: Literal["delta", "current"] = "delta"
-    """``delta`` adds x to the state as it is; ``current`` integrates it as the membrane equation does: times (1 - decay)."""
-    threshold_on: Literal["new", "old"] = "new"
-    """Compare the potential after (``new``) or before (``old``) this tick's update with the threshold."""
-    compare: Literal[">", ">="] = ">"
-    spikes_per_tick: Literal["one", "many"] = "one"
-    reset: Literal["zero", "subtract", "value", "none"] = "zero"
-    reset_when: Literal["same_tick", "next_tick", "next_update"] = "same_tick"
-    """Reset in the tick of the spike, in the next one before its update, or there between its update and the comparison."""
-    reset_value: float = 0.0
-    """The potential after a spike where ``reset`` is ``value``."""
-    refractory: int = 0
-    """Ticks of silence after a spike, counted from the next tick; v keeps its value after the reset, the current goes on."""
-    v_floor: float | None = None
-    reset_interval: int | None = None
-    """State is cleared before the update of every tick t (0-based) with t % interval == offset; None: only at the start."""
-    reset_offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a neuron model; ``unit`` is ``s`` for times, ``1`` for the dimensionless units of v."""
-
-    unit: Literal["s", "1"]
-    doc: str
-    default: float | None = None
-    positive: bool = False
-    negative: bool = False
-
-
-State = dict[str, FloatArray]
-
-
-class NeuronModel(Protocol):
-    """What the compiler asks of a neuron model. Members live in `NEURON_MODELS`."""
-
-    @property
-    def name(self) -> str:
-        """The registered name."""
-        ...
-
-    @property
-    def doc(self) -> str:
-        """One line on what it is."""
-        ...
-
-    @property
-    def parameters(self) -> Mapping[str, Parameter]:
-        """Its parameters by name."""
-        ...
-
-    @property
-    def has_current(self) -> bool:
-        """Whether the model has a synaptic current u besides the potential v."""
-        ...
-
-    @property
-    def fires(self) -> bool:
-        """Whether it spikes at all."""
-        ...
-
-    @property
-    def signed(self) -> bool:
-        """Whether some spikes are -1: their value multiplies the weights."""
-        ...
-
-    @property
-    def dynamics(self) -> str:
-        """The integer update that it becomes, a key of `neurocomp.ir.quantized.DYNAMICS`."""
-        ...
-
-    @property
-    def axes(self) -> Mapping[str, tuple[str, ...]]:
-        """The only words that a semantic axis may have with it; axes that are not named are free."""
-        ...
-
-    def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
-        """Return the factors per tick of the current (0: no memory) and of the potential."""
-        ...
-
-    def input_gain(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> Array:
-        """Return the factor on weighted spikes and bias before they enter the state."""
-        ...
-
-    def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
-        """Return the initial state, arrays of ``shape`` (samples, n)."""
-        ...
-
-    def step(
-        self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
-    ) -> FloatArray:
-        """Advance ``state`` in place by one tick with input ``x`` (samples, n) and return the spikes per neuron."""
-        ...
+__all__ = [
+    "NATIVE_FORMATS",
+    "NEURON_MODELS",
+    "Array",
+    "FloatArray",
+    "IntegrateAndFire",
+    "NeuronModel",
+    "Parameter",
+    "ProgrammedModel",
+    "Semantics",
+    "State",
+    "decay_factor",
+    "program_of",
+    "register_model",
+]
 
 
 def decay_factor(tau: Array, semantics: Semantics, dt: float) -> Array:
@@ -167,6 +77,26 @@ class IntegrateAndFire:
     def dynamics(self) -> str:
         """See `NeuronModel.dynamics`."""
         return "ternary" if self.signed else "compartment"
+
+    @property
+    def threshold(self) -> str | None:
+        """See `NeuronModel.threshold`."""
+        return "v_threshold" if self.fires else None
+
+    @property
+    def recorded(self) -> Mapping[str, str]:
+        """See `NeuronModel.recorded`."""
+        return {"v": "v", "u": "u"} if self.has_current else {"v": "v"}
+
+    @property
+    def largest_spike(self) -> int:
+        """See `NeuronModel.largest_spike`."""
+        return 1
+
+    @property
+    def draws(self) -> bool:
+        """See `NeuronModel.draws`."""
+        return False
 
     def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
         """See `NeuronModel.decays`."""
@@ -312,6 +242,10 @@ class _Crossbar:
     fires: bool = True
     signed: bool = False
     dynamics: str = "truenorth"
+    threshold: str | None = None
+    recorded: Mapping[str, str] = field(default_factory=lambda: {"v": "v"})
+    largest_spike: int = 1
+    draws: bool = False
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _ONE_WAY)
 
     def decays(self, parameters: Mapping[str, Array], semantics: Semantics, dt: float) -> tuple[Array, Array]:
@@ -361,6 +295,29 @@ class TrueNorth(_Crossbar):
 
 
 NEURON_MODELS: Table[NeuronModel] = Table("neuron model")
+
+
+def register_model(model: NeuronModel) -> None:
+    """Add a neuron model to the language; every engine then executes it.
+
+    Raises:
+        ValueError: A model of that name is registered already.
+    """
+    NEURON_MODELS.register(model.name, model)
+
+
+def program_of(name: str) -> ProgrammedModel:
+    """Return the registered model whose program a population of the dynamics ``programmed`` names.
+
+    Raises:
+        NetworkError: There is none (NC0208).
+    """
+    model = NEURON_MODELS[name]
+    if not isinstance(model, ProgrammedModel) or model.program is None:
+        raise NetworkError(Diagnostic("NC0208", f"the neuron model '{name}' has no integer program"))
+    return model
+
+
 NATIVE_FORMATS: Mapping[str, str] = {"truenorth": "truenorth"}
 """Neuron model that exists in a chip's integers alone -> their format."""
 _models: tuple[NeuronModel, ...] = (
@@ -382,5 +339,5 @@ _models: tuple[NeuronModel, ...] = (
     ),
     TrueNorth("truenorth", "the TrueNorth neuron with its own integer parameters", memory=1.0),
 )
-for _model in _models:
-    NEURON_MODELS.register(_model.name, _model)
+for _model in (*_models, *programmed.MODELS):
+    register_model(_model)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from neurocomp.backend import Violation
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import compartment_ranges, weight_range, weight_shift
-from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
 from neurocomp.passes.quantize import native_sign_mode
 
 AXES_IN_WORDS = {
@@ -51,10 +53,10 @@ def check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[Vi
                 f": {what} is shorter than the timestep, so its Euler decay is negative",
                 float(np.min(decay)), 0, "write 'integration: exact', or shorten the timestep",
             )  # fmt: skip
-    if model.fires and (np.asarray(p.neuron.parameters["v_threshold"]) < 0).any():
+    if model.threshold is not None and (np.asarray(p.neuron.parameters[model.threshold]) < 0).any():
         refuse(
             f" has a negative threshold; {spec.name} has thresholds >= 0",
-            float(np.min(p.neuron.parameters["v_threshold"])), 0, "shift threshold and potential",
+            float(np.min(p.neuron.parameters[model.threshold])), 0, "shift threshold and potential",
         )  # fmt: skip
     biased = any(q.bias is not None and np.any(q.bias) for q in network.projections if q.target == p.name)
     if biased and model.has_current and (np.asarray(decays[0]) >= 1).any():
@@ -63,6 +65,28 @@ def check_decays(p: Population, network: Network, spec: HardwareSpec) -> list[Vi
             "inf", "finite", "give tau_syn a finite value, or remove the bias",
         )  # fmt: skip
     return violations
+
+
+def check_program(p: Population, spec: HardwareSpec, extensions: Sequence[str] = ()) -> list[Violation]:
+    """Return why neurons that are programs cannot be on a target: it has none (NC0318), or they have no integers (NC0313)."""
+    assert p.neuron is not None
+    model = NEURON_MODELS[p.neuron.model]
+    if not isinstance(model, ProgrammedModel):
+        return []
+    has = " or ".join(spec.native.get("neuron_models", ()))
+    if model.program is None:
+        message = f"population '{p.name}' has the model {model.name}, which exists in real numbers alone; {spec.name} has {has}"
+        hint = "simulate it with the engine 'float', or take a model that has an integer program, such as izhikevich"
+        return [Violation("NC0313", p.name, message, model.name, has, hint=hint, origin=p.origin)]
+    if spec.has_crossbars and model.crossbar is not None:
+        return []
+    if "programmed" in extensions or spec.does_natively("programmed"):
+        return []
+    message = f"population '{p.name}' has the model {model.name}, a program; neurons of {spec.name} are {has}"
+    hint = "use one of these models and train with it, or a target whose neurons are programs, such as loihi2"
+    if "programmed" in spec.extensions:
+        hint = f"{hint}; --allow-extension programmed simulates it, and every result is marked as not on this chip"
+    return [Violation("NC0318", p.name, message, model.name, has, hint=hint, origin=p.origin)]
 
 
 def check_native_population(p: Population, spec: HardwareSpec) -> list[Violation]:

@@ -41,6 +41,7 @@ from neurocomp.passes.quantize_plan import (
     dynamics_of,
     span,
 )
+from neurocomp.passes.quantize_programs import programmed_population
 from neurocomp.passes.quantize_weights import along, group_pattern, rounded
 from neurocomp.passes.ranges import verdicts
 
@@ -290,7 +291,12 @@ class _Builder:
         )
         scale, choices, factors = plan.choose(cap, self.calibrated, ceilings)
         warnings: list[str] = []
-        population, rows = plan.integers(scale, factors, _integer_semantics(p), warnings)
+        if plan.program is None:
+            population, rows = plan.integers(scale, factors, _integer_semantics(p), warnings)
+        else:
+            one = np.asarray(scale * factors * (1 << self.form.state_shift))
+            keys = _first_key(self.network, p)
+            population, rows = programmed_population(p, one, plan.bias, keys, self.network.timestep, warnings)
         current: HostCurrent | None = None
         if drive is not None:
             current = self._current(p, plan.gain * scale * factors * (1 << self.form.state_shift))
@@ -317,6 +323,12 @@ class _Builder:
         form = self.form
         projections = tuple(self.currents[p.name])
         return HostCurrent(name, p.name, p.shape, projections, frozen(scale), form.bias_bits, form.bias_exp_max)
+
+
+def _first_key(network: Network, p: Population) -> int:
+    """Return the number of the first neuron of a population among those of all."""
+    names = list(network.populations)
+    return sum(network.populations[name].size for name in names[: names.index(p.name)])
 
 
 # -- projections of real numbers

@@ -24,6 +24,7 @@ from neurocomp.ir.quantized import (
     Verdict,
 )
 from neurocomp.ir.trace import Trace
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
 from neurocomp.models.patterns import Pattern
 from neurocomp.passes.quantize import Quantization, activity_warnings, pool_of
 from neurocomp.passes.quantize_weights import along
@@ -148,6 +149,10 @@ def quantize_plain(
                 "the chip does the same, the network in real numbers does not"
             )
     return Quantization(QuantizedNetwork(integer, scales, found, tuple(warnings)).verify(), trace)
+
+
+BITS_OFF = 0.15
+"""Bits of a random threshold that rounding may be off by before a warning says so: a tenth of its range."""
 
 
 def _population(p: Population, parameters: Mapping[str, Array]) -> IntegerPopulation:
@@ -454,6 +459,17 @@ class _Builder:
             lost = (bias != 0) & (np.abs(values["lambda"] - bias * scale) > 0.1 * np.abs(bias * scale))
             if lost.any():
                 warnings.append(f"'{p.name}': {int(lost.sum())} of {size} biases are rounded by more than 10 %")
+        model = NEURON_MODELS[self.model]
+        if isinstance(model, ProgrammedModel) and model.crossbar is not None:
+            given = {name: self.real(name) for name in model.parameters}
+            for name, exact in model.crossbar(given, scale).items():
+                values[name] = np.rint(np.broadcast_to(exact, (size,))).astype(np.int64)
+                wide = 2.0 ** (values[name] - exact) if name == "TM" else np.ones(1)
+                if np.abs(np.log2(wide)).max(initial=0) > BITS_OFF:
+                    became = f"{float(np.min(wide)):.2g} to {float(np.max(wide)):.2g} times as wide"
+                    warnings.append(f"'{p.name}': its random threshold has a whole number of bits, so its range is {became}")
+            self._inside("threshold", values["alpha"], form.threshold_max, "threshold_bits")
+            self._inside("noise", values["TM"], form.threshold_bits, "threshold_bits")
         return {name: frozen(array, np.int64) for name, array in values.items()}
 
     def _bias_lines(self, step: FloatArray, factor: FloatArray) -> tuple[IntegerPopulation, IntegerProjection]:

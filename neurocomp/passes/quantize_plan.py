@@ -16,7 +16,7 @@ from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.network import Network, Population, Projection, frozen
 from neurocomp.ir.quantized import IntegerPopulation, weight_range, weight_shift
-from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape, size_of
 from neurocomp.passes.quantize_weights import (
     EXACT_VALUES,
@@ -269,9 +269,9 @@ class PopulationPlan:
         decoder = network.decoders.get(p.name)
         return PopulationPlan(
             p, form, network.ticks, parts, decay_u, decay_v,
-            np.asarray(parameters["v_threshold"], np.float64) if model.fires else None,
+            None if model.threshold is None else np.asarray(parameters[model.threshold], np.float64),
             None if low is None else np.asarray(low, np.float64),
-            bias, u_init, np.asarray(parameters["v_init"], np.float64), model.has_current,
+            bias, u_init, np.asarray(parameters.get("v_init", 0.0), np.float64), model.has_current,
             decoder is not None and DECODERS[decoder.scheme].reads_potential, profiles, formats,
             gain, np.zeros(()) if drive is None else drive * np.abs(gain),
         )  # fmt: skip
@@ -281,6 +281,13 @@ class PopulationPlan:
         """What a spike does to the potential."""
         assert self.population.neuron is not None
         return self.population.neuron.semantics.reset
+
+    @property
+    def program(self) -> ProgrammedModel | None:
+        """Its model where that is a program."""
+        assert self.population.neuron is not None
+        model = NEURON_MODELS[self.population.neuron.model]
+        return model if isinstance(model, ProgrammedModel) else None
 
     def provable_scales(self) -> FloatArray:
         """Return up to which scale of each neuron it can be proved that nothing overflows in a sample, whatever the spikes."""
@@ -324,7 +331,12 @@ class PopulationPlan:
         form, size = self.form, self.population.size
         state_one = float(1 << form.state_shift)
         largest = (form.bias_max << form.bias_exp_max) / state_one
+        program = self.program
+        if program is not None:
+            largest = ((1 << 31) - 1) / state_one
         limits = [(self.bias, largest), (self.drive, largest / DRIVE_MARGIN)]
+        if program is not None and self.threshold is not None:
+            limits.append((program.headroom * self.threshold, min(r.high for r in program.registers) / state_one))
         limits += [(self.u_init, (form.u_max - 1) / state_one), (self.v_init, form.v_max / state_one)]
         limits += [(t, float(form.threshold_max)) for t in (self.threshold, self.threshold_low) if t is not None]
         result = np.full(size, np.inf)
@@ -687,7 +699,7 @@ def _incoming(network: Network, q: Projection, gain: FloatArray, form: NumberFor
             pattern, weights, delay = _expanded(q, gain, source, target)
         else:
             weights = Weights(q.weights, factor)
-    graded, reach = carries_values(network, q.source), largest_value(network.encoders.get(q.source))
+    graded, reach = carries_values(network, q.source), _largest_sent(network, q.source)
     distribution = Distribution.of(weights, exact=exact)
     result = Incoming(
         replace(q, pattern=pattern, delay=delay),
@@ -707,6 +719,12 @@ def _incoming(network: Network, q: Projection, gain: FloatArray, form: NumberFor
         hint = "raise integers.weight_bits of the spec, or give the projection weights of one sign"
         raise UnsupportedError(Diagnostic("NC0312", message, q.origin, hint=hint))
     return result
+
+
+def _largest_sent(network: Network, source: str) -> int:
+    """Return the largest magnitude of a spike of a population."""
+    neuron = network.populations[source].neuron
+    return NEURON_MODELS[neuron.model].largest_spike if neuron is not None else largest_value(network.encoders.get(source))
 
 
 def _expanded(q: Projection, gain: FloatArray, source: Shape, target: Shape) -> tuple[Pattern, Weights, Array]:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.fixedpoint import shifted
+from neurocomp.ir.programs import neuron_program
 from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, Verdict
 from neurocomp.ir.trace import Trace
+from neurocomp.models.neurons import ProgrammedModel, program_of
 from neurocomp.models.patterns import PATTERNS, blocks_of
 
 IntArray = NDArray[np.int64]
@@ -50,7 +52,9 @@ def _sent(network: IntegerNetwork, q: IntegerProjection, above: IntArray, below:
     if q.binary or source.dynamics == "compartment":
         return above, below
     both = above + below
-    if source.dynamics != "ternary":
+    if source.program is not None:
+        both = both * neuron_program(source.program).largest_spike
+    elif source.dynamics != "ternary":
         both = np.where(both > 0, UNBOUNDED, 0)
     return both, both
 
@@ -90,7 +94,9 @@ def verdicts(network: IntegerNetwork, ticks: int, observed: Trace | None, limits
     """
     result: list[Verdict] = []
     for p in network.populations.values():
-        if not p.is_input:
+        if p.program is not None:
+            result += _program_verdicts(network, p, program_of(p.program), observed, limits["accumulator"])
+        elif not p.is_input:
             result += _population_verdicts(network, p, ticks, observed, limits)
     return tuple(result)
 
@@ -144,6 +150,36 @@ def _population_verdicts(
     always, timed = np.maximum(high_always, low_always), np.maximum(high_timed, low_timed)
     verdict_v = judge("v", always, timed, lambda: 0 if observed is None else _seen_potential(p, observed, bias))
     return [verdict_a, verdict_u, verdict_v]
+
+
+def _program_verdicts(
+    network: IntegerNetwork, p: IntegerPopulation, model: ProgrammedModel, observed: Trace | None, limit: int
+) -> list[Verdict]:
+    """Judge the accumulator by the weights, and the registers by what the model says or by calibration data."""
+    shift = network.number_format.state_shift
+    a = int(np.maximum(*input_bounds(network, p.name)).max(initial=0))
+    samples = 0 if observed is None else next(iter(observed.spikes.values())).shape[0]
+
+    def judge(register: str, bound: int, most: int, seen: Callable[[], int]) -> Verdict:
+        if bound <= most:
+            return Verdict(p.name, register, "proved always", bound, most)
+        return Verdict(p.name, register, "observed", seen(), most, samples=samples)
+
+    x = (a << shift) + np.abs(p.values("bias")) + (0 if p.current is None else UNBOUNDED)
+    proved = {} if model.bounds is None else model.bounds({name: p.values(name) for name in p.parameters}, x)
+    most = min(limit, model.registers[0].high >> shift)
+    result = [judge("accumulator", a, most, lambda: _seen_accumulator(network, p, observed))]
+    tables = {} if observed is None else {"u": observed.u, "v": observed.v}
+    seen = {array: int(np.abs(table[p.name].astype(np.int64)).max(initial=0)) for array, table in tables.items()}
+    for array in ("u", "v"):
+        name = model.recorded.get(array)
+        if name is None:
+            result.append(Verdict(p.name, array, "proved always", 0, 0))
+            continue
+        most = next(register.high for register in model.registers if register.name == name)
+        bound = int(np.max(proved[name], initial=0)) if name in proved else UNBOUNDED
+        result.append(judge(array, bound, most, lambda array=array: seen.get(array, 0)))  # type: ignore[misc]
+    return result
 
 
 def _potential(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, UnsupportedError
 from neurocomp.ir.network import Network, Neuron, Population, Projection, frozen
-from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
 from neurocomp.models.patterns import PATTERNS, expanded
 
 Array = NDArray[Any]
@@ -102,6 +102,9 @@ def _problems(p: Population, neuron: Neuron) -> list[Diagnostic]:
     """Return what keeps a population from several ticks per step."""
     semantics = neuron.semantics
     found = []
+    if isinstance(NEURON_MODELS[neuron.model], ProgrammedModel):
+        hint = "raise the delays along the cycle instead"
+        found.append((f"has the model {neuron.model}, a program whose steps are whole ticks", hint))
     if neuron.number_format is not None:
         hint = "drop 'format' and give real values, or raise the delays along the cycle"
         found.append((f"holds integers of '{neuron.number_format}', which stand for whole ticks of the chip", hint))

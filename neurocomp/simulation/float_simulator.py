@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.backend import Stimulus
 from neurocomp.errors import Diagnostic, EngineUnavailable
+from neurocomp.fixedpoint import PROGRAM, philox
 from neurocomp.hardware import LAVA_UNCHECKED
 from neurocomp.ir.network import Network, Neuron, Population, Projection
 from neurocomp.ir.trace import Trace
@@ -20,13 +21,21 @@ from neurocomp.models.patterns import PATTERNS, size_of
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _CHUNK_BYTES = 32 << 20
 """Bound of the live state of the samples that run together."""
 _MAX_CHUNK = 512
 
 
-def simulate(network: Network, stimulus: Stimulus, *, record: Collection[str] | None = None, state: bool = True) -> Trace:
+def simulate(
+    network: Network,
+    stimulus: Stimulus,
+    *,
+    record: Collection[str] | None = None,
+    state: bool = True,
+    first_sample: int = 0,
+) -> Trace:
     """Run all samples from the initial state, for the ticks of the stimulus.
 
     In each tick the populations run in an order in which every projection with delay 0 comes from one that already ran. A
@@ -48,7 +57,8 @@ def simulate(network: Network, stimulus: Stimulus, *, record: Collection[str] | 
         stimulus: One array (samples, ticks, n) per input population: spikes as integers, or a current (`EncoderScheme.analog`)
             in float64, which the weights multiply as it is; a network without inputs runs one sample.
         record: Populations whose spikes (and state) the trace holds; None: all.
-        state: Whether u and v are recorded: v of every population with neurons, u where its model has a current.
+        state: Whether u and v are recorded: v of every population with neurons, u where its model has one.
+        first_sample: The number of the first sample, which keys random numbers.
 
     Returns:
         A trace in the user's time: spikes int32, u and v float64, (samples, ticks, n), read after the tick. An input that is a
@@ -59,23 +69,25 @@ def simulate(network: Network, stimulus: Stimulus, *, record: Collection[str] | 
     spikes = {name: np.zeros((samples, ticks, network.populations[name].size), np.int32) for name in recorded}
     neurons = {name: network.populations[name].neuron for name in recorded}
     with_state = {name: neuron for name, neuron in neurons.items() if state and neuron is not None}
+    recorded_as = {name: NEURON_MODELS[neuron.model].recorded for name, neuron in with_state.items()}
     v = {name: np.zeros(spikes[name].shape) for name in with_state}
-    u = {name: np.zeros_like(v[name]) for name, neuron in with_state.items() if NEURON_MODELS[neuron.model].has_current}
+    u = {name: np.zeros_like(v[name]) for name, states in recorded_as.items() if "u" in states}
 
     plan = _Plan.of(network, ticks)
     step = _chunk_size(network, ticks)
     for start in range(0, samples, step):
         chunk = slice(start, min(start + step, samples))
-        run = _Run(network, plan, {name: values[chunk] for name, values in stimulus.items()}, chunk.stop - start)
+        numbers = first_sample + np.arange(chunk.start, chunk.stop)
+        run = _Run(network, plan, {name: values[chunk] for name, values in stimulus.items()}, numbers)
         for tick in range(ticks):
             run.tick(tick)
             for name in recorded:
                 if name not in run.currents:
                     spikes[name][chunk, tick] = run.spikes[name]
             for name in v:
-                v[name][chunk, tick] = run.states[name]["v"]
+                v[name][chunk, tick] = run.states[name][recorded_as[name]["v"]]
             for name in u:
-                u[name][chunk, tick] = run.states[name]["u"]
+                u[name][chunk, tick] = run.states[name][recorded_as[name]["u"]]
     lag = dict.fromkeys(network.populations, 0)
     return Trace("float", ticks, lag, spikes, u, v, windowed=True)
 
@@ -139,8 +151,9 @@ class _Plan:
 class _Run:
     """Some samples of a run."""
 
-    def __init__(self, network: Network, plan: _Plan, stimulus: Mapping[str, Array], samples: int) -> None:
-        self.network, self.plan, self.stimulus, self.samples = network, plan, stimulus, samples
+    def __init__(self, network: Network, plan: _Plan, stimulus: Mapping[str, Array], numbers: IntArray) -> None:
+        self.network, self.plan, self.stimulus, self.samples = network, plan, stimulus, len(numbers)
+        self.samples_from = numbers
         self.spikes: dict[str, FloatArray] = {}
         """Population -> what it sends in this tick, (samples, n)."""
         self.currents = {name for name, values in stimulus.items() if values.dtype.kind == "f"}
@@ -161,6 +174,8 @@ class _Run:
         for name in self.plan.order:
             if name in self.plan.neurons:
                 neurons = self.plan.neurons[name]
+                if neurons.model.draws:
+                    self.states[name]["random"] = self._words(name, neurons, tick)
                 x = self._input(name, tick)
                 self.spikes[name] = neurons.model.step(
                     self.states[name], x, neurons.parameters, neurons.semantics, self.network.timestep, tick
@@ -169,6 +184,20 @@ class _Run:
                 self.spikes[name] = np.asarray(self.stimulus[name][:, tick], np.float64)
             if name in self.past:
                 self.past[name][tick % len(self.past[name])] = self.spikes[name]
+
+    def _words(self, name: str, neurons: _Neurons, tick: int) -> FloatArray:
+        """Return a random word for each sample and neuron, keyed as those of integers are, as float64."""
+        first = 0
+        for p in self.network.populations.values():
+            if p.name == name:
+                break
+            first += p.size
+        size = self.network.populations[name].size
+        shape = (self.samples, size)
+        parts = (first + np.arange(size), tick, self.samples_from[:, None], PROGRAM << 24)
+        key, when, sample, purpose = (np.broadcast_to(np.asarray(part, np.uint64), shape) for part in parts)
+        seed = np.asarray(neurons.parameters["seed"], np.uint64)
+        return philox((key, when, sample, purpose), (seed, 0))[0].astype(np.float64)
 
     def _input(self, name: str, tick: int) -> FloatArray:
         x: FloatArray = np.tile(self.plan.neurons[name].bias, (self.samples, 1))
@@ -203,6 +232,7 @@ class _Compartment:
 
     model: IntegrateAndFire
     """What compares and resets."""
+    draws: bool = False
 
     def start(self, parameters: Mapping[str, Array], shape: tuple[int, ...]) -> State:
         return self.model.start(parameters, shape)

@@ -400,9 +400,9 @@ def test_another_zip(tmp_path: Path) -> None:
 
 def test_another_version(path: Path) -> None:
     members = members_of(path)
-    members["manifest.json"] = members["manifest.json"].replace(b'"format": 4', b'"format": 5')
+    members["manifest.json"] = members["manifest.json"].replace(b'"format": 5', b'"format": 6')
     assert refused(path, zipped(members)) == (
-        "error[NC0603 artifact-version]: 'net.ncz' has the format version 5; this neurocomp reads version 4\n"
+        "error[NC0603 artifact-version]: 'net.ncz' has the format version 6; this neurocomp reads version 5\n"
         "hint:  it was compiled by neurocomp 0.1.0: use that version, or compile the network again"
     )
 

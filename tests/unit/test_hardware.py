@@ -150,7 +150,12 @@ def test_optional_sections_may_be_absent() -> None:
     """Costs, extensions, origins, optional axes of native and limits of what they do not list."""
     text = TEXT[: TEXT.index("# Joules per event")]
     text = text.replace(TEXT[TEXT.index("  origin:") : TEXT.index("limits:")], "\n")
-    for line in ("extensions: [graded, ternary]", '  refractory: ["yes"]', '  periodic_reset: ["yes"]', "  u_overflow: fold"):
+    for line in (
+        "extensions: [graded, ternary, programmed]",
+        '  refractory: ["yes"]',
+        '  periodic_reset: ["yes"]',
+        "  u_overflow: fold",
+    ):
         assert f"{line}\n" in text
         text = text.replace(f"{line}\n", "")
     start = text.index("  refractory: {")
@@ -261,11 +266,11 @@ def test_the_whole_message() -> None:
             "",
             "default_costs: '' is not one of loihi, davies2018, sanafe | known: davies2018, loihi, sanafe",
         ),
-        ("extensions: [graded, ternary]", "extensions: graded", "extensions: must be a list of words"),
+        ("extensions: [graded, ternary, programmed]", "extensions: graded", "extensions: must be a list of words"),
         (
-            "extensions: [graded, ternary]",
-            "extensions: [graded, tenary]",
-            "extensions.1: 'tenary' is not one of graded, ternary | did you mean 'ternary'?",
+            "extensions: [graded, ternary, programmed]",
+            "extensions: [graded, tenary, programmed]",
+            "extensions.1: 'tenary' is not one of graded, ternary, programmed | did you mean 'ternary'?",
         ),
         (
             "reset_when: [same_tick]",

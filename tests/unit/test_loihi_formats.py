@@ -193,7 +193,8 @@ PAIRS = "neurons that subtract the next compartment and reset compartments do no
         ({"header": header(cost_formula=3)}, "the header's cost_formula is 3, not 1 to 2"),
         ({"header": header(decay_bits=255)}, "the header's decay_bits is 255, not 1 to 16"),
         ({"compartments": compartments(reset=[0, 4])}, "a compartment has a reset or a role that does not exist"),
-        ({"compartments": compartments(role=[3, 0])}, "a compartment has a reset or a role that does not exist"),
+        ({"compartments": compartments(role=[4, 0])}, "a compartment has a reset or a role that does not exist"),
+        ({"compartments": compartments(role=[3, 0])}, "programs and the compartments of that role do not match"),
         *(
             ({"compartments": compartments(reset=reset, role=role)}, PAIRS)
             for reset, role in [

@@ -23,6 +23,7 @@ SOURCES = (
     "records",
     "synapses",
     "neurons",
+    "programs",
     "machine",
     "layout",
     "counting",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurocomp.engine.kernels.jit import entry, inlined, kernel
-from neurocomp.engine.kernels.neurons import narrow, wide
+from neurocomp.engine.kernels.neurons import narrow, programmed, wide
 from neurocomp.engine.kernels.records import INT8, LARGE, SETTLED, TILE, UINT8
 from neurocomp.engine.kernels.synapses import send, sparse
 
@@ -109,6 +109,20 @@ def count_active(p, chunk, s, start, n, flag, spiked, t, spikes):
 
 
 @inlined
+def count_changed(chunk, s, flag, t):
+    """Count the neurons of a tile of programs that changed, on their cores; return how many."""
+    active, changed = chunk.active[s, t], chunk.changed
+    total = np.int64(0)
+    for k in range(chunk.tile_segments[flag], chunk.tile_segments[flag + 1]):
+        count = np.int64(0)
+        for i in range(chunk.segments[k, 0], chunk.segments[k, 1]):
+            count += changed[i]
+        active[chunk.segments[k, 2]] += count
+        total += count
+    return total
+
+
+@inlined
 def update(p, index, tables, chunk, s, b0, t0, t1):
     """Advance the neurons of a sample, tile after tile; their spikes are left as bytes."""
     samples, step = chunk.ptr.shape[0], chunk.ptr.shape[0] * p.slots * p.pad
@@ -151,21 +165,30 @@ def update(p, index, tables, chunk, s, b0, t0, t1):
                         chunk.v[s, at : at + n], chunk.waiting[s, w : w + n], chunk.current[s, c : c + n],
                         start, n, o, step, arrived, acting, settled, spikes,
                     )  # fmt: skip
-                if count < 0:
+                if p.program != 0:
+                    count, settled = programmed(p, index, tables, chunk, s, slot, start, n, o, step, arrived, acting, t, spikes)
+                elif count < 0:
                     count, settled = wide(p, index, tables, chunk, s, start, n, o, step, arrived, acting, t, spikes)
                 if settled:
                     chunk.flags[s, flag] |= SETTLED
                 else:
                     chunk.flags[s, flag] &= 255 - SETTLED
+            elif p.program != 0:
+                chunk.changed[:n] = 0
             chunk.hot[slot, tile] = count
-            if chunk.active.shape[2] > 0:
+            if chunk.active.shape[2] > 0 and p.program != 0:
+                chunk.active_neurons[s, index] += count_changed(chunk, s, flag, t)
+            elif chunk.active.shape[2] > 0:
                 chunk.active_neurons[s, index] += count_active(p, chunk, s, start, n, flag, count, t, spikes)
             if count > 0:
                 for i in range(n, len(spikes)):
                     spikes[i] = 0
             if chunk.recorded[index, 0] >= 0 and count > 0:
                 at = chunk.recorded[index, 0] + (first * ticks + t) * p.n
-                recorded(p, tables, spikes, n, start, chunk.record, at)
+                if p.program != 0:
+                    recorded(p, tables, chunk.sent[slot, start : start + n], n, start, chunk.record, at)
+                else:
+                    recorded(p, tables, spikes, n, start, chunk.record, at)
             if chunk.recorded[index, 1] >= 0:
                 at = p.state + start
                 row = (first * ticks + t) * p.n
@@ -189,7 +212,8 @@ def emit(p, tables, chunk, s, b0, t0, t1):
                 position = collect(words, min(TILE, p.n - start), start, events, position)
                 if node.graded:
                     for k in range(begin, position):
-                        chunk.values[s, node.events + k] = chunk.spikes[t - t0, events[k]]
+                        value = np.int32(chunk.spikes[t - t0, events[k]])
+                        chunk.values[s, node.events + k] = chunk.sent[t - t0, events[k]] if p.program != 0 else value
         chunk.ptr[s, place + t + 1] = position
 
 

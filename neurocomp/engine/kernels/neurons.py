@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurocomp.engine.kernels.jit import inlined, kernel
+from neurocomp.engine.kernels.programs import call, drawn
 from neurocomp.engine.kernels.records import LARGE, TILE
 
 i32, i8 = np.int32, np.int8
@@ -232,6 +233,67 @@ def note(chunk, s, index, register, tick, neuron):
     return True
 
 
+@inlined
+def activation(p, tables, chunk, o, step, i):
+    """Return the synaptic input of neuron i of a tile."""
+    total = np.int64(0)
+    for k in range(p.first_key, p.last_key):
+        key = tables.keys[k]
+        x = np.int64(chunk.sums[o + (k - p.first_key) * step + i]) << key.shift
+        x = word(-x if key.negative else x)
+        total += x << key.exponent if key.exponent >= 0 else x >> -key.exponent
+    return total
+
+
+@kernel
+def programmed(p, index, tables, chunk, s, slot, start, n, o, step, arrived, acting, t, spikes):
+    """Advance a tile of programs by one tick; arguments and results as for `wide`, slot is where the values of spikes go."""
+    form = tables.form[0]
+    half = 1 << (form.accumulator_bits - 1)
+    x, random, sent = chunk.work[0, :n], chunk.work[1, :n], chunk.work[2, :n]
+    state, overflows, changed = chunk.state[:n], chunk.clips[:n], chunk.changed
+    at, clips, moved = p.state + start, False, False
+    for i in range(n):
+        neuron = start + i
+        total = activation(p, tables, chunk, o, step, i) if arrived else np.int64(0)
+        name = np.int64(tables.targets[p.order + neuron]) if p.order >= 0 else neuron
+        moved |= total != 0
+        wide_sum = total < -half or total >= half
+        if wide_sum:
+            clips |= note(chunk, s, index, 0, t, name)
+        changed[i] = wide_sum
+        x[i] = (total << form.state_shift) + tables.wide[p.wide_bias + (neuron if p.each & 4 else 0)]
+        if acting:
+            x[i] += np.int64(chunk.current[s, p.current + neuron])
+        random[i] = 0
+        if p.key >= 0:
+            number = chunk.extent[4] + chunk.extent[0] + s
+            random[i] = drawn(tables.wide[p.seed + neuron], tables.wide[p.key + neuron], t - p.lag, number)
+        state[i, 0], state[i, 1] = np.int64(chunk.v[s, at + i]), np.int64(chunk.u[s, at + i])
+    first = p.given + start * p.words
+    given = tables.wide[first : first + n * p.words]
+    call(p.program, x, state, given, random, sent, overflows, n)
+    count = 0
+    for i in range(n):
+        name = np.int64(tables.targets[p.order + start + i]) if p.order >= 0 else start + i
+        # An accumulator that is too narrow, and an input that is, are one overflow.
+        if overflows[i, 0] and not changed[i]:
+            clips |= note(chunk, s, index, 0, t, name)
+        for register in range(1, 3):
+            if overflows[i, register]:
+                clips |= note(chunk, s, index, register, t, name)
+        v, u = i32(state[i, 0]), i32(state[i, 1])
+        changed[i] = chunk.v[s, at + i] != v or chunk.u[s, at + i] != u or sent[i] != 0
+        moved |= changed[i] != 0
+        chunk.v[s, at + i], chunk.u[s, at + i] = v, u
+        chunk.sent[slot, start + i] = i32(sent[i])
+        spikes[i] = i8(sent[i] != 0)
+        count += sent[i] != 0
+    if arrived:
+        clear(p, chunk.sums, o, step, n)
+    return count, not moved and not clips and p.key < 0
+
+
 @kernel
 def wide(p, index, tables, chunk, s, start, n, o, step, arrived, acting, t, spikes):
     """Advance a tile by one tick in 64-bit numbers; arguments and results as for `narrow`, index and t number both."""
@@ -246,13 +308,7 @@ def wide(p, index, tables, chunk, s, start, n, o, step, arrived, acting, t, spik
         keep_v = tables.wide[p.wide_keep_v + (neuron if p.each & 2 else 0)]
         bias = tables.wide[p.wide_bias + (neuron if p.each & 4 else 0)]
         threshold = tables.wide[p.wide_threshold + (neuron if p.each & 8 else 0)]
-        total = np.int64(0)
-        if arrived:
-            for k in range(p.first_key, p.last_key):
-                key = tables.keys[k]
-                x = np.int64(chunk.sums[o + (k - p.first_key) * step + i]) << key.shift
-                x = word(-x if key.negative else x)
-                total += x << key.exponent if key.exponent >= 0 else x >> -key.exponent
+        total = activation(p, tables, chunk, o, step, i) if arrived else np.int64(0)
         if total < -half_a or total >= half_a:
             overflow |= note(chunk, s, index, 0, t, name)
 

@@ -79,6 +79,9 @@ POPULATION = row_of(
     "fires", "clears", "subtracts", "inclusive", "ternary", "refractory",
     "start", "reset_interval", "reset_offset",
     "lag", "current",  # offset of the currents in a sample's row, -1: none
+    "program",  # address of the loop of its program, 0: it has none
+    "given", "words",  # offset in wide of the words of each neuron, and how many it has
+    "seed", "key",  # offsets in wide of what keys its random numbers, -1: it draws none
     "order",  # offset in targets of the place of each neuron in the population's order, -1: the same
 )  # fmt: skip
 
@@ -150,5 +153,16 @@ class Chunk(NamedTuple):
     """(segments, 3): neurons of a tile that lie side by side on one core: the first, behind the last, the core."""
     tile_segments: NDArray[np.int64]
     """(tiles + 1,): where the segments of each tile begin."""
+    sent: NDArray[np.int32]
+    """(slots, pad of the largest population): values of the spikes of programs."""
+    work: NDArray[np.int64]
+    """(3, TILE): input, random numbers and spikes of a tile of programs."""
+    state: NDArray[np.int64]
+    """(TILE, 2): v and u of a tile of programs."""
+    clips: NDArray[np.uint8]
+    """(TILE, 3): which registers of a tile of programs overflowed."""
+    changed: NDArray[np.uint8]
+    """(TILE,): whether a neuron of a tile of programs changed."""
     extent: NDArray[np.int64]
-    """The first sample, the ticks recorded per sample, the ticks of the user, whether a current is beyond 32-bit updates."""
+    """The first sample, the ticks recorded per sample, the ticks of the user, whether a current is beyond 32-bit updates; then
+    what the run numbers its first sample, which keys random numbers."""

@@ -1,0 +1,63 @@
+"""docs/neuron-models.md: its code runs, and its list is that of the registered models."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neurocomp
+from neurocomp.api import Compiled
+from neurocomp.models.neurons import NEURON_MODELS, program_of
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/neuron-models.md").read_text(encoding="utf-8")
+NETWORK = """
+neurocomp: 1
+name: tired
+timestep: 1 ms
+ticks: 40
+populations:
+  input: {kind: input, shape: [6]}
+  cells: {shape: [4], neuron: {model: tired_lif, tau_mem: 20 ms, tau_rest: 10 ms}}
+projections:
+  - {from: input, to: cells, pattern: dense, weights: w.npz#w}
+encode: {input: {scheme: bernoulli, seed: 1, gain: 0.5}}
+data: {inputs: {input: w.npz#x}}
+"""
+
+
+def test_a_model_of_one_s_own_runs_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    np.savez(tmp_path / "w.npz", w=rng.normal(0.3, 0.3, (4, 6)), x=rng.random((3, 6)))
+    (tmp_path / "tired.yaml").write_text(NETWORK)
+    monkeypatch.chdir(tmp_path)
+    model, use = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    assert len(model.splitlines()) < 60
+    exec(compile(model, "docs/neuron-models.md", "exec"), {})
+    exec(compile(use, "docs/neuron-models.md", "exec"), {"neurocomp": neurocomp})
+    assert capsys.readouterr().out.splitlines() == [
+        "reference True ('reference', 'fast') shared",
+        "loihi2 True ('reference', 'fast', 'chip') shared",
+    ]
+    made = neurocomp.compile("tired.yaml", target="reference")
+    assert isinstance(made, Compiled)
+    quantized = made.artifact.quantized
+    assert quantized is not None
+    kinds = {v.register: v.kind for v in quantized.verdicts if v.population == "cells"}
+    assert kinds == {"accumulator": "proved always", "v": "observed", "u": "proved always"}
+    arrays = made.run("fast", probe="all", state=True).arrays
+    assert arrays["spikes/cells"].any()
+    assert np.abs(arrays["u/cells"]).max() <= next(
+        v.bound for v in quantized.verdicts if (v.population, v.register) == ("cells", "u")
+    )
+
+
+def test_every_registered_model_is_listed() -> None:
+    rows = "".join(line for line in PAGE.splitlines() if line.startswith("| `"))
+    own = {"tired_lif", "rising", "theirs", "broken"}  # of tests
+    assert {name for name in NEURON_MODELS if f"`{name}`" not in rows} <= own
+    assert program_of("izhikevich").name == "izhikevich"
