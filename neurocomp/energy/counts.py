@@ -238,16 +238,11 @@ def tally_of(
     for q in network.projections:
         if node_key(q.source, q.pool) not in sent:
             sent[node_key(q.source, q.pool)] = fired_sources(network, q, fired)
-<<<<<<< HEAD
     if active is None:
         active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
         active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
-=======
-    active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
-    active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
-    programs = {name: network.populations[name] for name in wiring.homes if network.populations[name].program is not None}
-    active |= {name: fired[name] | _changed(trace, p) for name, p in programs.items()}
->>>>>>> h
+        programs = {name: network.populations[name] for name in wiring.homes if network.populations[name].program is not None}
+        active |= {name: fired[name] | _changed(trace, p) for name, p in programs.items()}
     samples, ticks, _ = next(iter(fired.values())).shape
     counted = (*DYNAMIC, *(("outputs",) if wiring.leaves else ()))
     per_core = {name: np.zeros((wiring.cores, samples, ticks), np.int64) for name in counted}
