@@ -48,7 +48,7 @@ from benchmarks.sanafe_export import (
 from neurocomp.api import Compiled
 from neurocomp.artifact import Artifact
 from neurocomp.energy.counts import count
-from neurocomp.energy.latency import tick_seconds
+from neurocomp.energy.latency import Work
 from neurocomp.ir.network import Encoder, Network, Population, Samples, frozen
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import Semantics
@@ -203,7 +203,7 @@ def compared(compiled: Compiled, samples: Samples | None) -> dict[str, Any]:
     host = sum(hops * made.spec.costs[COSTS][f"hop_{axis}"].value for axis, hops in host_hops(made, trace).items())
     joules, theirs = energies(counts, made), report["energy"]
     joules["network"] += host
-    seconds = tick_seconds("sum", counts, made.mapped, made.spec, made.spec.times[COSTS])[0]
+    seconds = Work(counts, made.mapped, made.spec, made.spec.times[COSTS]).seconds("sum")[0]
     # SANA-FE counts the spike of an input as an update, which costs nothing.
     updates = counts.per_core["updates_active"].sum(axis=(0, 1)) + spikes_of_inputs(made, trace)
     return {

@@ -273,7 +273,7 @@ CROSSBARS_HOLD: dict[str, int] = {
 }
 """The same of a chip whose cores hold crossbars; docs/truenorth-program.md draws the tables."""
 
-COSTS: tuple[str, ...] = (
+EVENTS: tuple[str, ...] = (
     "synaptic_event",
     "neuron_update_active",
     "neuron_update_inactive",
@@ -283,24 +283,11 @@ COSTS: tuple[str, ...] = (
     "word_read",
     "hop_x",
     "hop_y",
-    "chip_crossing",
-    "static_power_per_chip",
-    "host_power_per_chip",
 )
+"""What happens on a chip and may cost energy and time."""
+COSTS = (*EVENTS, "chip_crossing", "static_power_per_chip", "host_power_per_chip")
 """What a cost source may state, in joules per event and watts per chip."""
-TIMES: tuple[str, ...] = (
-    "synaptic_event",
-    "neuron_update_active",
-    "neuron_update_inactive",
-    "spike",
-    "packet",
-    "packet_received",
-    "word_read",
-    "hop_x",
-    "hop_y",
-    "link",
-    "tick",
-)
+TIMES = (*EVENTS, "link", "tick")
 """What a source of times may state beside ``barrier``, in seconds; ``tick`` alone is a clock that the work does not change."""
 SYNAPSE_COSTS = ("nxtf", "nengo_loihi")
 CROSSBAR = "crossbar"

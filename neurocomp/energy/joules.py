@@ -32,8 +32,8 @@ EVENTS: dict[str, tuple[str, str]] = {
 }
 """Cost of a spec -> (part of the energy, count that it multiplies)."""
 
-PART_OF_ANOTHER = ("packet_received", "word_read")
-"""Events that no source prices yet whose energy is taken to lie within that of others: no price of them is missed."""
+WITHIN = {"packet_received": "packet", "word_read": "synaptic_event"}
+"""Event -> the one whose published cost has it in it, so that no cost of its own is missed; a spec may price it apart."""
 
 POWERS = {"static": "static_power_per_chip", "host": "host_power_per_chip"}
 """Part of the energy -> watts per chip that a spec states."""
@@ -194,7 +194,7 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
     for event, (part, key) in EVENTS.items():
         number = float(totals[key])
         if event not in table:
-            if number and event not in PART_OF_ANOTHER:
+            if number and event not in WITHIN:
                 unpriced.append(event)
             continue
         cost = table[event]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import networkx as nx
@@ -24,7 +25,8 @@ from neurocomp.ir.quantized import IntegerNetwork
 from neurocomp.mapping.traffic import traffic_of
 
 FloatArray = NDArray[np.float64]
-Form = Literal["sum", "max", "tick"]
+Worked = Literal["sum", "max"]
+Form = Literal[Worked, "tick"]
 Bound = Literal["low", "value", "high"]
 
 GENERATED = (
@@ -148,7 +150,8 @@ def latency_of(counts: Counts, mapped: MappedNetwork, spec: HardwareSpec, timest
         bounds = (tick.low, tick.value, tick.high)
         timings = (Timing("tick", bounds, bounds, (Limit("clock", None, 1.0),), (), (tick,)),)
     elif times is not None and times.events:
-        timings = tuple(_timing(form, counts, mapped, spec, times) for form in ("sum", "max"))
+        work = Work(counts, mapped, spec, times)
+        timings = (work.timing("sum"), work.timing("max"))
     return Latency(costs, timings, counts.ticks, ticks, timestep, _is_acyclic(mapped.lowered.network))
 
 
@@ -159,98 +162,94 @@ def _is_acyclic(network: IntegerNetwork) -> bool:
     return bool(nx.is_directed_acyclic_graph(graph))
 
 
-def tick_seconds(
-    form: Literal["sum", "max"], counts: Counts, mapped: MappedNetwork, spec: HardwareSpec, times: Times, bound: Bound = "value"
-) -> FloatArray:
-    """Return how long each tick took, (samples, ticks), by the nominal times or an end of their intervals."""
-    total = None
-    for _, seconds in _parts(form, counts, mapped, spec, times, bound):
-        longest = seconds.max(axis=0)
-        total = longest if total is None else np.maximum(total, longest)
-    assert total is not None, "a form has parts"
-    return np.asarray(total + _barrier(mapped, times, bound)) if form == "sum" else np.asarray(total)
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Counts of a run and what they take, by one source of times."""
 
+    counts: Counts
+    mapped: MappedNetwork
+    spec: HardwareSpec
+    times: Times
 
-def _timing(form: Literal["sum", "max"], counts: Counts, mapped: MappedNetwork, spec: HardwareSpec, times: Times) -> Timing:
-    bounds: tuple[Bound, ...] = ("low", "value", "high")
-    each = [tick_seconds(form, counts, mapped, spec, times, bound) for bound in bounds]
-    totals = counts.totals()
-    unpriced = [name for name, key in (*GENERATED, *RECEIVED[:2]) if totals[key] and name not in times.events]
-    used = [name for name, _ in (*GENERATED, *RECEIVED) if name in times.events]
-    used += ["link"] if form == "max" and "link" in times.events else []
-    sources = [times.events[name] for name in used]
-    barrier = times.barrier_of(_tiles(mapped))
-    mean, longest = (tuple(float(f(seconds)) for seconds in each) for f in (np.mean, np.max))
-    return Timing(
-        form, (mean[0], mean[1], mean[2]), (longest[0], longest[1], longest[2]),
-        tuple(_limits(form, counts, mapped, spec, times)), tuple(unpriced), (*sources, *([barrier] if barrier else [])),
-    )  # fmt: skip
+    def seconds(self, form: Worked, bound: Bound = "value") -> FloatArray:
+        """Return how long each tick took, (samples, ticks), by the nominal times or an end of their intervals."""
+        longest = np.max([seconds.max(axis=0) for _, seconds in self._parts(form, bound)], axis=0)
+        return np.asarray(longest + self._barrier(bound) if form == "sum" else longest)
 
+    def timing(self, form: Worked) -> Timing:
+        """Return the times of a form, and what set them."""
+        each = [self.seconds(form, bound) for bound in ("low", "value", "high")]
+        totals, events = self.counts.totals(), self.times.events
+        unpriced = [name for name, key in (*GENERATED, *RECEIVED[:2]) if totals[key] and name not in events]
+        used = [name for name, _ in (*GENERATED, *RECEIVED) if name in events]
+        used += ["link"] if form == "max" and "link" in events else []
+        barrier = self.times.barrier_of(self._tiles)
+        mean, longest = (tuple(float(f(seconds)) for seconds in each) for f in (np.mean, np.max))
+        return Timing(
+            form, (mean[0], mean[1], mean[2]), (longest[0], longest[1], longest[2]), tuple(self._limits(form)),
+            tuple(unpriced), (*(events[name] for name in used), *([barrier] if barrier else [])),
+        )  # fmt: skip
 
-def _parts(
-    form: Literal["sum", "max"], counts: Counts, mapped: MappedNetwork, spec: HardwareSpec, times: Times, bound: Bound
-) -> Iterator[tuple[str, FloatArray]]:
-    """Yield what may be the longest: its name and its seconds, (cores or 1, samples, ticks)."""
+    def _parts(self, form: Worked, bound: Bound) -> Iterator[tuple[str, FloatArray]]:
+        """Yield what may be the longest: its name and its seconds, (cores or 1, samples, ticks)."""
+        own = self.counts.per_core
 
-    def work(products: tuple[tuple[str, str], ...]) -> FloatArray:
-        total = np.zeros(counts.per_core["updates"].shape)
-        for event, key in products:
-            if event in times.events:
-                own = counts.per_core
-                number = own["updates"] - own["updates_active"] if key == "updates_inactive" else own[key]
-                total += number * getattr(times.events[event], bound)
-        return total
+        def work(products: tuple[tuple[str, str], ...]) -> FloatArray:
+            total = np.zeros(own["updates"].shape)
+            for event, key in products:
+                if event in self.times.events:
+                    number = own["updates"] - own["updates_active"] if key == "updates_inactive" else own[key]
+                    total += number * getattr(self.times.events[event], bound)
+            return total
 
-    if form == "sum":
-        yield "generate", work(GENERATED)
-        yield "receive", work(RECEIVED)
-        return
-    for resource, products in RESOURCES.items():
-        if any(event in times.events for event, _ in products):
-            yield resource, work(products)
-    if "link" in times.events:
-        yield "links", _link_load(counts, mapped, spec)[None] * getattr(times.events["link"], bound)
-    yield "barrier", np.full((1, counts.samples, counts.ticks), _barrier(mapped, times, bound))
+        if form == "sum":
+            yield "generate", work(GENERATED)
+            yield "receive", work(RECEIVED)
+            return
+        for resource, products in RESOURCES.items():
+            if any(event in self.times.events for event, _ in products):
+                yield resource, work(products)
+        if "link" in self.times.events:
+            yield "links", self._busiest_link[None] * getattr(self.times.events["link"], bound)
+        yield "barrier", np.full((1, *own["updates"].shape[1:]), self._barrier(bound))
 
+    @cached_property
+    def _busiest_link(self) -> FloatArray:
+        """How many messages the busiest link of the run carried in each tick, (samples, ticks).
 
-def _link_load(counts: Counts, mapped: MappedNetwork, spec: HardwareSpec) -> FloatArray:
-    """Return how many messages the busiest link of the run carried in each tick, (samples, ticks).
+        The messages of the tick times the share of all messages that crossed that link: exact where only their number changes.
+        """
+        counts = self.counts
+        packets: FloatArray = counts.per_core["packets"].sum(axis=0).astype(np.float64)
+        if not packets.any():
+            return packets
+        ticks = counts.samples * counts.ticks
+        rates = {name: spikes / ticks for name, spikes in counts.spikes_of_neurons.items()}
+        crossed = traffic_of(self.mapped, self.spec, rates).unicast.links.largest * ticks
+        return np.asarray(packets * (crossed / packets.sum()))
 
-    The messages of the tick times the share of all messages that crossed that link: exact where only their number changes.
-    """
-    packets: FloatArray = counts.per_core["packets"].sum(axis=0).astype(np.float64)
-    if not packets.any():
-        return packets
-    ticks = counts.samples * counts.ticks
-    rates = {name: spikes / ticks for name, spikes in counts.spikes_of_neurons.items()}
-    return np.asarray(packets * (traffic_of(mapped, spec, rates).unicast.links.largest * ticks / packets.sum()))
+    @property
+    def _tiles(self) -> int:
+        return len({(core.chip, core.tile) for core in self.mapped.cores})
 
+    def _barrier(self, bound: Bound) -> float:
+        barrier = self.times.barrier_of(self._tiles)
+        return float(getattr(barrier, bound)) if barrier is not None else 0.0
 
-def _tiles(mapped: MappedNetwork) -> int:
-    return len({(core.chip, core.tile) for core in mapped.cores})
-
-
-def _barrier(mapped: MappedNetwork, times: Times, bound: Bound) -> float:
-    barrier = times.barrier_of(_tiles(mapped))
-    return float(getattr(barrier, bound)) if barrier is not None else 0.0
-
-
-def _limits(
-    form: Literal["sum", "max"], counts: Counts, mapped: MappedNetwork, spec: HardwareSpec, times: Times
-) -> Iterator[Limit]:
-    """Yield what made the ticks as long as they were, the most frequent first; of equals the part that is named first."""
-    parts = list(_parts(form, counts, mapped, spec, times, "value"))
-    longest = np.stack([seconds.max(axis=0) for _, seconds in parts]).reshape(len(parts), -1)
-    found: Counter[tuple[str, tuple[int, int] | None]] = Counter()
-    part_of = longest.argmax(axis=0)
-    for index, (name, seconds) in enumerate(parts):
-        here = np.flatnonzero(part_of == index)
-        if len(seconds) == 1 and name in ("links", "barrier"):
-            found[name, None] += len(here)
-            continue
-        cores, often = np.unique(seconds.reshape(len(seconds), -1)[:, here].argmax(axis=0), return_counts=True)
-        for core, times_seen in zip(cores.tolist(), often.tolist(), strict=True):
-            found[name, (mapped.cores[core].chip, mapped.cores[core].core)] += times_seen
-    for (resource, at), number in found.most_common():
-        if number:
-            yield Limit(resource, at, number / longest.shape[1])
+    def _limits(self, form: Worked) -> Iterator[Limit]:
+        """Yield what made the ticks as long as they were, the most frequent first; of equals the part that is named first."""
+        parts = list(self._parts(form, "value"))
+        longest = np.stack([seconds.max(axis=0) for _, seconds in parts]).reshape(len(parts), -1)
+        found: Counter[tuple[str, tuple[int, int] | None]] = Counter()
+        part_of = longest.argmax(axis=0)
+        for index, (name, seconds) in enumerate(parts):
+            here = np.flatnonzero(part_of == index)
+            if name in ("links", "barrier"):
+                found[name, None] += len(here)
+                continue
+            cores, often = np.unique(seconds.reshape(len(seconds), -1)[:, here].argmax(axis=0), return_counts=True)
+            for core, number in zip(cores.tolist(), often.tolist(), strict=True):
+                found[name, (self.mapped.cores[core].chip, self.mapped.cores[core].core)] += number
+        for (resource, at), number in found.most_common():
+            if number:
+                yield Limit(resource, at, number / longest.shape[1])

@@ -1,8 +1,9 @@
-"""Networks of RANC give RANC's output, bit for bit: small ones of our own, and those of its simulator where they are."""
+"""Networks of RANC give RANC's output, bit for bit: small ones of our own, and recorded ones of others."""
 
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,32 @@ from neurocomp.cli import run as command_line
 from neurocomp.testing.ranc import rows_of, simulated
 
 OWN = Path(__file__).parent / "ranc"
-SHARED = Path(__file__).parents[3] / "shared" / "golden" / "truenorth"
-NO_SHARED = f"no shared vectors beside the repository ({SHARED}); small networks of our own, {OWN.name}/*, are tested without"
-FOLDERS = sorted(path.parent for root in (OWN, SHARED) if root.is_dir() for path in root.glob("*/input.json"))
-names = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+RECORDED = OWN / "recorded.tar.xz"
+"""5 MB of text in 57 kB; ranc/README.md says what."""
+with tarfile.open(RECORDED) as _archive:
+    _RECORDED = [member.name for member in _archive if member.isdir()]
+names = pytest.mark.parametrize(
+    "folder", [*sorted(path.parent.name for path in OWN.glob("*/input.json")), *_RECORDED], indirect=True
+)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the networks of others."""
+    folder = tmp_path_factory.mktemp("ranc")
+    with tarfile.open(RECORDED) as archive:
+        for member in archive:
+            if (file := archive.extractfile(member)) is not None:
+                (folder / member.name).parent.mkdir(exist_ok=True)
+                (folder / member.name).write_bytes(file.read())
+    return folder
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, recorded: Path) -> Path:
+    """Return the folder of a network."""
+    name: str = request.param
+    return recorded / name if name in _RECORDED else OWN / name
 
 
 @names
@@ -65,19 +88,15 @@ def test_an_export_imports_as_the_same_program(folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("name", "skip"), [("rtl_tea_256", 2), ("rtl_vmm", 4)])
-def test_the_field_programmable_gate_array_agrees(name: str, skip: int) -> None:
-    if not (SHARED / name).is_dir():
-        pytest.skip(NO_SHARED)
-    expected = json.loads((SHARED / name / "rtl_expected.json").read_text())
-    bus = api.import_network(SHARED / name, "ranc").run("chip").arrays["spikes/bus"][0]
+def test_the_field_programmable_gate_array_agrees(name: str, skip: int, recorded: Path) -> None:
+    expected = json.loads((recorded / name / "rtl_expected.json").read_text())
+    bus = api.import_network(recorded / name, "ranc").run("chip").arrays["spikes/bus"][0]
     for index, row in enumerate(expected):
         assert np.flatnonzero(bus[index + skip]).tolist() == row
 
 
-def test_a_product_of_a_vector_and_a_matrix() -> None:
-    folder = SHARED / "vmm3x2_rt0_fb00"
-    if not folder.is_dir():
-        pytest.skip(NO_SHARED)
+def test_a_product_of_a_vector_and_a_matrix(recorded: Path) -> None:
+    folder = recorded / "vmm3x2_rt0_fb00"
     meta = json.loads((folder / "meta.json").read_text())
     spikes = api.import_network(folder, "ranc").run("chip").arrays["spikes/bus"][0].sum(axis=0)
     assert (spikes[::2] - spikes[1::2]).tolist() == meta["expected"]

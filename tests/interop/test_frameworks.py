@@ -31,9 +31,7 @@ Array = NDArray[Any]
 
 pytestmark = pytest.mark.interop
 
-SHARED = Path(__file__).parents[3] / "shared" / "models" / "nir"
-CNN = SHARED / "cnn_sinabs.nir"
-with_cnn = pytest.mark.skipif(not CNN.is_file(), reason=f"too large to ship, and not beside the repository: {CNN}")
+CNN = Path(__file__).parents[1] / "golden" / "nir" / "cnn_sinabs.nir"
 LIMIT = 600.0
 """Seconds for all networks of a framework."""
 VERSIONS = {"snntorch": "1.0.0", "norse": "1.1.0", "sinabs": "3.1.3", "spikingjelly": "2.0.0"}
@@ -339,7 +337,6 @@ def test_the_snippet_of_the_page() -> None:
     assert "'n1'" in result.stdout
 
 
-@with_cnn
 @pytest.mark.parametrize(
     ("framework", "run", "reading"),
     [

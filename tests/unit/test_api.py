@@ -14,7 +14,6 @@ from neurocomp import api
 from neurocomp.api import Compiled
 from neurocomp.errors import CapacityError, NetworkError, UnsupportedError, UsageError
 from neurocomp.ir.network import Network
-from neurocomp_loihi.lava_shim import available
 
 NET = """\
 neurocomp: 1
@@ -134,9 +133,8 @@ def test_engines_return_the_same_keys_shapes_and_values(compiled: Compiled, tick
         assert np.array_equal(runs["chip"]["spikes/x"], stimulus["x"])
 
 
+@pytest.mark.lava
 def test_lava_returns_the_same(compiled: Compiled) -> None:
-    if reason := available():
-        pytest.skip(reason)
     stimulus = spikes(2, 6)
     runs = [compiled.run(engine, stimulus, probe="all", state=True).arrays for engine in ("reference", "lava")]
     assert list(runs[0]) == list(runs[1])

@@ -17,7 +17,6 @@ from neurocomp.frontends.from_yaml import loads
 from neurocomp.hardware import HardwareSpec, load_spec
 from neurocomp.ir.network import Network
 from neurocomp.report import terminal
-from neurocomp_loihi.lava_shim import available
 
 NET = """neurocomp: 1
 name: edge
@@ -73,6 +72,7 @@ def test_a_spec_cannot_promise_what_the_backend_does_not_lower(tmp_path: Path, m
     assert [d.code for d in caught.value.diagnostics] == [code]
 
 
+@pytest.mark.lava
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -84,8 +84,6 @@ def test_a_spec_cannot_promise_what_the_backend_does_not_lower(tmp_path: Path, m
 )
 def test_lava_only_computes_its_own_arithmetic(tmp_path: Path, old: str, new: str, reason: str) -> None:
     """A chip of other widths is verified without Lava, which says why; asked for by name it is refused."""
-    if missing := available():
-        pytest.skip(missing)
     made = compiled(network(tmp_path), changed(old, new), tmp_path)
     report = made.verify(count=2)
     assert report.bit_exact

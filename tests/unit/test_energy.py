@@ -12,7 +12,7 @@ import pytest
 import neurocomp
 import neurocomp_hwspecs
 from neurocomp.energy.counts import PER_CORE, Counts, count
-from neurocomp.energy.joules import BADGE, EVENTS, PART_OF_ANOTHER, Energy, Interval, estimate
+from neurocomp.energy.joules import BADGE, EVENTS, WITHIN, Energy, Interval, estimate
 from neurocomp.errors import UsageError
 from neurocomp.hardware import HardwareSpec, read_spec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -329,7 +329,7 @@ def without(spec: HardwareSpec, *events: str) -> HardwareSpec:
 def test_what_has_no_price_is_named_and_adds_nothing() -> None:
     energy = estimate(counted(), without(SPEC, "synaptic_event", "hop_y"), 1e-3)
     assert energy.unpriced == ("synaptic_event", "hop_y", "chip_crossing")
-    assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y", "chip_crossing", *PART_OF_ANOTHER}
+    assert {line.event for line in energy.lines} == set(EVENTS) - {"synaptic_event", "hop_y", "chip_crossing", *WITHIN}
     assert energy.total.nominal < estimate(counted(), SPEC, 1e-3).total.nominal
     mapped, trace = three_neurons()
     quiet = replace(trace, spikes={name: values * 0 for name, values in trace.spikes.items()})

@@ -18,15 +18,13 @@ from neurocomp.errors import NetworkError, UnsupportedError
 from neurocomp.frontends import from_netx
 from neurocomp.frontends.reading import Reading
 from neurocomp.ir.network import Network
-from neurocomp_loihi import lava_shim
 
 Array = NDArray[Any]
 Layer = dict[str, Any]
 
-SHARED = Path(__file__).parents[3] / "shared"
-MODELS = SHARED / "models" / "lava-dl"
-UNAVAILABLE = lava_shim.available()
-needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason=f"too large to ship, and not beside the repository: {MODELS}")
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "tests" / "golden" / "netx"
+ALL_IMAGES = ROOT.parent / "shared" / "data" / "mnist_t10k.npz"
 
 
 # files
@@ -700,7 +698,6 @@ def _oxford() -> tuple[Array, Array]:
     return x, spikes
 
 
-@needs_models
 def test_oxford_spikes_as_recorded() -> None:
     x, recorded = _oxford()
     network = from_netx.load(MODELS / "oxford.net", Reading(compare=">=", ticks=2000))
@@ -711,7 +708,6 @@ def test_oxford_spikes_as_recorded() -> None:
         assert (spikes != recorded).sum() == 0
 
 
-@needs_models
 def test_oxford_on_loihi_is_refused_or_measured() -> None:
     x, recorded = _oxford()
     network = from_netx.load(MODELS / "oxford.net", Reading(compare=">=", ticks=2000))
@@ -726,9 +722,14 @@ def test_oxford_on_loihi_is_refused_or_measured() -> None:
 
 
 def _mnist(first: int, count: int, ticks: int) -> tuple[Array, Array]:
-    """Return spikes of 16 ticks, (count, ticks, 784), and labels: v += pixel / 255, a spike and v = 0 where v > 1."""
-    with np.load(SHARED / "data" / "mnist_t10k.npz") as stored:
-        x, labels = stored["x"][first : first + count].astype(np.float64), stored["y"][first : first + count]
+    """Return spikes of 16 ticks, (count, ticks, 784), and labels: v += pixel / 255, a spike and v = 0 where v > 1.
+
+    The 500 images of the examples are the first of MNIST's 10,000.
+    """
+    shipped = first + count <= 500
+    with np.load(ROOT / "examples" / "mnist_mlp" / "test.npz" if shipped else ALL_IMAGES) as stored:
+        images, answers = (stored[key] for key in (("images", "labels") if shipped else ("x", "y")))
+    x, labels = images[first : first + count].astype(np.float64), answers[first : first + count]
     spikes, v = np.zeros((len(x), ticks, 784), np.int8), np.zeros((len(x), 784))
     for tick in range(16):
         v += x / 255.0
@@ -741,22 +742,28 @@ MNIST_TICKS = 16 + 3
 """The last spikes pass three layers, a tick each."""
 
 
-@needs_models
 @pytest.mark.parametrize(
-    ("target", "engine", "count"), [("loihi", "fast", 10000), ("loihi", "reference", 200), ("loihi", "chip", 200)]
+    ("engine", "count"),
+    [
+        ("reference", 200),
+        ("chip", 200),
+        ("fast", 500),
+        pytest.param(
+            "fast", 10000, marks=pytest.mark.skipif(not ALL_IMAGES.is_file(), reason="the repository ships 500 images of MNIST")
+        ),
+    ],
 )
-def test_mnist_is_recognized(target: str, engine: str, count: int) -> None:
+def test_mnist_is_recognized(engine: str, count: int) -> None:
     network = from_netx.load(MODELS / "mnist_784_128_64_10.net", Reading(ticks=MNIST_TICKS))
-    one = neurocomp.compile(network, target=target)
+    one = neurocomp.compile(network, target="loihi")
     right = 0
     for first in range(0, count, 1000):
         spikes, labels = _mnist(first, min(1000, count), MNIST_TICKS)
         answers = one.run(engine, {"input": spikes}).arrays["spikes/layer2"].sum(axis=1).argmax(axis=1)
         right += int((answers == labels).sum())
-    assert right == {10000: 9524, 200: 196}[count]
+    assert right == {10000: 9524, 500: 479, 200: 196}[count]
 
 
-@needs_models
 def test_mnist_integers_are_those_of_the_file() -> None:
     network = from_netx.load(MODELS / "mnist_784_128_64_10.net", Reading(ticks=MNIST_TICKS))
     lowered = neurocomp.compile(network, target="loihi").artifact.lowered.network
@@ -768,7 +775,6 @@ def test_mnist_integers_are_those_of_the_file() -> None:
             assert {key: int(p.values(key)[0]) for key in ("du", "dv", "vth")} == {"du": 409, "dv": 410, "vth": 64}
 
 
-@needs_models
 def test_mnist_engines_agree() -> None:
     one = neurocomp.compile(from_netx.load(MODELS / "mnist_784_128_64_10.net", Reading(ticks=MNIST_TICKS)), target="loihi")
     report = one.verify(["reference", "fast", "chip"], inputs={"input": _mnist(0, 200, MNIST_TICKS)[0]})
@@ -777,8 +783,7 @@ def test_mnist_engines_agree() -> None:
     assert report.spikes_compared > 10000
 
 
-@needs_models
-@pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
+@pytest.mark.lava
 def test_mnist_in_lava() -> None:
     one = neurocomp.compile(from_netx.load(MODELS / "mnist_784_128_64_10.net", Reading(ticks=MNIST_TICKS)), target="loihi")
     assert one.witnesses()["lava"].unavailable(one.artifact.lowered) is None

@@ -44,10 +44,7 @@ from neurocomp.testing.nir_files import (
 
 Array = NDArray[Any]
 
-SHARED = Path(__file__).parents[3] / "shared"
-MODELS, DATA = SHARED / "models" / "nir", SHARED / "data"
 RECORDED = Path(__file__).parents[1] / "golden" / "nir"
-trained = pytest.mark.skipif(not MODELS.is_dir(), reason=f"too large to ship, and not beside the repository: {MODELS}")
 
 
 def choice(network: Network, axis: str, subject: str | None = None) -> tuple[str, str]:
@@ -96,7 +93,7 @@ def test_braille_is_accurate() -> None:
     said = {"trained_in": "snntorch", "reset": "zero", "ticks": 256}
     network = neurocomp.load(RECORDED / "braille_noDelay_bias_zero.nir", **said)
     assert isinstance(network, Network)
-    data = np.load(DATA / "braille_600.npz")
+    data = np.load(RECORDED / "braille_600.npz")
     trace = simulate(network, {"input": data["x"].astype(np.int8)}, record=["lif2"], state=False)
     assert (trace.spikes["lif2"].sum(axis=1).argmax(axis=1) == data["y"]).mean() >= 0.95
     compiled = neurocomp.compile(network, "loihi")
@@ -105,11 +102,10 @@ def test_braille_is_accurate() -> None:
     assert compiled.verify(["reference", "chip"], inputs={"input": data["x"][:2].astype(np.int8)}).bit_exact
 
 
-@trained
 def test_ours_counts_the_same_spikes() -> None:
     """784-128-10 LIF: 1000 test samples of 16 steps give the counts that snnTorch gave, in both layers."""
-    network = load(MODELS / "ours_mlp.nir")
-    test = np.load(MODELS / "ours_mlp_test.npz")
+    network = load(RECORDED / "ours_mlp.nir")
+    test = np.load(RECORDED / "ours_mlp_test.npz")
     x = np.unpackbits(test["spikes_packed"], axis=-1)[..., :784].transpose(1, 0, 2).astype(np.int8)
     trace = simulate(network, {"input": x}, state=False)
     assert (trace.spikes["lif2"].sum(axis=1) != test["out_counts"]).sum() == 0
@@ -154,22 +150,20 @@ def sinabs_layers(path: Path, x: Array, *, floor: bool) -> Array:
     return np.array(rows)
 
 
-@trained
 def test_sinabs_sends_many_spikes() -> None:
     """The convolutional net by sinabs' rule equals a simulation that shares nothing with ours."""
-    network = load(MODELS / "cnn_sinabs.nir", Reading(trained_in="sinabs"))
+    network = load(RECORDED / "cnn_sinabs.nir", Reading(trained_in="sinabs"))
     x = spikes(1, 12, 2312, 0.15)
     trace = fed(network, x)
-    expected = sinabs_layers(MODELS / "cnn_sinabs.nir", x[0], floor=True)
+    expected = sinabs_layers(RECORDED / "cnn_sinabs.nir", x[0], floor=True)
     assert expected.max() > 1  # several spikes in a tick
     assert trace.spikes["n12"][0].tolist() == expected.tolist()
     assert {n.semantics.v_floor for p in network.populations.values() if (n := p.neuron)} == {-1.0}
 
 
-@trained
 def test_the_convolutional_net_fits_loihi() -> None:
     """By its equation, with reset to zero, it compiles for Loihi, and all simulations agree."""
-    compiled = neurocomp.compile(MODELS / "cnn_sinabs.nir", "loihi", reading={"ticks": 10}, effort="fast")
+    compiled = neurocomp.compile(RECORDED / "cnn_sinabs.nir", "loihi", reading={"ticks": 10}, effort="fast")
     assert compiled.verify(["reference", "chip"], inputs={"input": spikes(1, 10, 2312, 0.1)}).bit_exact
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import neurocomp_hwspecs
 from neurocomp.energy.counts import PER_CORE, Counts
-from neurocomp.energy.latency import latency_of, tick_seconds
+from neurocomp.energy.latency import Work, latency_of
 from neurocomp.energy.statistics import spreads
 from neurocomp.hardware import HardwareSpec, read_spec
 from neurocomp.ir.lowered import LoweredNetwork
@@ -57,13 +57,13 @@ def test_the_slower_of_what_a_core_sends_and_receives() -> None:
 
     Core 0 of tick 0: 10 x 6 + 2 x 3.7 + 30 + 2 x 5.1 = 107.6 ns; of tick 1: 10 x 6 = 60 ns. Two tiles: 1 us.
     """
-    found = tick_seconds("sum", BUSY, two_cores(), LOIHI, LOIHI.times["sanafe"])
+    found = Work(BUSY, two_cores(), LOIHI, LOIHI.times["sanafe"]).seconds("sum")
     assert found / NS == pytest.approx(np.array([[5 * 16 + 100 * 3.8 + 1000, max(60, 3 * 16 + 7 * 3.8) + 1000]]))
 
 
 def test_the_busiest_resource() -> None:
     """By davies2018, tick 0: 100 synapses of 3.5 ns; tick 1: 10 updates of 5.3 ns, less than the barrier of 113 ns."""
-    found = tick_seconds("max", BUSY, two_cores(), LOIHI, LOIHI.times["davies2018"])
+    found = Work(BUSY, two_cores(), LOIHI, LOIHI.times["davies2018"]).seconds("max")
     assert found / NS == pytest.approx(np.array([[350.0, 113.0]]))
 
 
@@ -72,7 +72,7 @@ def test_links_are_a_resource() -> None:
     times = LOIHI.times["davies2018"]
     slow = replace(times, events={**times.events, "link": replace(times.events["link"], value=1e-6)})
     one = counts(spikes=[[1, 0], [0, 0]], packets=[[1, 0], [0, 0]])
-    assert tick_seconds("max", one, joined(), LOIHI, slow) / NS == pytest.approx(np.array([[1000.0, 113.0]]))
+    assert Work(one, joined(), LOIHI, slow).seconds("max") / NS == pytest.approx(np.array([[1000.0, 113.0]]))
 
 
 def joined() -> MappedNetwork:

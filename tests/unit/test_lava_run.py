@@ -23,13 +23,11 @@ from neurocomp_loihi.lava_run import Job, stock_reset
 Array = npt.NDArray[np.int64]
 Registers = dict[str, tuple[Array, Array, Array]]
 
-UNAVAILABLE = lava_shim.available()
-needs_lava = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
-
 
 def test_lava_is_there_wherever_it_runs() -> None:
     """So that tests with Lava are left out on Pythons without it alone; `make setup` installs it."""
-    assert (UNAVAILABLE is None) == (sys.version_info < (3, 13)), UNAVAILABLE
+    missing = lava_shim.available()
+    assert (missing is None) == (sys.version_info < (3, 13)), missing
 
 
 M = 1 << 23
@@ -265,7 +263,7 @@ def delayed(job: JobFolder, rng: np.random.Generator) -> None:
     job.connect("a", "b", matrix(rng, 4, 6))
 
 
-@needs_lava
+@pytest.mark.lava
 @pytest.mark.parametrize("build", [layered, recurrent, delayed])
 def test_one_sample_after_another(build: Callable[..., None], tmp_path: Path) -> None:
     job = JobFolder(tmp_path, ticks=9, samples=3, batched=False)
@@ -273,7 +271,7 @@ def test_one_sample_after_another(build: Callable[..., None], tmp_path: Path) ->
     compare(job)
 
 
-@needs_lava
+@pytest.mark.lava
 @pytest.mark.parametrize(("ticks", "samples"), [(9, 4), (2, 5), (1, 6)])
 def test_samples_in_one_run(ticks: int, samples: int, tmp_path: Path) -> None:
     job = JobFolder(tmp_path, ticks=ticks, samples=samples, batched=True)
@@ -281,7 +279,7 @@ def test_samples_in_one_run(ticks: int, samples: int, tmp_path: Path) -> None:
     compare(job)
 
 
-@needs_lava
+@pytest.mark.lava
 def test_lags_may_exceed_the_window(tmp_path: Path) -> None:
     """Three layers at two ticks; the skip connection has the delay that equals the lag that it spans."""
     rng = np.random.default_rng(5)
@@ -320,7 +318,7 @@ def test_a_stock_schedule_clears_when_it_must_and_never_else(batched: bool, samp
     assert stock >= 5
 
 
-@needs_lava
+@pytest.mark.lava
 def test_the_traceback_of_a_lava_child_arrives(tmp_path: Path) -> None:
     """Lava refuses delays beyond 64 only in the child that runs the connection, in its first step."""
     job = JobFolder(tmp_path, ticks=4, samples=1, batched=False)
@@ -334,7 +332,7 @@ def test_the_traceback_of_a_lava_child_arrives(tmp_path: Path) -> None:
     assert not (tmp_path / "done.json").exists()
 
 
-@needs_lava
+@pytest.mark.lava
 def test_a_fault_in_the_job_is_reported(tmp_path: Path) -> None:
     job = JobFolder(tmp_path, ticks=4, samples=1, batched=False)
     job.input("input", np.ones((1, 3, 3), np.int64))
@@ -345,7 +343,7 @@ def test_a_fault_in_the_job_is_reported(tmp_path: Path) -> None:
     assert "the stimulus of input has the shape (1, 3, 3), not (1, 4, 3)" in error
 
 
-@needs_lava
+@pytest.mark.lava
 def test_sigterm_ends_all_of_lava(tmp_path: Path) -> None:
     job = JobFolder(tmp_path, ticks=20000, samples=1, batched=False)
     job.input("input", np.ones((1, 20000, 3), np.int64))

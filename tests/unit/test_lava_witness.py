@@ -16,15 +16,12 @@ from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerPro
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import Pattern
 from neurocomp.testing.golden import synapses
-from neurocomp_loihi import lava_shim
 from neurocomp_loihi.lava import LavaWitness, runs_as_conv, samples_stay_apart
 
 Array = NDArray[Any]
 Link = tuple[int, int, int, int]
 """Source neuron, target neuron, weight, delay."""
 
-UNAVAILABLE = lava_shim.available()
-needs_lava = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
 FORM = NumberFormat("lava-test")
 TOP = (1 << 23) - 1
 REGISTERS = ("spikes", "u", "v")
@@ -330,7 +327,7 @@ def without(net: LoweredNetwork, name: str, **fields: Any) -> LoweredNetwork:
     return replace(net, network=replace(network, populations={**network.populations, name: changed}))
 
 
-@needs_lava
+@pytest.mark.lava
 @pytest.mark.parametrize(
     ("build", "samples", "ticks", "windowed"), [(in_step, 3, 8, True), (apart, 2, 10, False)], ids=["in step", "apart"]
 )
@@ -494,7 +491,7 @@ def test_cycles_keep_spikes_under_way() -> None:
 # What Lava cannot do
 
 
-@needs_lava
+@pytest.mark.lava
 def test_what_lava_cannot_do_is_said() -> None:
     witness = LavaWitness()
     made = chain()
