@@ -160,10 +160,12 @@ class IntegerTrace:
 
     impulse: int
     keep: float
+    tau: float
+    """The time constant in ticks that ``keep`` was made of; inf: no decay."""
 
 
 MANTISSA_BITS, ACCUMULATOR_BITS = 4, 15
-MANTISSAS, EXPONENTS = (-8, 7), (0, 15)
+MANTISSAS, EXPONENTS = (-7, 7), (0, 15)
 MOST_PRODUCT_BITS = 31
 """Of a product before its shift: the words of 32 bits that it is computed in."""
 TAG_RANGE = (-257, 255)
