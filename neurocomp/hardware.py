@@ -318,6 +318,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "v_floor": ("yes",),
     "periodic_reset": ("yes",),
     "graded": ("yes",),
+    "learning": ("yes",),
 }
 """Axes of ``native`` and their words."""
 

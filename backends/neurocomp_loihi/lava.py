@@ -110,7 +110,7 @@ def _beyond_lava(network: IntegerNetwork) -> Iterator[str]:
         if q.learning is not None and q.learning.modulators:
             yield f"'{q.name}' is modulated by '{q.learning.modulators[0]}'; no stock neuron of Lava sends what modulates"
         if q.learning is not None and (q.pattern.kind != "dense" or int(q.delay) != 1):
-            yield f"'{q.name}' learns with the pattern '{q.pattern.kind}' and a delay of {q.delay}; LearningDense is dense, of 1 tick"
+            yield f"'{q.name}' learns as '{q.pattern.kind}', delay {q.delay}; Lava's LearningDense is dense, with a delay of 1"
         if q.pool is not None:
             yield f"'{q.name}' has a max pool, which no process of Lava computes"
         if q.delay.size and int(q.delay.max()) > LONGEST_DELAY:
@@ -268,9 +268,7 @@ def _lesson(lowered: LoweredNetwork, q: IntegerProjection, ticks: int) -> dict[s
         "epoch": learning.epoch,
         "seed": learning.seed,
         "across_samples": learning.across_samples,
-        "traces": {
-            name: {"impulse": trace.impulse, "tau": min(trace.tau, ENDLESS)} for name, trace in learning.traces.items()
-        },
+        "traces": {name: {"impulse": trace.impulse, "tau": min(trace.tau, ENDLESS)} for name, trace in learning.traces.items()},
         "dw": products(learning.weights),
         "dt": products(learning.tags),
     }

@@ -350,7 +350,13 @@ def learning_rule(learning: dict[str, Any]) -> Any:
     rule = Loihi2FLearningRule(**texts, **traces, t_epoch=learning["epoch"], rng_seed=learning["seed"])
     for key, products in sums.items():
         read = [
-            [p.dependency, p.decimate_exponent or 0, p.s_mantissa, p.s_exp, [[f.state_var, f.const or 0, f.is_sgn] for f in p.factors]]
+            [
+                p.dependency,
+                p.decimate_exponent or 0,
+                p.s_mantissa,
+                p.s_exp,
+                [[f.state_var, f.const or 0, f.is_sgn] for f in p.factors],
+            ]
             for p in getattr(rule, key).products
         ]
         if read != products:

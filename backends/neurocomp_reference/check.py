@@ -11,6 +11,7 @@ from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import QuantizedNetwork
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.passes.check_integers import AXES_IN_WORDS, check_decays, check_native_population, check_native_projection
+from neurocomp.passes.check_learning import check_learning
 
 # What the integer semantics have; a spec may list less.
 _KNOWN = {
@@ -42,6 +43,7 @@ def check_network(network: Network, spec: HardwareSpec) -> Sequence[Violation]:
         if p.neuron is not None:
             violations += _check_semantics(p, spec)
             violations += check_native_population(p, spec) if p.neuron.number_format else check_decays(p, network, spec)
+    violations += check_learning(network, spec)
     for q in network.projections:
         violations += _check_patterns(q, spec)
         violations += check_native_projection(q, spec) if q.native is not None else []

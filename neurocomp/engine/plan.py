@@ -302,7 +302,15 @@ class _Planner:
         synapses, slots = g.learned
         begin, end = self.lag[q.source] + g.delay, self.lag[q.target] + self.chip_ticks - max(self.lag.values(), default=0)
         return Learned(
-            q, rule_of(q), synapses, slots, g.record["weights"], node_number[q.source, None], node_number[q.target, None], begin, end
+            q,
+            rule_of(q),
+            synapses,
+            slots,
+            g.record["weights"],
+            node_number[q.source, None],
+            node_number[q.target, None],
+            begin,
+            end,
         )
 
     def hears_itself(self, name: str) -> bool:
@@ -504,7 +512,9 @@ class _Planner:
             for q in self.network.projections if pool is None else ():
                 if q.learning is not None:
                     # Learning sees the answers of the tick before, and modulators as late as the spikes that arrive.
-                    history = max(history, int(q.target == source), self.modulation(q) if source in q.learning.modulators else 0)
+                    history = max(
+                        history, int(q.target == source), self.modulation(q) if source in q.learning.modulators else 0
+                    )
             graded = int(any(not g.projection.binary for g in heard))
             number[key] = len(rows)
             rows.append({"n": n, "events": events, "ptr": ptr, "history": history, "graded": graded})

@@ -353,9 +353,18 @@ class Network:
 
         if projection.before or projection.pattern.kind not in LEARNING_PATTERNS:
             kinds = ", ".join(LEARNING_PATTERNS)
-            bad("NC0220", f"'{projection.pattern.kind}' shares weights or is a chain; {kinds} can learn", "write it as one of these")
+            bad(
+                "NC0220",
+                f"'{projection.pattern.kind}' shares weights or is a chain; {kinds} can learn",
+                "write it as one of these",
+            )
         if projection.delay.ndim:
             bad("NC0220", "synapses that learn have one delay, not one each", "write one number of ticks")
+        ends = projection.pattern.arrays
+        if projection.pattern.kind == "sparse":
+            pairs = np.stack([ends["sources"], ends["targets"]])
+            if np.unique(pairs, axis=1).shape[1] < pairs.shape[1]:
+                bad("NC0220", "a pair of neurons has two synapses, which could not be told apart", "join them")
         source = self.populations[projection.source]
         if not source.is_input and source.neuron is not None and NEURON_MODELS[source.neuron.model].signed:
             bad("NC0220", f"'{source.name}' also sends -1; learning counts spikes", "let an unsigned model be the source")
@@ -381,7 +390,9 @@ class Network:
                 bad("NC0209", f"w_min {low:g} and w_max {high:g}; w_max > 0 and w_min 0 or -w_max are needed")
             elif projection.weights.size and (projection.weights.min() < low or projection.weights.max() > high):
                 worst = projection.weights.min() if projection.weights.min() < low else projection.weights.max()
-                bad("NC0209", f"a weight is {worst:g}; it learns within {low:g}..{high:g}", "change w_min, w_max or the weights")
+                bad(
+                    "NC0209", f"a weight is {worst:g}; it learns within {low:g}..{high:g}", "change w_min, w_max or the weights"
+                )
         return problems
 
     def _cycle_problems(self) -> list[Diagnostic]:

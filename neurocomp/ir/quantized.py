@@ -467,7 +467,9 @@ class IntegerNetwork:
         low, high = learned_range(q.sign_mode)
         for block in blocks_of(q.mantissa):
             values = q.weights_of(block)
-            claim(low <= int(values.min()) and int(values.max()) <= high, f"the weights of '{q.name}' start within {low}..{high}")
+            claim(
+                low <= int(values.min()) and int(values.max()) <= high, f"the weights of '{q.name}' start within {low}..{high}"
+            )
 
     def _verify_crossbar(self, c: Crossbar, claim: Callable[[bool, str], None]) -> None:
         axons, neurons = self.populations.get(c.axons), self.populations.get(c.neurons)

@@ -33,6 +33,8 @@ HEADER_BITS = FORMAT_ID_BITS + COUNT_BITS
 WEIGHT_BITS = (0, 1, 2, 3, 4, 5, 6, 8)
 INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)
 DELAY_BITS = (0, 3, 4, 5, MOST_DELAY_BITS)
+LEARNED_BITS, TAG_BITS = 1, 9
+"""What a synapse that learns holds beside the 8 bits of its start weight: its sign, and the tag of rules that have one."""
 NENGO_LOIHI_SYNAPSES_PER_ENTRY = 64
 SYNAPSES_AT_ONCE = 1 << 22
 """Counts over whole projections work through so many synapses at a time."""
@@ -51,10 +53,15 @@ class RowFormat:
     sparse: bool
     """One index per synapse; else a run of compartments from a first one on, zero weights included."""
 
+    learning: int = 0
+    """Number of the rule among those of the program, from 1 on; 0: the weights stay."""
+    learning_bits: int = 0
+    """Bits beside the start weight that learning needs: the weight's ninth, and the tag."""
+
     @property
     def synapse_bits(self) -> int:
         """Bits of one synapse."""
-        return self.weight_bits + self.delay_bits + (self.index_bits if self.sparse else 0)
+        return self.weight_bits + self.delay_bits + self.learning_bits + (self.index_bits if self.sparse else 0)
 
     @property
     def header_bits(self) -> int:
@@ -206,6 +213,7 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
     index_bits = index_bits_of(compartments)
     position = {name: index for index, name in enumerate(network.populations)}
     here = by_population(members)
+    lessons = learning_numbers(network)
     formats: dict[RowFormat, int] = {}
     parts: list[_Blocks] = []
     for order, q in enumerate(network.projections):
@@ -213,8 +221,14 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
             found = incoming(network, q, *here[q.target])
             if found.source.size:
                 place = position[q.source], order
-                parts.append(_blocks(q, found, place, index_bits, before, formats, spec.synapse_cost, per_entry))
+                lesson = lessons.get(q.name, 0)
+                parts.append(_blocks(q, found, place, index_bits, before, formats, spec.synapse_cost, per_entry, lesson))
     return _assemble(parts, tuple(formats), spec.synapse_cost, per_entry, compartments)
+
+
+def learning_numbers(network: IntegerNetwork) -> dict[str, int]:
+    """Return the number of each projection that learns, from 1 on."""
+    return {q.name: number for number, q in enumerate((q for q in network.projections if q.learning is not None), 1)}
 
 
 def members_of(mapped: MappedNetwork, core: int) -> Members:
@@ -411,6 +425,7 @@ class _Blocks:
     index: IntArray
     weight: NDArray[np.uint8]
     delay: NDArray[np.uint8]
+    learns: bool = False
 
 
 def stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> NDArray[np.uint8]:
@@ -446,11 +461,12 @@ def _blocks(
     formats: dict[RowFormat, int],
     formula: str,
     per_entry: int,
+    lesson: int,
 ) -> _Blocks:
     """Choose dense or sparse for each source and lay its synapses out.
 
     ``place`` is the position of the source's population and of the projection in the network; ``no_neurons`` how many of the
-    first 0, 1, … compartments are none.
+    first 0, 1, … compartments are none; ``lesson`` the number of the projection among those that learn, or 0.
     """
     population, order = place
     copies = len(found.source)
@@ -465,8 +481,12 @@ def _blocks(
     repeated[first] = False
     run = ~np.logical_or.reduceat(repeated, first) & (no_neurons[slot[last]] == no_neurons[slot[first]])
 
+    extra = 0
+    if q.learning is not None:
+        extra = LEARNED_BITS + (TAG_BITS if q.learning.tags else 0)
+        n_sparse, run = n_stored * np.ones_like(n_sparse), run & (n_dense == n_stored)  # weights of 0 may grow
     common = q.sign_mode, weight_bits, q.exponent, delay_bits, index_bits
-    layouts = RowFormat(*common, sparse=False), RowFormat(*common, sparse=True)
+    layouts = RowFormat(*common, False, lesson, extra), RowFormat(*common, True, lesson, extra)
     costs = []
     for layout, n in zip(layouts, (n_dense, n_sparse), strict=True):
         bits = np.array(layout.synapse_bits), np.array(layout.header_bits)
@@ -484,7 +504,8 @@ def _blocks(
         if used:
             ids[which] = formats.setdefault(layouts[which], len(formats))
     form = np.where(dense, ids[0], ids[1]).reshape(-1)
-    return _Blocks((population << 40) + found.source.reshape(-1), order, form, count.reshape(-1), index, weight, delay)
+    axon = (population << 40) + found.source.reshape(-1)
+    return _Blocks(axon, order, form, count.reshape(-1), index, weight, delay, q.learning is not None)
 
 
 def _with_gaps(
@@ -531,6 +552,9 @@ def _assemble(
     base[base == compartments] = 0  # rows without synapses
     index = index - np.repeat(base[owner], count)
     content = (index << 16) | (weight.astype(np.int64) << 8) | delay
+    if any(p.learns for p in parts):  # a row that learns is no one else's, whatever it starts with
+        learns = np.concatenate([np.full(len(p.axon), p.learns) for p in parts])
+        content |= np.repeat(np.where(learns, owner + 1, 0), count) << 32
 
     lists = _Lists(
         running_sum(np.bincount(owner[blocks], minlength=len(keys))), form[blocks], begin[blocks], count[blocks], content

@@ -83,7 +83,6 @@ class LearningRule:
     modulated: tuple[int, int] = (0, 0)
 
 
-
 def _pair(values: Values) -> LearningForm:
     """Pair STDP: a_plus exp(-dt/tau_plus) where the target spikes dt after the source, -a_minus exp(-dt/tau_minus) before."""
     n = {name: float(value) for name, value in values.items()}
@@ -145,8 +144,6 @@ def _rstdp(values: Values) -> LearningForm:
         weights.append(Product(-n["rate"] / IMPULSE, "u", (Factor("t"), Factor("y3"))))
     traces = {"x1": TraceForm(IMPULSE, n["tau_plus"]), "y1": TraceForm(IMPULSE, n["tau_minus"])}
     return LearningForm(traces, tuple(weights), tag)
-
-
 
 
 def products_of(text: str) -> tuple[Product, ...]:

@@ -62,6 +62,9 @@ LAYOUTS = 2
 INDEX_BITS, HEADER_BITS, WORD = 10, 20, 64
 """For estimates of synapse memory: bits of a compartment's index on a full core, of a row's entry beside its synapses."""
 
+LEARNED_HIGH = 255
+"""The largest weight that learning reaches."""
+
 NEURON_SCALES = (1, 2, 4, 8)
 """Powers of two by which weights, threshold and state of single neurons may be larger."""
 NEURON_GAIN = 2.0
@@ -342,6 +345,41 @@ class PopulationPlan:
         sets = [GROUP_SETS if i.pattern.kind in GROUPED else GROUP_SETS[:1] for i in self.incoming]
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, sets)
         return scale, choices, self._neuron_scales(scale, choices, highest, provable)
+
+    def pinned(self, scale: float) -> tuple[float, tuple[Choice, ...]]:
+        """Return the scale, if possible at most the one given, at which the bounds of weights that learn are those of 9 bits.
+
+        Raises:
+            UnsupportedError: There is none: bounds of two projections that are no power of two apart, gains that differ between
+                neurons, or a threshold beyond its range (NC0351).
+        """
+        learning = [i for i in self.incoming if i.projection.learning is not None]
+        where = learning[0].projection.origin
+
+        def refuse(message: str, hint: str) -> UnsupportedError:
+            return UnsupportedError(Diagnostic("NC0351", f"population '{self.population.name}' {message}", where, hint=hint))
+
+        if self.gain.ndim or float(self.gain) <= 0:
+            raise refuse("learns, and its neurons take inputs by different factors", "give its neurons one time constant")
+        ones = []
+        for i in learning:
+            assert i.projection.learning is not None
+            ones.append(LEARNED_HIGH / (i.projection.learning.bounds[1] * float(self.gain)))
+        octaves = [math.log2(one / min(ones)) for one in ones]
+        if any(octave != round(octave) for octave in octaves):
+            raise refuse("learns within bounds that are no powers of two apart", "make the w_max of its projections equal")
+        most = self.form.weight_exp_max
+        exponent = min(max(math.floor(math.log2(scale / max(ones))), 0), most - round(max(octaves)))
+        found = math.ldexp(max(ones), exponent)
+        if exponent < 0 or found > float(self.highest().min(initial=np.inf)):
+            raise refuse(f"learns weights up to {learning[0].projection.learning.bounds[1]:g}, far below its threshold",  # type: ignore[union-attr]
+                         "raise w_max, or lower the threshold")  # fmt: skip
+        fixed = iter(exponent + round(max(octaves) - octave) for octave in octaves)
+        choices = self._choices(found, [GROUP_SETS[:1]] * len(self.incoming))
+        return found, tuple(
+            Choice(0.0, 0.0, next(fixed), (0,)) if i.projection.learning is not None else c
+            for i, c in zip(self.incoming, choices, strict=True)
+        )
 
     @staticmethod
     def _coarse(i: Incoming, choice: Choice) -> float:
