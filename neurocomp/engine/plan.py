@@ -290,7 +290,8 @@ class _Planner:
             tuple((positions[stage[0]], positions[stage[-1]] + 1) for stage in stages),
             tuple(node_number),
             {name: node_number[name, None] for name, p in self.network.populations.items() if p.dynamics == "input"},
-            currents, self.orders, every, tuple(self.learned(g, node_number) for g in every if g.learned), events, ptr, state, tile, waiting, acc, current, widest,
+            currents, self.orders, every, tuple(self.learned(g, node_number) for g in every if g.learned),
+            events, ptr, state, tile, waiting, acc, current, widest,
             any(row["graded"] for row in node_rows),
         )  # fmt: skip
 

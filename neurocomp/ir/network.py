@@ -377,9 +377,17 @@ class Network:
         for modulator in learning.modulators:
             if modulator not in self.populations:
                 bad("NC0201", f"there is no population '{modulator}' to modulate it")
-            elif self.populations[modulator].size not in (1, self.populations[projection.target].size):
-                bad("NC0220", f"the modulator '{modulator}' has {self.populations[modulator].size} neurons; 1 or one per neuron of "
-                    f"'{projection.target}' are needed")  # fmt: skip
+                continue
+            sender, size = self.populations[modulator], self.populations[projection.target].size
+            if sender.size not in (1, size):
+                bad(
+                    "NC0220",
+                    f"the modulator '{modulator}' has {sender.size} neurons; 1 or {size}, as '{projection.target}', are needed",
+                )
+            if sender.neuron is not None and NEURON_MODELS[sender.neuron.model].signed:
+                bad(
+                    "NC0220", f"the modulator '{modulator}' also sends -1; values from 0 on are needed", "use one for each sign"
+                )
         try:
             learning.form()
         except ValueError as error:

@@ -4,7 +4,7 @@ Every rule is a sum of products, the form in which the cores of the Loihi family
 
     weight <- weight + sum over products of  coefficient * condition * factor * factor ...
 
-A condition is ``x0`` (the source spiked in the epoch), ``y0`` (the target did) or ``u`` (every 2**k epochs). A factor is a trace
+A condition is ``x0`` (the source spiked in the epoch), ``y0`` (the target did) or ``u`` (every 2**k epochs). Factors are traces
 (``x1``, ``x2`` of the source; ``y1``, ``y2``, ``y3`` of the target), the weight ``w`` or the tag ``t`` of the synapse, plus a
 constant, or the sign of that. Traces grow by their impulse with a spike and decay exponentially; they and tags are in the
 chip's units everywhere, 7 and 9 bits, weights in the network's own. docs/learning.md writes out when what happens.
