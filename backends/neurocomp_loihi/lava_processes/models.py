@@ -195,11 +195,16 @@ class Lesson:
     across_samples: bool
 
 
-class LearningDense(PyLearningDenseModelBitApproximate):  # type: ignore[misc]
+class LearningDense(PyLearningDenseModelBitApproximate):
     """LearningDense that learns in a part of each sample, begins each with traces and tags of 0, and keeps its weights.
 
     Lava computes every trace, tag and weight, and draws the random numbers; here only whether a step is one of learning.
     """
+
+    proc_params: Any
+    time_step: int
+    a_buff: Any
+    _learning_rule: Any
 
     def _sample_and_step(self) -> tuple[int, int]:
         lesson: Lesson = self.proc_params["lesson"]
@@ -230,12 +235,12 @@ class LearningDense(PyLearningDenseModelBitApproximate):  # type: ignore[misc]
             super().recv_traces(s_in)
 
     def _within_epoch_time_step(self) -> int:
-        return self._sample_and_step()[1] % self._learning_rule.t_epoch + 1
+        return int(self._sample_and_step()[1] % self._learning_rule.t_epoch + 1)
 
     def lrn_guard(self) -> bool:
         """Return whether an epoch ends in this step."""
         step = self._sample_and_step()[1]
-        return step >= 0 and (step + 1) % self._learning_rule.t_epoch == 0
+        return bool(step >= 0 and (step + 1) % self._learning_rule.t_epoch == 0)
 
     def run_lrn(self) -> None:
         """Let Lava move weights and tags, by the sample's own clock, and keep the weights."""

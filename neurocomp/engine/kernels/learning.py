@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.engine.kernels.jit import entry, kernel
+from neurocomp.engine.kernels.jit import entry, inlined, kernel
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -62,7 +62,9 @@ class Synapses(NamedTuple):
     back: NDArray[np.int32]
     """(synapses,): the synapses of each target."""
     source: NDArray[np.int32]
-    """(synapses,)"""
+    """(synapses,): of those, where each comes from."""
+    forth: NDArray[np.int32]
+    """(synapses,): their numbers."""
 
 
 class State(NamedTuple):
@@ -85,6 +87,8 @@ class State(NamedTuple):
     x_part: NDArray[np.int32]
     """(products, epoch + 1, n_source): the products of the factors of the source, of a tick; scratch."""
     y_part: NDArray[np.int32]
+    sums: IntArray
+    """(2, most synapses of a neuron): scratch, in steps of 1/128 of a weight and of a tag."""
     time: IntArray
     """(1,): steps in the sample."""
 
@@ -137,13 +141,15 @@ def synapses_of(sources: Array, targets: Array, n_source: int, n_target: int) ->
         for ends, n in ((source, n_source), (target, n_target))
     )
     back = np.argsort(target, kind="stable").astype(np.int32)
-    return Synapses(start, target.astype(np.int32), back_start, back, source.astype(np.int32)), order
+    forth = np.arange(len(order), dtype=np.int32)
+    return Synapses(start, target.astype(np.int32), back_start, back, source[back].astype(np.int32), forth), order
 
 
 def state_of(rule: Rule, synapses: Synapses, weight: NDArray[np.int32]) -> State:
     """Return the state at the start of a sample; ``weight`` (synapses,) is written in place."""
     n_source, n_target = len(synapses.start) - 1, len(synapses.back_start) - 1
     ticks, products = rule.epoch + 1, len(rule.products)
+    most = max(int(np.diff(ends).max(initial=1)) for ends in (synapses.start, synapses.back_start))
     tags = len(weight) if (rule.products[:, 0] == OF_TAG).any() or (rule.factors[:, 0] == TAG).any() else 0
     return State(
         weight, np.zeros(tags, np.int32),
@@ -151,6 +157,7 @@ def state_of(rule: Rule, synapses: Synapses, weight: NDArray[np.int32]) -> State
         np.zeros(n_source, np.int64), np.zeros(n_target, np.int64),
         np.zeros((ticks, 2, n_source), np.int64), np.zeros((ticks, 3, n_target), np.int64),
         np.zeros((products, ticks, n_source), np.int32), np.zeros((products, ticks, n_target), np.int32),
+        np.zeros((2, most), np.int64),
         np.zeros(1, np.int64),
     )  # fmt: skip
 
@@ -216,50 +223,89 @@ def parts(rule, past, first, last, out):
                         out[p, e, j] *= i32(value)
 
 
-@kernel
-def move(rule, state, s, j, i, every, up):
-    """Move the weight and the tag of synapse s from neuron j to neuron i; ``up`` rounds."""
-    weight = i64(state.weight[s])
-    tagged = len(state.tag) > 0
-    tag = i64(state.tag[s]) if tagged else i64(0)
-    weights, tags = weight << 7, tag << 7
-    for p in range(len(rule.products)):
-        condition = rule.products[p, 1]
-        if condition == PRE:
-            e = state.x_time[j]
-        elif condition == POST:
-            e = state.y_time[i]
-        else:
-            e = rule.epoch if every else 0
-        if e == 0:
-            continue
-        m = i64(state.x_part[p, e, j]) * i64(state.y_part[p, e, i])
-        if m == 0:
-            continue
-        bits = 0
-        for f in range(rule.products[p, 5], rule.products[p, 6]):
-            variable = rule.factors[f, 0]
-            if variable < WEIGHT:
-                bits += 7
-                continue
-            bits += 9
+@inlined
+def limited(value):
+    """Return a sum that saturates."""
+    return min(max(value, i64(SUM_LOW)), i64(SUM_HIGH))
+
+
+@inlined
+def factors(rule, p, weight, tag):
+    """Multiply the factors of a product that belong to the synapse."""
+    m = i64(1)
+    for f in range(rule.products[p, 5], rule.products[p, 6]):
+        variable = rule.factors[f, 0]
+        if variable >= WEIGHT:
             value = (weight if variable == WEIGHT else tag) + rule.factors[f, 1]
             if rule.factors[f, 2]:
                 value = i64(value > 0) - i64(value < 0)
             m *= min(max(value, -512), 511)
-        m = ((m * rule.products[p, 3]) >> max(0, bits + 4 - 15)) << rule.products[p, 4]
-        m = min(max(m, SUM_LOW), SUM_HIGH)
-        if rule.products[p, 0] == OF_WEIGHT:
-            weights = min(max(weights + m, SUM_LOW), SUM_HIGH)
+    return m
+
+
+@kernel
+def move(rule, state, which, other, own, condition, part, other_part, time, other_time, every, up, skips):
+    """Move the weights and tags of the synapses of one neuron, product after product.
+
+    Args:
+        rule: The rule.
+        state: Its weights and tags change.
+        which: The synapses.
+        other: The neuron at the other end of each.
+        own: The neuron.
+        condition: That it spiked.
+        part: What its traces contribute to each product, (products, epoch + 1, neurons).
+        other_part: What those of the other side do.
+        time: In which tick of the epoch each neuron of this side spiked, 0: none.
+        other_time: Likewise.
+        every: Whether products of every so many epochs count.
+        up: What rounds.
+        skips: Whether synapses whose other neuron spiked are left alone.
+    """
+    n, tagged = len(which), len(state.tag) > 0
+    for k in range(n):
+        state.sums[0, k] = i64(state.weight[which[k]]) << 7
+        state.sums[1, k] = i64(state.tag[which[k]]) << 7 if tagged else i64(0)
+    for p in range(len(rule.products)):
+        mantissa, exponent, bits, plain = rule.products[p, 3], rule.products[p, 4], 4, True
+        for f in range(rule.products[p, 5], rule.products[p, 6]):
+            plain &= rule.factors[f, 0] < WEIGHT
+            bits += 7 if rule.factors[f, 0] < WEIGHT else 9
+        shift = max(0, bits - 15)
+        sums = state.sums[rule.products[p, 0]]
+        e = time[own] if rule.products[p, 1] == condition else rule.epoch if every else 0
+        if rule.products[p, 1] == condition or rule.products[p, 1] == EVERY:
+            scale = part[p, e, own] * mantissa
+            if e == 0 or scale == 0:
+                continue
+            values = other_part[p, e]
+            if plain:
+                for k in range(n):
+                    sums[k] = limited(sums[k] + limited(((scale * values[other[k]]) >> shift) << exponent))
+            else:
+                for k in range(n):
+                    tag = i64(state.tag[which[k]]) if tagged else i64(0)
+                    m = scale * values[other[k]] * factors(rule, p, i64(state.weight[which[k]]), tag)
+                    sums[k] = limited(sums[k] + limited((m >> shift) << exponent))
         else:
-            tags = min(max(tags + m, SUM_LOW), SUM_HIGH)
-    if rule.low == 0:
-        weights = max(weights, 0)
-    elif rule.high == 0:
-        weights = min(weights, 0)
-    state.weight[s] = i32(min(max((weights + up) >> 7, rule.low), rule.high))
-    if tagged:
-        state.tag[s] = i32(min(max((tags + up) >> 7, TAG_LOW), TAG_HIGH))
+            for k in range(n):
+                e = other_time[other[k]]
+                if e > 0:
+                    tag = i64(state.tag[which[k]]) if tagged else i64(0)
+                    m = mantissa * part[p, e, own] * other_part[p, e, other[k]]
+                    m *= factors(rule, p, i64(state.weight[which[k]]), tag)
+                    sums[k] = limited(sums[k] + limited((m >> shift) << exponent))
+    for k in range(n):
+        if skips and other_time[other[k]] > 0:
+            continue
+        weights = state.sums[0, k]
+        if rule.low == 0:
+            weights = max(weights, 0)
+        elif rule.high == 0:
+            weights = min(weights, 0)
+        state.weight[which[k]] = i32(min(max((weights + up) >> 7, rule.low), rule.high))
+        if tagged:
+            state.tag[which[k]] = i32(min(max((state.sums[1, k] + up) >> 7, TAG_LOW), TAG_HIGH))
 
 
 @entry
@@ -323,16 +369,19 @@ def step(rule, synapses, state, numbers, pre, post, y2, y3):
         every |= condition == EVERY and epochs % (1 << rule.products[p, 2]) == 0
     for j in range(len(state.x_time)):
         if every or (has_pre and state.x_time[j] > 0):
-            for s in range(synapses.start[j], synapses.start[j + 1]):
-                move(rule, state, s, j, synapses.target[s], every, up)
+            first, last = synapses.start[j], synapses.start[j + 1]
+            move(
+                rule, state, synapses.forth[first:last], synapses.target[first:last], j, PRE,
+                state.x_part, state.y_part, state.x_time, state.y_time, every, up, False,
+            )  # fmt: skip
     if has_post and not every:
         for i in range(len(state.y_time)):
             if state.y_time[i] > 0:
-                for b in range(synapses.back_start[i], synapses.back_start[i + 1]):
-                    s = synapses.back[b]
-                    j = synapses.source[s]
-                    if not (has_pre and state.x_time[j] > 0):
-                        move(rule, state, s, j, i, False, up)
+                first, last = synapses.back_start[i], synapses.back_start[i + 1]
+                move(
+                    rule, state, synapses.back[first:last], synapses.source[first:last], i, POST,
+                    state.y_part, state.x_part, state.y_time, state.x_time, False, up, has_pre,
+                )  # fmt: skip
 
     for t in range(2):
         for j in range(state.x.shape[1]):
