@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "big_network": big_network.measure,
     "command_line": command_line.measure,
     "engine": engine.measure,
+    "learning": learning.measure,
     "mapping": mapping.measure,
     "quantization": quantization.measure,
     "sanafe_export": sanafe_export.measure,

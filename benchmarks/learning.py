@@ -69,7 +69,7 @@ def images(count: int) -> Array:
     return result
 
 
-def measure(count: int, checked: int) -> dict[str, Any]:
+def measured(count: int, checked: int) -> dict[str, Any]:
     """Run ``count`` images in the fast engine and the first ``checked`` in the reference too."""
     compile_kernels()
     integers, spikes, fast = network(), images(count), FastSimulator(jobs=1)
@@ -100,6 +100,11 @@ def measure(count: int, checked: int) -> dict[str, Any]:
     }
 
 
+def measure(peers: bool) -> dict[str, Any]:
+    """Return the figures; there are no peers beside it."""
+    return measured(100, 2)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the figures; 1 where the engines disagree or the rate is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=(__doc__ or "").split("\n", 1)[0])
@@ -107,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", type=int, default=3, help="how many are compared with the reference (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args(arguments)
-    found = measure(max(given.images, given.check, 1), max(given.check, 1))
+    found = measured(max(given.images, given.check, 1), max(given.check, 1))
     if given.json:
         print(json.dumps(found, indent=2))
     else:

@@ -66,7 +66,7 @@ class ChipSimulation:
         """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
 
         Args:
-            program: A program of the format ``loihi-2``.
+            program: A program of the format ``loihi-3``.
             stimulus: One array of 32-bit integers (samples, ticks, n) per input and current. Of an input, not 0: a spike;
                 none beyond its ticks. Of a current: the same value in all ticks; how the host's bias registers hold it is
                 the compiler's care, here it is added as it is. For a program without either it is empty: one sample runs

@@ -22,7 +22,7 @@ IntArray = NDArray[np.int64]
 ByteArray = NDArray[np.uint8]
 WordArray = NDArray[np.uint64]
 
-PROGRAM_FORMAT = "loihi-2"
+PROGRAM_FORMAT = "loihi-3"
 WEIGHT_BITS = np.array([0, 1, 2, 3, 4, 5, 6, 8])
 """Weight field widths by their code."""
 INDEX_BITS = np.array([0, 6, 7, 8, 9, 10, 11, 12])

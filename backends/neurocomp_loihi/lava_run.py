@@ -342,7 +342,7 @@ def learning_rule(learning: dict[str, Any]) -> Any:
     """
     from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
 
-    traces = {}
+    traces: dict[str, float] = {}
     for name, trace in learning["traces"].items():
         traces |= {f"{name}_impulse": trace["impulse"] / 256, f"{name}_tau": trace["tau"]}
     sums = {key: learning[key] for key in ("dw", "dt") if learning[key]}

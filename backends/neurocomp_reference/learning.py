@@ -98,7 +98,7 @@ class Synapses:
         """Return the weights as they stand, of the pattern's shape."""
         result = self.projection.weights.copy()
         result.reshape(-1)[self.slots] = self.weights
-        return result.astype(np.int16)
+        return np.asarray(result, np.int16)
 
     def activation(self, spikes: NDArray[np.int32]) -> IntArray:
         """Return what spikes (1, n_source) add to the targets."""

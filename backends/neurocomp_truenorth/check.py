@@ -15,6 +15,7 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, compartment_ranges
 from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.passes.check_learning import check_learning
 from neurocomp_truenorth.lags import delays_between, lags, least_delay
 from neurocomp_truenorth.options import TrueNorthOptions
 from neurocomp_truenorth.partial_sums import axons_per_line
@@ -62,6 +63,7 @@ def check_network(network: Network, spec: HardwareSpec, options: TrueNorthOption
     for p in network.populations.values():
         if p.neuron is not None:
             violations += _check_neurons(p, network, spec, options)
+    violations += check_learning(network, spec)
     for q in network.projections:
         violations += _check_projection(q, network, spec)
     for name, p in network.populations.items():

@@ -394,11 +394,11 @@ class _Planner:
             n = size_of(source)
             if q.learning is not None:
                 # Weights of 0 stay: they may grow.
-                synapses, order = learning.synapses_of(sources, targets, n, size_of(target))
-                slots = np.arange(len(order)) if q.pattern.kind == "sparse" else self.network.synapses(q).slot
-                g.learned = synapses, slots[order]
+                synapses, by_source = learning.synapses_of(sources, targets, n, size_of(target))
+                places = np.arange(len(by_source)) if q.pattern.kind == "sparse" else self.network.synapses(q).slot
+                g.learned = synapses, places[by_source]
                 row |= {"table": self.table.add(synapses.start), "targets": self.targets.add(synapses.target)}
-                row["weights"], g.pairs, g.record = arena.add(np.zeros(len(order), np.int32)), None, row
+                row["weights"], g.pairs, g.record = arena.add(np.zeros(len(by_source), np.int32)), None, row
                 return row
             dtype = arena.dtype
             begins, found = np.zeros(n + 1, np.int64), int(np.count_nonzero(weights))

@@ -82,11 +82,11 @@ class Stage:
     shape: tuple[int, ...]
 
 
-LEARNING_PATTERNS = ("dense", "sparse", "one_to_one", "block")
+LEARNING_PATTERNS = ("dense", "sparse", "one_to_one")
 """Patterns whose synapses each have a weight of their own, which can learn."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Learning:
     """How the weights of a projection learn while it runs; docs/learning.md writes out when what happens."""
 

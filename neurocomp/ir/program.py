@@ -111,7 +111,7 @@ class Program:
 
     backend: str
     format: str
-    """Name and version of the table layout, such as ``loihi-2``."""
+    """Name and version of the table layout, such as ``loihi-3``."""
     cores: tuple[CoreTables, ...]
     populations: Mapping[str, PopulationSymbol]
     inputs: Mapping[str, InputSymbol]

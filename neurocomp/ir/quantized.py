@@ -450,7 +450,7 @@ class IntegerNetwork:
 
     def _verify_learning(self, q: IntegerProjection, learning: IntegerLearning, claim: Callable[[bool, str], None]) -> None:
         claim(q.delay.shape == () and q.pool is None and q.binary, f"'{q.name}' learns from spikes, with one delay")
-        claim(q.pattern.kind in ("dense", "sparse", "one_to_one", "block"), f"each synapse of '{q.name}' has its own weight")
+        claim(q.pattern.kind in ("dense", "sparse", "one_to_one"), f"each synapse of '{q.name}' has its own weight")
         claim(1 <= learning.epoch <= 63 and learning.modulator_delay >= 0, f"the epochs of '{q.name}' have 1..63 ticks")
         claim(set(learning.traces) <= {"x1", "x2", "y1", "y2", "y3"}, f"the traces of '{q.name}' are known")
         for trace in learning.traces.values():

@@ -78,7 +78,7 @@ def _trace(trace: TraceForm, timestep: float) -> IntegerTrace:
 def _product(q: Projection, product: Product, unit: float, scale: float) -> tuple[IntegerProduct, float]:
     """Return a product whose factor is closest, with the largest mantissa of those; and the factor that it should have."""
     factor = product.coefficient * unit
-    factors = []
+    factors: list[IntegerFactor] = []
     for f in product.factors:
         of_weight = f.variable == "w"
         factor /= scale if of_weight and not f.sign else 1.0
@@ -96,14 +96,14 @@ def _product(q: Projection, product: Product, unit: float, scale: float) -> tupl
         if mantissa:
             found.append((abs(mantissa * worth / factor - 1), exponent, mantissa))
     if not found or min(found)[0] > 0.5:
-        small = not found or abs(found[0][2]) == 1
+        small = abs(factor) < math.ldexp(1.0, EXPONENTS[0] - UNIT - made.shift)
         limit = math.ldexp(1.0 if small else MANTISSAS[1], (EXPONENTS[0] if small else EXPONENTS[1]) - UNIT - made.shift)
         message = f"projection '{q.name}': {_text(product)} moves weights by {factor:.3g} steps for factors of 1"
-        hint = "a larger rate, or a smaller w_max" if small else "a smaller rate, or a larger w_max"
+        way = "a larger rate, or a smaller w_max" if small else "a smaller rate, or a larger w_max"
         extreme = f"{'at least' if small else 'at most'} {limit:.3g}"
-        raise UnsupportedError(Diagnostic("NC0351", message, q.origin, limit=extreme, hint=hint))
-    _, exponent, mantissa = min(found)
-    return IntegerProduct(product.condition, mantissa, exponent, tuple(factors), product.decimation), factor
+        raise UnsupportedError(Diagnostic("NC0351", message, q.origin, limit=extreme, hint=way))
+    _, best, mantissa = min(found)
+    return IntegerProduct(product.condition, mantissa, best, tuple(factors), product.decimation), factor
 
 
 def _text(product: Product) -> str:

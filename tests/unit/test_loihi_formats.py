@@ -25,6 +25,8 @@ FORMATS = fm.Formats(
     delay_bits=array(0, 3, 6, 0),
     index_bits=array(10, 12, 0, 8),
     compression=array(fm.DENSE, fm.SPARSE, fm.SPARSE, fm.DENSE),
+    learning=array(0, 1, 0, 2),
+    learning_bits=array(0, 10, 0, 1),
 )
 
 
@@ -237,6 +239,6 @@ def test_another_layout_is_refused() -> None:
         fm.check_format(Program("loihi", "loihi-1", (), {}, {}, 1))
 
     assert str(caught.value) == (
-        "error[NC0603 artifact-version]: the program's format is 'loihi-1'; 'loihi-2' is needed\n"
+        "error[NC0603 artifact-version]: the program's format is 'loihi-1'; 'loihi-3' is needed\n"
         "hint:  compile the network again"
     )
