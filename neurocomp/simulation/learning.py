@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,12 +79,10 @@ class Learner:
         if place < epoch:
             return
         history = {name: self._history(name, bool(modulators) and name[0] == "y") for name in TRACES}
-        moved, tags = (
-            sum((self._product(product, history) for product in products), start=np.zeros_like(self.weights))
-            for products in (self.form.weights, self.form.tags)
-        )
-        self.weights = np.clip(self.weights + moved, *self.learning.bounds)
-        self.tags = np.clip(self.tags + tags, *TAGS)
+        low, high = self.learning.bounds
+        weights = self._sum(self.weights, self.form.weights, history, high)
+        self.tags = np.clip(self._sum(self.tags, self.form.tags, history, TAGS[1]), *TAGS)
+        self.weights = np.clip(weights, low, high)
         for name, values in history.items():
             self.traces[name] = self.traces[name] if modulators and name[0] == "y" else values[-1]
         for times in self.times.values():
@@ -105,6 +103,14 @@ class Learner:
             kept = values[-1] if sent else values[-1] * self.keep.get(name, 0.0)
             values.append(kept if sent else self._struck(name, kept, self.times[name[0]] == place))
         return np.stack(values)
+
+    def _sum(
+        self, values: FloatArray, products: Sequence[Product], history: Mapping[str, FloatArray], limit: float
+    ) -> FloatArray:
+        """Return values plus their products; like the chip's sum of 16 bits, it saturates after each, at the largest value."""
+        for product in products:
+            values = np.clip(values + np.clip(self._product(product, history), -limit, limit), -limit, limit)
+        return values
 
     def _product(self, product: Product, history: Mapping[str, FloatArray]) -> FloatArray:
         if product.condition == "u":

@@ -26,12 +26,15 @@ Array = NDArray[Any]
 TRACES = ("x1", "x2", "y1", "y2", "y3")
 
 
-def learning_network(seed: int, ticks: int = 40, *, for_lava: bool = False) -> tuple[IntegerNetwork, dict[str, Array]]:
+def learning_network(
+    seed: int, ticks: int = 40, *, for_lava: bool = False, samples: int | None = None
+) -> tuple[IntegerNetwork, dict[str, Array]]:
     """Return a network in which one projection learns, onto cells that feed others back, and a stimulus of 1 to 3 samples.
 
     Args:
         seed: Of everything.
         ticks: Per sample.
+        samples: Of the stimulus; None: 1 to 3.
         for_lava: A dense projection without modulators, whose spikes take a tick, as all others do.
     """
     r = np.random.default_rng(seed)
@@ -65,7 +68,8 @@ def learning_network(seed: int, ticks: int = 40, *, for_lava: bool = False) -> t
     ]
     network = IntegerNetwork("learning", 1e-3, ticks, LAVA_UNCHECKED, {p.name: p for p in populations}, tuple(projections))
     network.verify("random learning")
-    samples = int(r.integers(1, 4))
+    drawn = int(r.integers(1, 4))
+    samples = drawn if samples is None else samples
     stimulus: dict[str, Array] = {"x": (r.random((samples, ticks, n)) < 0.3).astype(np.int8)}
     for name, size in zip(modulators, (1, m), strict=False):
         values = r.integers(0, 140, (samples, ticks, size)) * (r.random((samples, ticks, size)) < 0.3)

@@ -125,8 +125,8 @@ RULES = [
     "{rule: stdp_soft, a_plus: 0.2, a_minus: 0.2, w_max: 0.5, epoch: 2}",
     "{rule: stdp_sign, a_plus: 0.02, a_minus: 0.01, w_max: 0.5}",
     "{rule: stdp_multiplicative, a_plus: 0.4, a_minus: 0.3, w_max: 0.5}",
-    "{rule: rstdp, rate: 0.05, w_max: 0.5, modulator: reward}",
-    "{rule: rstdp, rate: 0.05, w_max: 0.5, modulator: [reward, teacher], epoch: 3}",
+    "{rule: rstdp, rate: 0.01, w_max: 0.5, modulator: reward}",
+    "{rule: rstdp, rate: 0.01, w_max: 0.5, modulator: [reward, teacher], epoch: 3}",
     "{rule: products, dw: 2^-6*y0*x1 - 2^-7*x0*y1*(w + 0.1) + 0.001*u1*sgn(w - 0.2), x1_impulse: 20.5, x1_tau: 8 ms, "
     "y1_impulse: 16, y1_tau: 12 ms, w_max: 0.5, epoch: 5}",
 ]
