@@ -318,8 +318,8 @@ def _lessons(lowered: LoweredNetwork, rows: CoreRows) -> dict[str, Array]:
         lesson["rule"], lesson["first_product"] = number, len(products)
         for target, found in enumerate((q.learning.weights, q.learning.tags)):
             for p in found:
-                products.append((target, CONDITIONS.index(p.condition), p.decimation, p.mantissa, p.exponent, len(factors),
-                                 len(p.factors), 0))  # fmt: skip
+                own = CONDITIONS.index(p.condition), p.decimation, p.mantissa, p.exponent
+                products.append((target, *own, len(p.factors), len(factors)))
                 factors += [(VARIABLES.index(f.variable), int(f.sign), f.constant) for f in p.factors]
         lesson["products"] = len(products) - lesson["first_product"]
         for name in ("epoch", "seed", "modulator_delay", "across_samples"):

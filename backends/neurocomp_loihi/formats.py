@@ -101,9 +101,8 @@ LEARNING_PRODUCT = np.dtype(
         ("decimation", "u1"),
         ("mantissa", "i1"),
         ("exponent", "u1"),
-        ("first_factor", "u1"),
         ("factors", "u1"),
-        ("zero", "u1"),
+        ("first_factor", "<u2"),
     ]
 )
 LEARNING_FACTOR = np.dtype([("variable", "u1"), ("sign", "u1"), ("constant", "<i2")])

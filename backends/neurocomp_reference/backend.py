@@ -20,7 +20,7 @@ from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.mapped import Core, MappedNetwork, Placement, Route
 from neurocomp.ir.network import Network, frozen
 from neurocomp.ir.program import CoreTables, InputSymbol, PopulationSymbol, Program
-from neurocomp.ir.quantized import IntegerLearning, IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, QuantizedNetwork
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import Pattern
 
@@ -146,14 +146,6 @@ def _sources(network: IntegerNetwork) -> dict[str, IntArray]:
     return {name: np.flatnonzero(mask) for name, mask in reached.items()}
 
 
-def _learning(learning: IntegerLearning) -> dict[str, Any]:
-    """Return the fields of a rule; what its time constants make of traces stands in ``keep``."""
-    document = asdict(learning)
-    for trace in document["traces"].values():
-        del trace["tau"]
-    return document
-
-
 class _Tables:
     """The tables of a network: JSON that names arrays, and the arrays."""
 
@@ -193,7 +185,7 @@ class _Tables:
             "pool": None if q.pool is None else self.pattern(f"projections/{q.name}/pool", q.pool),
             "mantissa": self.stored(f"projections/{q.name}/mantissa", q.mantissa),
             "delay": self.stored(f"projections/{q.name}/delay", q.delay),
-            **({} if q.learning is None else {"learning": _learning(q.learning)}),
+            **({} if q.learning is None else {"learning": q.learning.as_json()}),
         }
 
     def pattern(self, place: str, pattern: Pattern) -> dict[str, Any]:

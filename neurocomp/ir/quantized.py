@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -193,6 +194,13 @@ class IntegerLearning:
     def products(self) -> tuple[IntegerProduct, ...]:
         """All products, those of weights first."""
         return (*self.weights, *self.tags)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all fields as JSON can hold them: an endless ``tau`` is null."""
+        document = asdict(self)
+        for trace in document["traces"].values():
+            trace["tau"] = trace["tau"] if math.isfinite(trace["tau"]) else None
+        return document
 
 
 def learned_range(sign_mode: str) -> tuple[int, int]:

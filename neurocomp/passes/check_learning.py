@@ -8,14 +8,22 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.network import Network
 from neurocomp.passes.host_currents import analog_inputs
 
+MOST_RULES = 15
+"""Rules that the synapse formats of a core can name."""
+
 
 def check_learning(network: Network, spec: HardwareSpec) -> list[Violation]:
     """Return the projections that learn and cannot on the target (NC0350)."""
     violations = []
+    learning = [q for q in network.projections if q.learning is not None]
+    if spec.stores_rows and len(learning) > MOST_RULES:
+        message = f"{len(learning)} projections learn; a program of {spec.name} has rules for {MOST_RULES}"
+        hint = "join projections, or let some keep their weights"
+        last = learning[-1]
+        violations.append(Violation("NC0350", last.name, message, len(learning), MOST_RULES, hint=hint, origin=last.origin))
     analog = set(analog_inputs(network))
-    for q in network.projections:
-        if q.learning is None:
-            continue
+    for q in learning:
+        assert q.learning is not None
         if not spec.has("learning", "yes"):
             message = f"projection '{q.name}' learns; {spec.name} has no synapses that do"
             hint = "train before compiling and leave 'learn' out, or use a target that learns, such as loihi"

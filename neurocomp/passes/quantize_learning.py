@@ -22,6 +22,8 @@ from neurocomp.models.learning import TRACES, Product, TraceForm
 
 COARSE = 0.1
 """Beyond such a share of a coefficient a warning says what became of it."""
+MOST_PRODUCTS, MOST_CONSTANT = 32, 1 << 10
+"""Of a rule; a larger constant would saturate its factor whatever the variable."""
 UNIT = 7
 """An exponent of so much is a factor of 1."""
 
@@ -42,6 +44,9 @@ def integers_of(q: Projection, scale: float, timestep: float, warnings: list[str
     """
     assert q.learning is not None
     form = q.learning.form()
+    if len(form.weights) + len(form.tags) > MOST_PRODUCTS:
+        message = f"projection '{q.name}': its rule has {len(form.weights) + len(form.tags)} products"
+        raise UnsupportedError(Diagnostic("NC0351", message, q.origin, limit=str(MOST_PRODUCTS), hint="use fewer products"))
     decimations = sorted({p.decimation for p in (*form.weights, *form.tags) if p.condition == "u"})
     if len(decimations) > 1:
         message = (
@@ -83,12 +88,16 @@ def _product(q: Projection, product: Product, unit: float, scale: float) -> tupl
         of_weight = f.variable == "w"
         factor /= scale if of_weight and not f.sign else 1.0
         factors.append(IntegerFactor(f.variable, round(f.constant * (scale if of_weight else 1.0)), f.sign))
+        if abs(factors[-1].constant) > MOST_CONSTANT:
+            message = f"projection '{q.name}': {_text(product)} adds {factors[-1].constant} steps to {f.variable}"
+            hint = "use a constant within the variable's range"
+            raise UnsupportedError(Diagnostic("NC0351", message, q.origin, limit=f"{MOST_CONSTANT}", hint=hint))
     made = IntegerProduct(product.condition, 1, UNIT, tuple(factors), product.decimation)
     bits = sum(f.bits for f in factors) + MANTISSA_BITS
     if bits > MOST_PRODUCT_BITS:
         message = f"projection '{q.name}': {_text(product)} has factors of {bits - MANTISSA_BITS} bits together"
-        limit = f"{MOST_PRODUCT_BITS - MANTISSA_BITS} bits: 7 per trace, 9 for w and t"
-        raise UnsupportedError(Diagnostic("NC0351", message, q.origin, limit=limit, hint="use fewer factors"))
+        most = f"{MOST_PRODUCT_BITS - MANTISSA_BITS} bits: 7 per trace, 9 for w and t"
+        raise UnsupportedError(Diagnostic("NC0351", message, q.origin, limit=most, hint="use fewer factors"))
     found: list[tuple[float, int, int]] = []
     for exponent in range(EXPONENTS[0], EXPONENTS[1] + 1):
         worth = math.ldexp(1.0, exponent - UNIT - made.shift)

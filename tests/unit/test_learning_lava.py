@@ -52,8 +52,8 @@ def side_by_side(samples: int) -> tuple[LoweredNetwork, dict[str, Array]]:
             populations[f"{name}{number}"] = replace(p, name=f"{name}{number}")
             lag[f"{name}{number}"] = {"x": 0, "y": 1, "z": 1 if ring else 2}[name]
         for q in network.projections:
-            ends = {end: f"{getattr(q, end)}{number}" for end in ("name", "source", "target")}
-            projections.append(replace(q, **ends))
+            source, target = f"{q.source}{number}", f"{q.target}{number}"
+            projections.append(replace(q, name=f"{q.name}{number}", source=source, target=target))
         stimulus |= {f"{name}{number}": values for name, values in given.items()}
     network = IntegerNetwork("many", 1e-3, TICKS, LAVA_UNCHECKED, populations, tuple(projections))
     return LoweredNetwork(network, lag, {name: Representative(name, ticks) for name, ticks in lag.items()}), stimulus
@@ -175,7 +175,7 @@ def test_rewards_move_tags_and_weights_as_in_lava(tmp_path: Path) -> None:
     assert child.returncode == 0, child.stderr[-2000:]
     for number, kept in enumerate(wanted):
         with np.load(tmp_path / f"found{number}.npz") as found:
-            for t, (weights, tags) in enumerate(kept):
-                assert np.array_equal(found["weights"][t], weights), f"rule {number}, step {t}"
-                assert np.array_equal(found["tags"][t], tags), f"rule {number}, step {t}"
-        assert any(not np.array_equal(kept[0][0], weights) for weights, _ in kept)
+            for t, (learned, tagged) in enumerate(kept):
+                assert np.array_equal(found["weights"][t], learned), f"rule {number}, step {t}"
+                assert np.array_equal(found["tags"][t], tagged), f"rule {number}, step {t}"
+        assert any(not np.array_equal(kept[0][0], learned) for learned, _ in kept)
