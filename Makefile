@@ -3,6 +3,7 @@
 #   make setup      environment in .venv: neurocomp (editable), developer tools, Lava (Python 3.10 to 3.12)
 #   make demo       a network from YAML to chip, with the proof that nothing changed on the way
 #   make test       the tests            make test-slow  the tests marked slow, and the suites with --engine fast
+#   make test-interop  networks exchanged with snnTorch, Norse, sinabs, SpikingJelly and NeuroBench (6 GB, 15 minutes)
 #   make check      ruff, mypy --strict, import-linter
 #   make bench      every figure that we claim
 #   make clean      removes .venv and the caches
@@ -23,10 +24,10 @@ CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3.10 python3.13 python3
 PYTHON_OK := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench clean
+.PHONY: help setup demo test test-slow test-interop check bench clean
 
 help:
-	@sed -n '3,10s/^#  //p' Makefile
+	@sed -n '3,11s/^#  //p' Makefile
 
 setup: $(STAMP)
 
@@ -65,6 +66,8 @@ $(STAMP): pyproject.toml Makefile requirements/lava-overrides.txt
 demo: $(STAMP)
 	@$(PY) examples/demo.py
 
+# Tests marked `latex` and `browser` are skipped where there is no TeX, or no Chromium. On Debian:
+# apt-get install texlive-latex-extra texlive-science chromium
 # Files of tests side by side, one process for each processor.
 PYTEST := $(PY) -m pytest --numprocesses auto --dist loadfile
 
@@ -81,6 +84,10 @@ CROSSBARS := --ignore tests/properties/test_truenorth.py --ignore tests/conforma
 test-slow: $(STAMP)
 	@$(PYTEST) -m slow || [ $$? -eq 5 ]
 	@$(PYTEST) tests/conformance tests/properties --engine fast --deselect $(LAVA_TEST) $(CROSSBARS)
+
+# Environments are made below .cache/benchmark-peers, once.
+test-interop: $(STAMP)
+	@$(PY) -m pytest -m interop tests/interop
 
 check: $(STAMP)
 	$(PY) -m ruff check .

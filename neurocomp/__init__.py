@@ -12,11 +12,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Compiled", "NeurocompError", "compile", "load"]
+__all__ = [
+    "Compiled",
+    "NeurocompError",
+    "compile",
+    "from_norse",
+    "from_sinabs",
+    "from_snntorch",
+    "from_spikingjelly",
+    "load",
+]
 
 if TYPE_CHECKING:
     from neurocomp.api import Compiled, compile, load
     from neurocomp.errors import NeurocompError
+    from neurocomp.frontends.from_frameworks import from_norse, from_sinabs, from_snntorch, from_spikingjelly
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +34,10 @@ def __getattr__(name: str) -> Any:
         from neurocomp import errors
 
         return errors.NeurocompError
+    if name in __all__ and name.startswith("from_"):
+        from neurocomp.frontends import from_frameworks
+
+        return getattr(from_frameworks, name)
     if name in __all__:
         from neurocomp import api
 

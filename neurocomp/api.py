@@ -27,14 +27,18 @@ from neurocomp.encoding import (
     ENCODERS,
     data_shape,
     decode,
+    decode_early,
     decoder_operations,
     encode_samples,
     encoder_operations,
     possible_answers,
 )
+from neurocomp.energy.baselines import baselines_of
 from neurocomp.energy.counts import counts_of, tally_of, wiring_of
 from neurocomp.energy.joules import estimate
 from neurocomp.energy.latency import latency_of
+from neurocomp.energy.neurobench import neurobench_of
+from neurocomp.energy.workload import Work, Worked
 from neurocomp.engine.metering import Tally
 from neurocomp.engine.threads import available_processors, in_order
 from neurocomp.errors import Diagnostic, EngineUnavailable, Location, NetworkError, UnsupportedError, UsageError, did_you_mean
@@ -76,6 +80,8 @@ THREAD_BYTES = 128 << 20
 """What a thread of a simulation in numpy may need beside the weights, which each has for itself."""
 DEFAULT_SAMPLES = 20
 """How many of the declared samples ``verify`` and ``report`` run unless told otherwise."""
+EARLY = 32
+"""After at most so many different numbers of ticks a report reads the answer."""
 RANDOM_RATE = 0.2
 RANDOM_CURRENT = 1 << 12
 """Largest magnitude of a random direct current, in units of the potential."""
@@ -218,6 +224,8 @@ class Conversion:
 
 LONGEST_SEARCH = 256
 """Ticks of the longest run from which ``--timesteps auto`` chooses."""
+WINDOWS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 62)
+"""Ticks per layer from which it chooses where values are times; 62 are the longest that neurons of a Loihi are refractory."""
 MAPPED_SAMPLES = 16
 """Samples that the program of the chip is measured on."""
 
@@ -247,7 +255,8 @@ def to_snn(
         UnsupportedError: The target cannot do what the network asks for.
         CapacityError: It does not fit.
     """
-    from neurocomp.conversion.convert import converted, names_of, with_averages
+    from neurocomp.conversion.convert import converted, names_of
+    from neurocomp.conversion.maxima import with_averages, with_differences
     from neurocomp.conversion.normalize import scales
     from neurocomp.conversion.waterfall import curve, measured
     from neurocomp.frontends import from_onnx
@@ -256,13 +265,16 @@ def to_snn(
     chosen, path = options or ConversionOptions(), Path(path)
     read = from_onnx.read(path)
     graph = with_averages(read) if chosen.max_pool == "average" else read
+    if chosen.max_pool == "neurons":
+        graph = with_differences(read, but_of_neurons=chosen.code == "ttfs")
     flat = _as_input(calibration, graph.input.shape, "the calibration data", path) * scale
     if not len(flat):
         message = "there are no calibration data"
         raise NetworkError(Diagnostic("NC0212", message, hint="name some with --calibration FILE.npz#key"))
-    if chosen.input != "current" and flat.min() < 0:
-        message = f"the calibration data hold {flat.min():g}, and a rate is not negative"
-        raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint="choose --input current"))
+    if chosen.encoder != "current" and flat.min() < 0:
+        message = f"the calibration data hold {flat.min():g}, and no spikes stand for what is negative"
+        hint = "choose --input current" + ("" if chosen.code == "rate" else " and --code rate")
+        raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint=hint))
     found = scales(graph, chosen, flat)
     shown = calibration if test is None else test
     _as_input(shown[:1], graph.input.shape, "the test data", path)
@@ -274,14 +286,24 @@ def to_snn(
     if accuracy is not None:
         if labels is None:
             raise UsageError(Diagnostic("NC0801", "--timesteps auto needs labels", hint="name them with --labels FILE.npz#key"))
-        longest = replace(chosen, ticks=LONGEST_SEARCH)
-        shares = curve(converted(graph, longest, found, calibration, samples, scale), samples)
-        if shares.max() < accuracy:
-            best = int(shares.argmax())
-            message = f"no number of ticks up to {LONGEST_SEARCH} reaches {100 * accuracy:.2f} %"
-            hint = f"the best is {100 * shares[best]:.2f} % with {best + 1}; lower --accuracy, or choose another --normalize"
+
+        def shares(ticks: int) -> Array:
+            return curve(converted(graph, replace(chosen, ticks=ticks), found, calibration, samples, scale), samples)
+
+        tried: Iterable[tuple[int, float]] = ((ticks, shares(ticks)[-1]) for ticks in WINDOWS)
+        if chosen.code == "rate":
+            tried = enumerate(shares(LONGEST_SEARCH), 1)
+        best = (0, 0.0)
+        for ticks, share in tried:
+            best = max(best, (ticks, float(share)), key=lambda pair: pair[1])
+            if share >= accuracy:
+                break
+        else:
+            most = LONGEST_SEARCH if chosen.code == "rate" else f"{WINDOWS[-1]} per layer"
+            message = f"no number of ticks up to {most} reaches {100 * accuracy:.2f} %"
+            hint = f"the best is {100 * best[1]:.2f} % with {best[0]}; lower --accuracy, or choose another --normalize"
             raise NetworkError(Diagnostic("NC0209", message, Location(path.name), hint=hint))
-        chosen = replace(chosen, ticks=int((shares >= accuracy).argmax()) + 1)
+        chosen = replace(chosen, ticks=best[0])
     network = converted(graph, chosen, found, calibration, samples, scale)
     if accuracy is not None:
         choice = Choice(network.name, "ticks", str(chosen.ticks), f"the fewest with {100 * accuracy:g} % of right answers")
@@ -296,10 +318,12 @@ def to_snn(
         return made[0].run(engine, stimulus, probe="all", state=True, stage=kind).arrays
 
     counts = {"quantized": count, "mapped": min(count, MAPPED_SAMPLES)}
-    replaced = read if graph is not read and any(layer.kind == "max" for layer in read.layers.values()) else None
+    has_maxima = any(layer.kind == "max" for layer in read.layers.values())
+    replaced = read if chosen.max_pool == "average" and has_maxima else None
     tell = None if progress is None else lambda done: progress(done, len(shown))
     runs = integers if target is not None and count else None
-    waterfall = measured(graph, network, found, samples, runs, counts, replaced, tell)
+    window = chosen.ticks if chosen.code == "ttfs" else None
+    waterfall = measured(graph, network, found, samples, runs, counts, replaced, tell, window)
     return Conversion(network, waterfall)
 
 
@@ -638,6 +662,13 @@ def _weights(network: Network) -> int:
     return sum(int(np.size(q.weights)) for q in network.projections)
 
 
+def early_ticks(ticks: int) -> list[int]:
+    """Return after how many ticks of a sample a report reads the answer: all of them, or `EARLY` in equal steps."""
+    if ticks <= EARLY:
+        return [*range(1, ticks + 1)] or [0]
+    return [round(ticks * (index + 1) / EARLY) for index in range(EARLY)]
+
+
 def is_small(network: IntegerNetwork, samples: int, ticks: int) -> bool:
     """Return whether the reference needs less than about a second for a job (`SMALL_JOB`).
 
@@ -876,6 +907,20 @@ def _checked_labels(network: Network, name: str, labels: Array) -> Array:
         message = f"label {labels[outside][0]} lies outside 0..{answers - 1}, {what}"
         raise NetworkError(Diagnostic("NC0210", message, hint="a label is the index of the neuron that should win"))
     return labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counted:
+    """What a report takes from one batch of samples."""
+
+    tally: Tally
+    work: Work | None
+    """None: there is no quantized network."""
+    answers: Array
+    """Read after several numbers of ticks, (ticks, samples)."""
+    quantized: Array | None
+    """Answers of the quantized network, where they may differ."""
+    distances: Mapping[str, SpikeDistance]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -1247,9 +1292,12 @@ class Compiled:
     def report(
         self, *, samples: Samples | None = None, count: int | None = None, costs: str | None = None,
         inputs: str | Path | Mapping[str, Array] | None = None, engine: str | None = None, jobs: int | None = None,
-        progress: Progress | None = None, keep_finished: bool = False,
+        progress: Progress | None = None, keep_finished: bool = False, raster: bool = False,
     ) -> Report:  # fmt: skip
-        """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy."""
+        """Count events on declared samples (at most ``count``, default `DEFAULT_SAMPLES`) and estimate their energy.
+
+        With ``raster`` the first sample runs once more, for the spikes of all its populations.
+        """
         default = None if inputs is not None else DEFAULT_SAMPLES
         feed = self._feed(inputs, samples, default if count is None else count, "report")
         made, lowered, k = self.artifact, self.artifact.lowered, self.ticks_per_step
@@ -1257,25 +1305,30 @@ class Compiled:
         decoded = next(iter(self.network.decoders)) if labels is not None and len(self.network.decoders) == 1 else None
         wiring, reference = wiring_of(made.mapped, made.spec), registry.simulator("reference")
         loss = lowered.reached_by_loss(feed.ticks * k)
+        read = early_ticks(feed.ticks)
         neurons = sum(p.size for p in lowered.network.populations.values())
+        worked = Worked(made.quantized.network) if made.quantized is not None else None
 
         def simulated(chosen: str) -> Report:
-            # The reference counts from arrays of all populations, the fast engine while it runs.
-            size = 16 * feed.ticks * k * neurons if chosen != "fast" else _bytes_per_sample(
-                self.network, feed.ticks * k, "outputs", True
-            )  # fmt: skip
+            # The fast engine counts while it runs and gives spikes alone: state is recorded where a decoder may read it.
+            size = (16 if chosen != "fast" else 8) * feed.ticks * k * neurons
+            size += _bytes_per_sample(self.network, feed.ticks * k, "outputs", True) if chosen == "fast" else 0
             batches = self._batches(chosen, feed.total, feed.ticks, size, jobs, progress, keep_finished)
             fast: Any = _fast(max(1, batches.jobs // len(batches.spans))) if chosen == "fast" else None
             chip = registry.backend(made.spec.backend).chip_simulator() if chosen == "chip" else None
             compared = [name for name in loss if made.quantized is not None]
-            kept = list(dict.fromkeys([*([decoded] if decoded is not None else []), *compared]))
+            answered = [decoded] if decoded is not None else []
+            kept = list(dict.fromkeys([*answered, *(worked.populations if worked is not None else [])]))
 
-            def simulate(start: int, stop: int) -> tuple[Tally, Array, Mapping[str, SpikeDistance], Array]:
+            def simulate(start: int, stop: int) -> _Counted:
                 stimulus = feed.batch(start, stop)
                 stimulus = self._on_chip(stimulus if feed.given is not None else self._checked(stimulus), start)
                 if fast is not None:
-                    recorded = list(dict.fromkeys(lowered.map[name].population for name in kept))
-                    trace, tally = fast.count(lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded)
+                    recorded, state = ([lowered.map[name].population for name in names] for names in (kept, answered))
+                    recorded = list(dict.fromkeys(recorded))
+                    trace, tally = fast.count(
+                        lowered.network, stimulus, wiring, lag=lowered.lag, record=recorded, state=state
+                    )  # fmt: skip
                 elif chip is not None:
                     trace = chip.run(made.program, stimulus, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
@@ -1283,29 +1336,32 @@ class Compiled:
                     trace = reference.run(lowered.network, stimulus, lag=lowered.lag, first_sample=start)
                     tally = tally_of(trace, lowered.network, wiring)
                 moved = lowered.in_user_time(trace)
-                if not compared:
-                    return tally, self._answers(moved, decoded), {}, np.zeros(0, np.int64)
-                logical = reference.run(self._quantized().network, stimulus, record=kept, first_sample=start)
-                apart = {name: SpikeDistance.between(logical.spikes[name], moved.spikes[name]) for name in compared}
-                return tally, self._answers(moved, decoded), apart, self._answers(logical, decoded)
+                logical = moved
+                if compared:
+                    logical = reference.run(self._quantized().network, stimulus, record=kept, first_sample=start)
+                return _Counted(
+                    tally, worked.of(logical.spikes) if worked is not None else None, self._answers(moved, decoded, read),
+                    self._answers(logical, decoded, read[-1:])[0] if compared else None,
+                    {name: SpikeDistance.between(logical.spikes[name], moved.spikes[name]) for name in compared},
+                )  # fmt: skip
 
-            counted: list[Tally] = []
-            answers: list[Array] = []
-            quantized: list[Array] = []
+            counted: list[_Counted] = []
             distances = dict.fromkeys(compared, SpikeDistance())
 
-            def take(start: int, stop: int, part: tuple[Tally, Array, Mapping[str, SpikeDistance], Array]) -> None:
-                counted.append(part[0])
-                answers.append(part[1])
-                quantized.append(part[3])
-                for name, distance in part[2].items():
+            def take(start: int, stop: int, part: _Counted) -> None:
+                counted.append(part)
+                for name, distance in part.distances.items():
                     distances[name] = distances[name] + distance
 
             done, interrupted = batches.run(simulate, take)
-            accuracy, before, counts = None, None, counts_of(Tally.merged(counted), made.mapped, feed.ticks * k)
+            counts = counts_of(Tally.merged([part.tally for part in counted]), made.mapped, feed.ticks * k)
+            accuracy, before, early = None, None, {}
             if decoded is not None and labels is not None:
                 right = _checked_labels(self.network, decoded, labels[:done])
-                accuracy = float((np.concatenate(answers) == right).mean())
+                answers = np.concatenate([part.answers for part in counted], axis=1)
+                shares = (answers == right).mean(axis=1).tolist()
+                early, accuracy = dict(zip(read, shares, strict=True)), shares[-1]
+                quantized = [part.quantized for part in counted if part.quantized is not None]
                 before = float((np.concatenate(quantized) == right).mean()) if compared else accuracy
             energy = estimate(counts, made.spec, self.network.timestep / k, costs)
             latency = latency_of(counts, made.mapped, made.spec, self.network.timestep / k, energy.costs)
@@ -1313,9 +1369,16 @@ class Compiled:
             lossy = {name: {"reason": loss[name], **distances[name].as_json()} for name in compared}
             encoders = {} if feed.given is not None else encoder_operations(self.network, feed.raw)
             decoders = decoder_operations(self.network, feed.ticks)
+            baselines, neurobench = None, None
+            if made.quantized is not None:
+                work = Work.merged([part.work for part in counted if part.work is not None])
+                baselines = baselines_of(made.quantized.network, work, made.quantized.currents, encoders)
+                neurobench = neurobench_of(made.quantized.network, work)
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
-                interrupted, lossy, before, encoders, decoders, self._provenance(feed, done, samples, energy.costs),
+                interrupted, lossy, before, encoders, decoders, baselines, neurobench,
+                self._provenance(feed, done, samples, energy.costs), early,
+                self._raster(feed, chosen, batches) if raster and feed.total else {}, self.extensions,
             )  # fmt: skip
 
         found: Report = self._with_engine(engine, feed.total, feed.ticks, simulated)
@@ -1336,14 +1399,21 @@ class Compiled:
             timestep_s=self.network.timestep, seeds=seeds, costs=costs,
         )  # fmt: skip
 
-    def _answers(self, trace: Trace, population: str | None) -> Array:
-        """Return what the decoder of a population makes of each sample; nothing without one."""
+    def _raster(self, feed: _Feed, engine: str, batches: _Batches) -> dict[str, Array]:
+        """Return the spikes of the first sample, (ticks, n) of each population."""
+        stimulus = self._on_chip(feed.batch(0, 1))
+        trace = self._executor(engine, "lowered", batches)(stimulus, _recorded(self.network, "all"), False, 0)
+        found = _shaped(trace, self.network, "all", False, self.ticks_per_step)
+        return {key.partition("/")[2]: values[0].reshape(values.shape[1], -1) for key, values in found.items()}
+
+    def _answers(self, trace: Trace, population: str | None, ticks: Sequence[int]) -> Array:
+        """Return what the decoder of a population makes of each sample after some ticks, (ticks, samples); nothing without."""
         if population is None:
-            return np.zeros(0, np.int64)
+            return np.zeros((len(ticks), 0), np.int64)
         shaped = _shaped(trace, self.network, "outputs", True, self.ticks_per_step)
         spikes, v = (shaped[f"{key}/{population}"] for key in ("spikes", "v"))
-        flat = (*spikes.shape[:2], -1)
-        return decode(self.network.decoders[population], spikes=spikes.reshape(flat), v=v.reshape(flat))
+        spikes, v = (values.reshape(*values.shape[:2], -1) for values in (spikes, v))
+        return np.stack([decode_early(self.network.decoders[population], t, spikes=spikes, v=v) for t in ticks])
 
     def export_integers(self, path: str | Path, stage: str = "lowered") -> dict[str, Array]:
         """Write every integer parameter and connection to an .npz, docs/integers.md lists its keys; return the arrays.

@@ -313,7 +313,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "compare": (">", ">="),
     "spikes_per_tick": ("one", "many"),
     "reset": ("zero", "subtract", "value", "none"),
-    "reset_when": ("same_tick", "next_tick"),
+    "reset_when": ("same_tick", "next_tick", "next_update"),
     "refractory": ("yes",),
     "v_floor": ("yes",),
     "periodic_reset": ("yes",),

@@ -78,6 +78,12 @@ def spec_files() -> dict[str, Traversable]:
     return dict(sorted(files.items()))
 
 
+def references() -> str:
+    """Return the ``.bib`` files beside the installed specs: the works that specs cite, one text after another."""
+    files = (file for entry in _entries(SPECS).values() for file in resources.files(_loaded(entry)).iterdir())
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.name.endswith(".bib"))
+
+
 def specs() -> dict[str, HardwareSpec]:
     """Return all installed hardware specs by name.
 

@@ -52,6 +52,13 @@ class Peer:
     limit: float = 90.0
 
 
+FRAMEWORKS = {
+    "snntorch": ("snntorch==1.0.0", "nir==1.0.8", "nirtorch==2.6"),
+    "norse": ("norse==1.1.0", "nir==1.0.8", "nirtorch==2.6"),
+    "sinabs": ("sinabs==3.1.3", "nir==1.0.4", "nirtorch==2.0.2"),
+    "spikingjelly": ("spikingjelly[nir]==2.0.0", "nir==1.0.8", "nirtorch==2.6"),
+}
+"""What tests/interop exchanges networks with; each environment holds neurocomp too, as a user's own would."""
 ENVIRONMENTS = {
     "torch": Environment(("torch==2.13.0", "snntorch==1.0.0", "spikingjelly==2.0.0", "numpy==2.2.6"), pip=True),
     "lava": Environment(("lava-nc==0.10.0", "numpy==1.26.4", "networkx==2.8.7"), ("3.10", "3.11", "3.12")),
@@ -61,6 +68,13 @@ ENVIRONMENTS = {
     "superneuromat": Environment(("superneuromat==3.5.0", "numpy==2.2.6")),
     "metis": Environment(("pymetis==2025.2.2", "numpy==2.2.6")),
     "mtkahypar": Environment(("mtkahypar==1.7.post1", "numpy==2.2.6")),
+    **{
+        f"interop-{name}": Environment(("torch==2.13.0", *packages, f"--editable={ROOT}"), pip=True)
+        for name, packages in FRAMEWORKS.items()
+    },
+    "neurobench": Environment(
+        ("torch==2.13.0", "snntorch==1.0.0", "numpy==2.2.6", "neurobench==2.3.0"), ("3.11", "3.10", "3.12"), pip=True
+    ),
     "nengo-loihi": Environment(("nengo-loihi==1.1.0", "nengo==3.2.0", "numpy==1.23.5"), ("3.11", "3.10")),
 }
 PEERS = {
@@ -75,6 +89,7 @@ PEERS = {
     "nengo-loihi": Peer("nengo-loihi", "nengo_loihi", "integer"),
     "metis": Peer("metis", "metis", "partition", (), limit=60.0),
     "mtkahypar": Peer("mtkahypar", "mtkahypar", "partition", (), limit=60.0),
+    "neurobench": Peer("neurobench", "neurobench", "metrics", (), limit=240.0),
 }
 NAMES = tuple((name, peer.networks, peer.kind) for name, peer in PEERS.items() if peer.networks)
 
@@ -82,9 +97,9 @@ _spent = 0.0
 
 
 def prepare(name: str) -> Path:
-    """Return the interpreter of the peer's environment, which is made where there is none; raise `Unavailable`."""
-    environment = ENVIRONMENTS[PEERS[name].environment]
-    folder = cache() / PEERS[name].environment
+    """Return the interpreter of an environment, which is made where there is none; raise `Unavailable`."""
+    environment = ENVIRONMENTS[name]
+    folder = cache() / name
     python, stamp, wanted = folder / "bin" / "python", folder / ".ready", "\n".join(environment.requirements)
     if stamp.is_file() and stamp.read_text() == wanted and python.exists():
         return python
@@ -100,7 +115,7 @@ def prepare(name: str) -> Path:
         commands = [[base, "-m", "venv", str(folder)], pip]
     commands[1] += environment.requirements
     for command in commands:
-        _run(command, 300.0, variables)
+        _run(command, 600.0, variables)
     stamp.write_text(wanted)
     return python
 
@@ -136,12 +151,17 @@ def call(name: str, module: str, arguments: Sequence[str], threads: int = 1) -> 
         OSError: A process cannot be started.
         ValueError: What is printed last is no JSON.
     """
-    command = [str(prepare(name)), "-m", f"benchmarks.peers.{module}", *arguments]
-    output = _run(command, PEERS[name].limit, _variables(threads)).strip()
+    peer = PEERS[name]
+    output = run(peer.environment, f"benchmarks.peers.{module}", arguments, peer.limit, threads).strip()
     report = json.loads(output.splitlines()[-1]) if output else None
     if not isinstance(report, dict):
         raise Unavailable("printed no report")
     return report
+
+
+def run(environment: str, module: str, arguments: Sequence[str], limit: float, threads: int = 1) -> str:
+    """Return what a module of this repository prints in an environment, in at most ``limit`` seconds; raise `Unavailable`."""
+    return _run([str(prepare(environment)), "-m", module, *arguments], limit, _variables(threads))
 
 
 @contextlib.contextmanager

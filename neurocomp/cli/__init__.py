@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "Compare accuracies: real numbers and the chip's integers.",
     "report": "Count events, and estimate energy from them.",
     "report lint": "Look for what reviewers find in claims about energy.",
+    "cite": "Say how to cite neurocomp, and what its numbers rest on.",
     "map": "Show where everything is on the chip, and what it sends.",
     "export": "Write what was compiled in a form for other tools.",
     "import": "Read a network of another tool into one file (.ncz).",

@@ -192,15 +192,17 @@ def reading(function: Function) -> Function:
 
     @functools.wraps(function)
     def call(*args: Any, compare: Sequence[str], **kwargs: Any) -> Any:
-        said = {name: kwargs.pop(name) for name in ("dt", "reset", "integration", "trained_in", "ticks")}
+        said = {name: kwargs.pop(name) for name in ("dt", "reset", "reset_when", "integration", "trained_in", "ticks")}
         said["compare"] = _only("--compare", compare)
         return function(*args, reading={name: value for name, value in said.items() if value is not None}, **kwargs)
 
     frameworks = ("snntorch", "norse", "sinabs", "spyx", "rockpool", "spikingjelly", "lava")
+    when = ("same_tick", "next_tick", "next_update")
     trained = "The framework that made the file, whose rules then hold"
     for option in (
         click.option("--ticks", type=click.IntRange(min=1), metavar="N", help="NIR: ticks per sample. [default: 100]"),
         click.option("--integration", type=click.Choice(["exact", "euler"]), help="NIR: how state decays in a tick."),
+        click.option("--reset-when", type=click.Choice(when), help="NIR: in which tick, and where in it."),
         click.option("--reset", type=click.Choice(["zero", "subtract", "value", "none"]), help="NIR: what a spike does to v."),
         click.option("--dt", metavar="TIME", help="NIR: length of a tick, 0.1ms or 1e-4; times of the file are seconds."),
         click.option("--trained-in", type=click.Choice(frameworks), help=f"NIR: {trained} (docs/nir.md)."),

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -49,9 +50,14 @@ def has_color(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def json_text(document: Mapping[str, Any]) -> str:
+    """Return one JSON document; ASCII, so that every terminal, pipe and file carries it unchanged."""
+    return json.dumps(_json({"schema": 1, **document}), indent=2, allow_nan=False) + "\n"
+
+
 def print_json(document: Mapping[str, Any]) -> None:
-    """Write one JSON document to stdout; ASCII, so that every terminal and pipe carries it unchanged."""
-    sys.stdout.write(json.dumps(_json(document), indent=2, allow_nan=False) + "\n")
+    """Write one JSON document to stdout."""
+    sys.stdout.write(json_text(document))
 
 
 def _json(value: Any) -> Any:
@@ -88,16 +94,12 @@ class Output:
 
     def json(self, document: Mapping[str, Any]) -> None:
         """Print the result of a command that was called with ``--json``."""
-        print_json({"schema": 1, **document})
+        print_json(document)
 
     def show(self, *parts: RenderableType, messages: bool = False) -> None:
         """Print text for people, to stdout; to stderr where stdout carries something else."""
         stream = sys.stderr if messages else sys.stdout
-        console = _console(stream)
-        with console.capture() as captured:
-            console.print(*parts, sep="\n")
-        # rich pads columns with spaces, which are in the way where text is copied or compared.
-        stream.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        stream.write(_rendered(_console(stream), parts))
 
     def summary(self, *parts: RenderableType, messages: bool = False) -> None:
         """Print text for people that ``--quiet`` turns off."""
@@ -245,6 +247,18 @@ def _console(stream: TextIO) -> Console:
         markup=False,
         emoji=False,
     )
+
+
+def text_of(*parts: RenderableType) -> str:
+    """Return text for people as it goes into a file."""
+    return _rendered(_console(StringIO()), parts)
+
+
+def _rendered(console: Console, parts: Sequence[RenderableType]) -> str:
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    # rich pads columns with spaces, which are in the way where text is copied or compared.
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def events_as_json(events: Sequence[Any]) -> list[dict[str, Any]]:

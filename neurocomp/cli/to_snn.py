@@ -29,7 +29,7 @@ _TITLES = {
 }
 _NAMES = (
     "calibration", "test", "labels", "scale", "normalize", "percentile", "input", "max_pool", "start", "readout", "timesteps",
-    "accuracy", "target", "integers",
+    "accuracy", "target", "integers", "code",
 )  # fmt: skip
 
 
@@ -48,18 +48,20 @@ def conversion(function: Function) -> Function:
         click.option("--test", metavar=array, help="ONNX: data to measure on. [default: those of --calibration]"),
         click.option("--labels", metavar=array, help="ONNX: the right answers of the data that are measured."),
         click.option("--scale", metavar="S", help="ONNX: factor on the data, such as 1/255. [default: 1]"),
-        click.option("--normalize", type=word(["none", "model", "data", "percentile"]),
+        click.option("--normalize", type=word(["none", "model", "data", "percentile", "spikes"]),
                      help="ONNX: what sets the scale of a layer. [default: percentile]"),
         click.option("--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
                      help="ONNX: of the activations above 0. [default: 99.9]"),
         click.option("--input", type=word(["current", "rate", "bernoulli", "poisson"]),
                      help="ONNX: how data enter. [default: current]"),
-        click.option("--max-pool", type=word(["refuse", "average", "spikes"]),
+        click.option("--code", type=word(["rate", "ttfs"]),
+                     help="ONNX: rates, or times of first spikes, stand for values. [default: rate]"),
+        click.option("--max-pool", type=word(["refuse", "average", "spikes", "neurons"]),
                      help="ONNX: what stands for a maximum. [default: refuse]"),
         click.option("--start", type=word(["half", "zero"]),
                      help="ONNX: where potentials start, of the threshold. [default: half]"),
         click.option("--readout", type=word(["potential", "count"]), help="ONNX: the answer of outputs. [default: potential]"),
-        click.option("--timesteps", metavar="N|auto", help="ONNX: ticks per sample. [default: 64]"),
+        click.option("--timesteps", metavar="N|auto", help="ONNX: ticks per sample; ttfs: per layer. [default: 64, 32]"),
         click.option("--accuracy", type=click.FloatRange(0, 1, min_open=True), metavar="A",
                      help="ONNX: what --timesteps auto must reach. [default: 0.99]"),
         click.option("--target", metavar="T", help="ONNX: whose integers are measured; none: no one's. [default: loihi]"),
@@ -86,10 +88,17 @@ def convert(path: Path, out: Path, said: Mapping[str, Any], reading: Mapping[str
         raise UsageError(Diagnostic("NC0801", "--to-snn needs calibration data", hint=hint))
     if "test" in said and "labels" not in said:
         output.warn("--test without --labels: agreement is measured, not accuracy")
-    ticks, is_auto = _ticks(said.get("timesteps"), reading.get("ticks"))
+    if said.get("code") == "ttfs":
+        decided = [f"--{name}" for name in ("input", "readout", "reset") if name in said or name in reading]
+        if decided:
+            raise UsageError(Diagnostic("NC0801", f"{', '.join(decided)}: --code ttfs decides this", hint="leave it out"))
+        if said.get("normalize") == "spikes":
+            hint = "choose --normalize data or percentile"
+            raise UsageError(Diagnostic("NC0801", "--normalize spikes needs rates, which --code ttfs has not", hint=hint))
+    ticks, is_auto = _ticks(said.get("timesteps"), reading.get("ticks"), 32 if said.get("code") == "ttfs" else 64)
     if "accuracy" in said and not is_auto:
         raise UsageError(Diagnostic("NC0801", "--accuracy says what --timesteps auto must reach", hint="add --timesteps auto"))
-    named = ("normalize", "percentile", "input", "max_pool", "start", "readout")
+    named = ("normalize", "percentile", "input", "max_pool", "start", "readout", "code")
     chosen = {name: said[name] for name in named if name in said}
     options = Options(**chosen, reset=reading.get("reset", "subtract"), ticks=ticks)
     data = {name: load_array(said[name], Path()) for name in ("calibration", "test", "labels") if name in said}
@@ -116,14 +125,14 @@ def convert(path: Path, out: Path, said: Mapping[str, Any], reading: Mapping[str
     output.suggest(f"neurocomp compile {files[0]} --target {target if target != 'none' else 'loihi'}")
 
 
-def _ticks(timesteps: str | None, ticks: int | None) -> tuple[int, bool]:
+def _ticks(timesteps: str | None, ticks: int | None, default: int) -> tuple[int, bool]:
     """Return the ticks, and whether they are to be chosen."""
     if timesteps is not None and ticks is not None:
         raise UsageError(Diagnostic("NC0801", "--timesteps and --ticks say the same", hint="say one"))
     if timesteps is None:
-        return ticks or 64, False
+        return ticks or default, False
     if timesteps == "auto":
-        return 64, True
+        return default, True
     if not timesteps.isascii() or not timesteps.isdigit() or not 0 < int(timesteps) <= 1 << 20:
         message = f"--timesteps is '{timesteps}'; a whole number from 1 on or 'auto' is needed"
         raise UsageError(Diagnostic("NC0801", message))
@@ -145,7 +154,6 @@ def _scale(text: str | None) -> float | None:
 
 def _print(waterfall: Waterfall, target: str, output: Output) -> None:
     """Print the accuracies step by step, and the layers' part in them."""
-    from neurocomp.conversion.waterfall import CAUSES
     from neurocomp.report import terminal
 
     rows: list[Sequence[str]] = []
@@ -153,6 +161,8 @@ def _print(waterfall: Waterfall, target: str, output: Output) -> None:
         title = _TITLES[stage.name]
         if stage.name == "ticks":
             title = terminal.counted(waterfall.ticks, "tick")
+            if waterfall.window is not None:
+                title = f"first spikes, {title}"
         elif stage.name in ("quantized", "mapped"):
             title = f"{title} ({target})"
         has = stage.accuracy is not None and stage.before is not None
@@ -167,9 +177,9 @@ def _print(waterfall: Waterfall, target: str, output: Output) -> None:
         own = {loss.stage: loss for loss in found if loss.layer == layer}
         last = own[steps[-1]]
         lines.append((layer, *(f"{100 * own[step].error:.2f} %" for step in steps), f"{last.correlation:.4f}"))
-    output.summary("", terminal.table(("mean error of rates", *(_TITLES[step] for step in steps), "correlation"), lines))
+    output.summary("", terminal.table(("mean error of values", *(_TITLES[step] for step in steps), "correlation"), lines))
     costliest = waterfall.costliest
     if costliest is not None:
         step, loss = costliest
-        text = f"layer '{loss.layer}', step '{_TITLES[step.name]}': {CAUSES[step.name]} (adds {100 * loss.added:.2f} %)"
+        text = f"layer '{loss.layer}', step '{_TITLES[step.name]}': {waterfall.cause(step)} (adds {100 * loss.added:.2f} %)"
         output.summary("", terminal.facts([("largest loss", text)]))

@@ -19,7 +19,9 @@ from math import prod
 
 import numpy as np
 
+from neurocomp.conversion.first_spike import timed
 from neurocomp.conversion.graph import Array, FloatArray, Graph, Layer, carried
+from neurocomp.conversion.maxima import pooled_as
 from neurocomp.conversion.options import Options
 from neurocomp.errors import Diagnostic, Location, NetworkError
 from neurocomp.ir.network import Choice, Data, Decoder, Encoder, Network, Neuron, Population, Projection, Samples, Stage, frozen
@@ -69,7 +71,7 @@ def converted(
 
 class _Converter:
     def __init__(self, graph: Graph, options: Options, scales: Mapping[str, float]) -> None:
-        self.graph, self.options, self.scales = graph, options, scales
+        self.graph, self.options, self.scales = graph, options, dict(scales)
         self.where = Location(graph.name)
         self.problems: list[Diagnostic] = []
         self.names = names_of(graph)
@@ -84,31 +86,42 @@ class _Converter:
             raise NetworkError(Diagnostic("NC0213", message, self.where, hint="networks with ReLU between layers convert"))
         populations = {self.names[entry.name]: Population(self.names[entry.name], entry.shape)}
         projections: list[Projection] = []
-        goals = [*graph.activations]
         final = graph.layers[graph.output]
-        if final.kind != "relu":
-            goals.append(final)
-        for goal in goals:
+        relays = set()
+        for goal in graph.layers.values():
+            relay = self._is_relay(goal)
+            if not (relay or goal.kind == "relu" or goal is final):
+                continue
             name = self.names[goal.name]
-            fires = goal.kind == "relu" or options.readout == "count"
+            fires = goal.kind in ("relu", "max") or options.readout == "count"
             populations[name] = Population(name, goal.shape, _neuron(options, fires))
-            start = goal.inputs[0] if goal.kind == "relu" else goal.name
-            projections += self._into(start, goal)
+            if relay:
+                relays.add(name)
+                self.scales[goal.name] = self.scales.get(goal.inputs[0], 1.0)
+                projections += self._into(goal.inputs[0], goal, (pooled_as(goal, "sum"),))
+            else:
+                projections += self._into(goal.inputs[0] if goal.kind == "relu" else goal.name, goal)
         if self.problems:
             raise NetworkError(self.problems)
         self._say()
         source, output = self.names[entry.name], self.names[final.name]
-        gain = {} if options.input == "current" else {"gain": 1.0 / self.scales[entry.name]}
-        seed: dict[str, float | int | str] = {"seed": 0} if options.input in ("bernoulli", "poisson") else {}
-        encoder = Encoder(options.input, {"gain": 1.0, **gain, **seed})
+        gain = {} if options.encoder == "current" else {"gain": 1.0 / self.scales[entry.name]}
+        others: dict[str, dict[str, float | int | str]] = {
+            "bernoulli": {"seed": 0}, "poisson": {"seed": 0}, "latency": {"last": options.ticks},
+        }  # fmt: skip
+        encoder = Encoder(options.encoder, {"gain": 1.0, **gain, **others.get(options.encoder, {})})
         decoder = Decoder("count" if final.kind == "relu" or options.readout == "count" else "potential", {})
         every = np.linspace(0, len(calibration) - 1, min(len(calibration), CALIBRATION)).astype(np.int64)
         kept = np.ascontiguousarray(np.asarray(calibration)[every]).reshape(len(every), *entry.shape)
         data = Data(samples, Samples({source: frozen(kept)}), scale)
-        return Network(
+        made = Network(
             self.name, options.timestep, options.ticks, populations, tuple(projections), {source: encoder}, {output: decoder},
             data, tuple(self.choices),
-        ).verify()  # fmt: skip
+        )  # fmt: skip
+        if options.code == "ttfs":
+            depths = {self.names[name]: depth for name, depth in depths_of(graph).items() if name in self.names}
+            made = timed(made, depths, relays, options.ticks, options.start)
+        return made.verify()
 
     def _say(self) -> None:
         o, whole = self.options, self.name
@@ -116,19 +129,23 @@ class _Converter:
         self.choices.append(Choice(whole, "normalize", law, "option"))
         for layer in self.graph.activations:
             self.choices.append(Choice(self.names[layer.name], "lambda", f"{self.scales[layer.name]:.5g}", o.normalize))
-        self.choices.append(Choice(whole, "reset", o.reset, "option"))
-        self.choices.append(Choice(whole, "v_init", {"half": "0.5", "zero": "0"}[o.start], "option"))
-        self.choices.append(Choice(self.names[self.graph.input.name], "encode", o.input, "option"))
+        if o.code == "ttfs":
+            self.choices.append(Choice(whole, "code", f"times of first spikes, {o.ticks} ticks per layer", "option"))
+        else:
+            self.choices.append(Choice(whole, "reset", o.reset, "option"))
+        self.choices.append(Choice(whole, "start", o.start, "option"))
+        self.choices.append(Choice(self.names[self.graph.input.name], "encode", o.encoder, "option"))
         final = self.graph.layers[self.graph.output]
-        decode, why = ("count", "it ends in a ReLU") if final.kind == "relu" else (o.readout, "option")
+        spikes = "first_spike" if o.code == "ttfs" else "count"
+        decode, why = (spikes, "it ends in a ReLU") if final.kind == "relu" else (o.readout, "option")
         self.choices.append(Choice(self.names[final.name], "decode", decode, why))
 
     # ways into a population
 
-    def _into(self, start: str, goal: Layer) -> list[Projection]:
+    def _into(self, start: str, goal: Layer, steps: tuple[_Step, ...] = ()) -> list[Projection]:
         """Return the projections into a population, with the sum of all biases on the first."""
         paths: list[tuple[Layer, tuple[_Step, ...]]] = []
-        bias = self._walk(start, (), paths, goal)
+        bias = self._walk(start, steps, paths, goal)
         if self.problems:
             return []
         factor = 1.0 / self.scales.get(goal.name, self._scale_of_output(goal))
@@ -159,7 +176,7 @@ class _Converter:
         layer = self.graph.layers[name]
         if len(paths) > MAX_PATHS:
             return None
-        if layer.kind in ("relu", "input"):
+        if layer.kind in ("relu", "input") or self._is_relay(layer):
             paths.append((layer, steps))
             if len(paths) > MAX_PATHS:
                 self.bad(goal, "NC0349", f"more than {MAX_PATHS} ways lead into it", "put a ReLU between its branches")
@@ -187,15 +204,25 @@ class _Converter:
             add(self._walk(before, (*step, *steps), paths, goal))
         return total
 
+    def _is_relay(self, layer: Layer) -> bool:
+        """Return whether a maximum is the first spike of its window, which neurons pass on."""
+        if layer.kind != "max" or self.options.code != "ttfs" or self.options.max_pool != "neurons":
+            return False
+        before = self.graph.layers[layer.inputs[0]]
+        return before.kind in ("relu", "input") or self._is_relay(before)
+
     def _pooled(self, layer: Layer, steps: Sequence[_Step]) -> Layer:
         """Return what stands for a maximum."""
         assert layer.pattern is not None
         before = self.graph.layers[layer.inputs[0]]
         if self.options.max_pool == "average":
-            return averaged(layer)
+            return pooled_as(layer, "avg")
         if self.options.max_pool == "refuse":
-            hint = "train with average pooling, or choose --max-pool average (another network) or spikes (not on every chip)"
+            hint = "choose --max-pool neurons (more neurons), average (another network), or spikes (not on every chip)"
             self.bad(layer, "NC0349", "a maximum of rates is not a sum of spikes", hint)
+        elif self.options.code == "ttfs" and self.options.max_pool == "spikes":
+            hint = "choose --max-pool neurons, which pass on the first spike of a window, or average"
+            self.bad(layer, "NC0349", "the maximum of the spikes of a tick is not that of times", hint)
         elif before.kind != "relu":
             hint = "put the ReLU in front of the maximum, which changes nothing, or choose --max-pool average"
             self.bad(layer, "NC0349", "the maximum is not taken of a ReLU's output, so that there are no spikes", hint)
@@ -267,12 +294,26 @@ class _Converter:
             self.problems.append(found)
 
 
+def depths_of(graph: Graph) -> dict[str, int]:
+    """Return how many layers of neurons lead to each layer, itself included; relays do not count."""
+    found: dict[str, int] = {}
+    for layer in graph.layers.values():
+        fires = layer.kind == "relu" or (layer.name == graph.output and layer.kind != "input")
+        found[layer.name] = max((found[name] for name in layer.inputs), default=0) + fires
+    return found
+
+
 def names_of(graph: Graph) -> dict[str, str]:
-    """Return the names of populations: layer -> an identifier, of a node of PyTorch the module."""
+    """Return the names of populations: layer -> an identifier, of a node of PyTorch the module.
+
+    A maximum has one too, as it may become neurons.
+    """
     found: dict[str, str] = {}
     taken: set[str] = set()
-    final = graph.layers[graph.output]
-    for layer in (graph.input, *graph.activations, *([] if final.kind == "relu" else [final])):
+    maxima = [layer for layer in graph.layers.values() if layer.kind == "max"]
+    for layer in (graph.input, *graph.activations, *maxima, graph.layers[graph.output]):
+        if layer.name in found:
+            continue
         short = _FORBIDDEN.sub("_", _MODULE.sub(r"\1", layer.name)).strip("_") or "layer"
         short = short if short[0].isalpha() else f"layer_{short}"
         name, number = short, 2
@@ -281,19 +322,6 @@ def names_of(graph: Graph) -> dict[str, str]:
         taken.add(name)
         found[layer.name] = name
     return found
-
-
-def averaged(layer: Layer) -> Layer:
-    """Return average pooling with the window of a maximum."""
-    assert layer.pattern is not None
-    kind = layer.pattern.kind.replace("max", "avg")
-    return replace(layer, kind="linear", pattern=replace(layer.pattern, kind=kind))
-
-
-def with_averages(graph: Graph) -> Graph:
-    """Return the network with average pooling in place of every maximum."""
-    layers = {name: averaged(layer) if layer.kind == "max" else layer for name, layer in graph.layers.items()}
-    return replace(graph, layers=layers)
 
 
 def _neuron(options: Options, fires: bool) -> Neuron:

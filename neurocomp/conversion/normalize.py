@@ -3,20 +3,28 @@
 ``none``: 1, as in Cao, Chen and Khosla 2015. ``model``: the largest activation that the weights allow (Diehl et al. 2015,
 model-based: the sum of positive weights), by interval arithmetic over what lies between two layers of neurons. ``data``: the
 largest activation over the calibration data (Diehl et al. 2015, data-based). ``percentile``: that percentile of the
-activations that are not 0 (Rueckauer et al. 2017). A clipped ReLU needs no more than its own bound.
+activations that are not 0 (Rueckauer et al. 2017). ``spikes``: the largest sum of weighted spikes and bias in a tick of the
+spiking network itself, layer by layer (Sengupta et al. 2019, Spike-Norm). A clipped ReLU needs no more than its own bound.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isinf
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.conversion.convert import converted, names_of
 from neurocomp.conversion.graph import Array, FloatArray, Graph, Layer
 from neurocomp.conversion.options import Options
+from neurocomp.encoding import encode
+from neurocomp.ir.network import Neuron, frozen
 from neurocomp.models.patterns import PATTERNS
+from neurocomp.simulation.float_simulator import simulate
 
+_OBSERVED, _CHUNK = 64, 16
+"""Calibration samples that spikes are counted on, and how many at once."""
 _SAMPLED = 1 << 22
 """Activations per layer of which a percentile is taken at most."""
 
@@ -27,10 +35,10 @@ def scales(graph: Graph, options: Options, data: Array) -> dict[str, float]:
     Args:
         graph: The network.
         options: The normalization and its percentile.
-        data: Calibration data (samples, n).
+        data: Calibration data (samples, n), as the network takes them.
     """
     found: dict[str, float] = {}
-    if options.input == "current":
+    if options.encoder == "current":
         found[graph.input.name] = 1.0
     else:
         found[graph.input.name] = float(np.max(data, initial=0.0)) or 1.0
@@ -40,10 +48,33 @@ def scales(graph: Graph, options: Options, data: Array) -> dict[str, float]:
         largest = float(np.max(np.abs(data), initial=0.0)) or 1.0
         made = _by_weights(graph, 0.0 if np.min(data, initial=0.0) >= 0 else -largest, largest)
     else:
-        made = _by_data(graph, 100.0 if options.normalize == "data" else options.percentile, data)
+        made = _by_data(graph, options.percentile if options.normalize == "percentile" else 100.0, data)
     for layer in graph.activations:
         scale = min(made[layer.name], layer.high)
         found[layer.name] = scale if scale > 0 else 1.0  # silent: any scale does
+    return found if options.normalize != "spikes" else _by_spikes(graph, options, found, data)
+
+
+def _by_spikes(graph: Graph, options: Options, scales: dict[str, float], data: Array) -> dict[str, float]:
+    """Return the largest input of a tick of each ReLU's neurons, given the scales of those in front of it."""
+    found, names = dict(scales), names_of(graph)
+    data = data[:: -(-len(data) // _OBSERVED)]
+    entry = names[graph.input.name]
+    for layer in graph.activations:
+        network, name = converted(graph, options, found, data), names[layer.name]
+        adds = Neuron("i", {"v_init": frozen(np.float64(0.0))})
+        populations = dict(network.populations)
+        populations[name] = replace(populations[name], neuron=adds)
+        front = list(populations)[: list(populations).index(name) + 1]
+        cut = replace(network, populations={n: populations[n] for n in front}, decoders={},
+                      projections=tuple(q for q in network.projections if q.target in front))  # fmt: skip
+        largest = 0.0
+        for start in range(0, len(data), _CHUNK):
+            stimulus = encode(network.encoders[entry], data[start : start + _CHUNK], scale=1.0, ticks=options.ticks,
+                              size=graph.input.size, first_sample=start, population=entry)  # fmt: skip
+            v = simulate(cut, {entry: stimulus}, record=[name]).v[name]
+            largest = max(largest, float(v[:, 0].max()), float(np.diff(v, axis=1).max(initial=0.0)))
+        found[layer.name] *= largest or 1.0
     return found
 
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.conversion.convert import names_of
+from neurocomp.conversion.convert import depths_of, names_of
+from neurocomp.conversion.first_spike import worth
 from neurocomp.conversion.graph import BATCH, Array, FloatArray, Graph
 from neurocomp.encoding import DECODERS, decode, encode
 from neurocomp.ir.network import Network, Samples
@@ -23,6 +24,7 @@ from neurocomp.simulation.float_simulator import simulate
 CAUSES: Mapping[str, str] = {
     "clipped": "activations above lambda",
     "ticks": "rates in steps of 1/T, and spikes that come late or too early",
+    "times": "times in steps of 1/T",
     "quantized": "integer weights, biases and thresholds",
     "mapped": "the program of the chip",
 }
@@ -63,6 +65,8 @@ class Waterfall:
     stages: tuple[Stage, ...]
     layers: tuple[LayerLoss, ...]
     ticks: int
+    window: int | None = None
+    """Ticks per layer, where values are times of first spikes."""
     curve: Mapping[int, float] = field(default_factory=dict)
     """Ticks -> accuracy of the real-valued spiking network."""
 
@@ -83,11 +87,16 @@ class Waterfall:
         step = max(steps, key=lost)
         return step, worst(step)
 
+    def cause(self, stage: Stage) -> str:
+        """Return why a step loses."""
+        return CAUSES["times" if self.window is not None and stage.name == "ticks" else stage.name]
+
     def as_json(self) -> dict[str, Any]:
         """Return what ``import --json`` prints."""
         found = self.costliest
         return {
             "ticks": self.ticks,
+            "window": self.window,
             "stages": [stage._asdict() for stage in self.stages],
             "layers": [
                 {"layer": x.layer, "stage": x.stage, "error": x.error, "added": x.added,
@@ -96,7 +105,7 @@ class Waterfall:
             ],
             "curve": {str(ticks): share for ticks, share in self.curve.items()},
             "largest": None if found is None else {
-                "stage": found[0].name, "layer": found[1].layer, "cause": CAUSES[found[0].name], "added": found[1].added,
+                "stage": found[0].name, "layer": found[1].layer, "cause": self.cause(found[0]), "added": found[1].added,
             },
         }  # fmt: skip
 
@@ -129,6 +138,7 @@ class _Error:
 def measured(
     graph: Graph, network: Network, scales: Mapping[str, float], samples: Samples, integers: Integers | None = None,
     counts: Mapping[str, int] | None = None, replaced: Graph | None = None, progress: Callable[[int], None] | None = None,
+    window: int | None = None,
 ) -> Waterfall:  # fmt: skip
     """Measure every step.
 
@@ -141,11 +151,15 @@ def measured(
         counts: Step of ``quantized`` and ``mapped`` -> how many samples it takes, the first ones.
         replaced: The artificial network as it was read, where it differs from ``graph``.
         progress: Is told how many samples are done.
+        window: Ticks per layer where values are times of first spikes; None: they are rates.
     """
     entry, names = network.inputs[0], names_of(graph)
     stored = samples.inputs[entry.name]
     total, labels = len(stored), samples.labels
     layers = [layer.name for layer in graph.activations]
+    depths = depths_of(graph)
+    worths = {name: np.full(network.ticks, scales[name] / network.ticks) if window is None
+              else scales[name] * worth(depths[name], window, network.ticks) for name in layers}  # fmt: skip
     final = network.outputs[0].name
     decoder = network.decoders[final]
     caps = {name: scales[name] for name in layers}
@@ -182,7 +196,7 @@ def measured(
         answer("ticks", decode(decoder, spikes=spikes[final], v=v.get(final)))
         if labels is not None:
             running += _right(network, trace, labels[start : start + len(part)])
-        rates = {name: spikes[names[name]].sum(axis=1) * (scales[name] / network.ticks) for name in layers}
+        rates = {name: np.einsum("stn,t->sn", spikes[names[name]], worths[name]) for name in layers}
         compare("ticks", clipped, rates, exact)
         before = rates
         for stage in ("quantized", "mapped"):
@@ -193,14 +207,14 @@ def measured(
             shaped = found[f"spikes/{final}"].reshape(count, network.ticks, -1)
             state = found.get(f"v/{final}")
             answer(stage, decode(decoder, spikes=shaped, v=None if state is None else state.reshape(count, network.ticks, -1)))
-            whole = {name: found[f"spikes/{names[name]}"].reshape(count, network.ticks, -1).sum(axis=1)
-                     * (scales[name] / network.ticks) for name in layers}  # fmt: skip
+            raw = {name: found[f"spikes/{names[name]}"].reshape(count, network.ticks, -1) for name in layers}
+            whole = {name: np.einsum("stn,t->sn", raw[name], worths[name]) for name in layers}
             compare(stage, {n: before[n][:count] for n in layers}, whole, {n: exact[n][:count] for n in layers})
             before = whole
         if progress is not None:
             progress(min(total, start + len(part)))
     return Waterfall(
-        tuple(_stages(answers, labels)), tuple(_losses(graph, errors)), network.ticks,
+        tuple(_stages(answers, labels)), tuple(_losses(graph, errors)), network.ticks, window,
         {} if labels is None else {t + 1: float(running[t]) / total for t in _shown(network.ticks)},
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """How data become spikes, and spikes become answers. Open sets, filled by registration."""
 
 from neurocomp.encoding import events, rates, signals, times
-from neurocomp.encoding.decoders import DECODERS, DecoderScheme, decode, decoder_problem, possible_answers
+from neurocomp.encoding.decoders import DECODERS, DecoderScheme, decode, decode_early, decoder_problem, possible_answers
 from neurocomp.encoding.encoders import (
     carries_values,
     changes_in_time,
@@ -34,6 +34,7 @@ __all__ = [
     "clipping_warning",
     "data_shape",
     "decode",
+    "decode_early",
     "decoder_operations",
     "decoder_problem",
     "encode",

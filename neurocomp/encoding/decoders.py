@@ -75,6 +75,17 @@ def decode(decoder: Decoder, *, spikes: Array, v: Array | None = None) -> Answer
     return scheme.answer(v, decoder.options)
 
 
+def decode_early(decoder: Decoder, ticks: int, *, spikes: Array, v: Array) -> Answers:
+    """Return the answer of each sample if it is read after some of its ticks; arguments as `decode`.
+
+    Spikes after that are left out, while windows of ticks stay where they are.
+    """
+    if DECODERS[decoder.scheme].reads_potential:
+        return decode(decoder, spikes=spikes[:, :ticks], v=v[:, :ticks])
+    seen = np.arange(spikes.shape[1])[None, :, None] < ticks
+    return decode(decoder, spikes=np.where(seen, spikes, 0), v=v)
+
+
 def _count(spikes: Array, options: Options) -> Answers:
     return np.asarray(np.argmax(spikes.sum(axis=1, dtype=np.int64), axis=1), np.int64)
 

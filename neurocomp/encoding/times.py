@@ -33,12 +33,24 @@ Array = NDArray[Any]
 
 
 def _latency(data: Array, settings: Settings) -> Spikes:
-    """Fire once, at tick rint((1 - x) (ticks - 1)); x = 0 does not fire.
+    """Fire once, at tick rint((1 - x) L), L the tick ``last``; x = 0 does not fire.
 
     S. Thorpe, A. Delorme, R. Van Rullen: Spike-based strategies for rapid processing. Neural Networks 14, 2001.
     """
-    x = np.clip(settings.scaled(data), 0.0, 1.0)
-    return at_tick(np.rint((1.0 - x) * (settings.ticks - 1)).astype(np.int64), settings, x > 0)
+    x, last = np.clip(settings.scaled(data), 0.0, 1.0), _last(settings.options, settings.ticks)
+    return at_tick(np.rint((1.0 - x) * last).astype(np.int64), settings, x > 0)
+
+
+def _last(options: Options, ticks: int) -> int:
+    last = int(options.get("last", -1))
+    return last if last >= 0 else ticks + last
+
+
+def _latency_problem(options: Options, ticks: int) -> Problem | None:
+    if 0 <= _last(options, ticks) < ticks:
+        return None
+    message = f"the last tick of the code is {options.get('last')}; a sample has the ticks 0 to {ticks - 1}"
+    return Problem("last", message, "write 'last: -1', which is the last tick of a sample")
 
 
 def _log_latency(data: Array, settings: Settings) -> Spikes:
@@ -186,11 +198,22 @@ for _scheme in (
     EncoderScheme(
         "latency",
         "one spike, the earlier the larger x",
-        {"gain": GAIN},
+        {
+            "gain": GAIN,
+            "last": Option(
+                "tick of the smallest x; negative ones count from the end",
+                -1,
+                integer=True,
+                minimum=-(2**31),
+                maximum=2**31 - 1,
+            ),
+        },
         _latency,
         clips_to=UNIT,
+        problem=_latency_problem,
         operations=_latency_operations,
-        formula="one spike at tick rint((1 - x) (T - 1)), x clipped to 0 … 1, ties to the even tick; none for x = 0",
+        formula="one spike at tick rint((1 - x) last), x clipped to 0 … 1, ties to the even tick; none for x = 0; a negative "
+        "last counts from the end, -1 is T - 1",
         cost="3 n MACs, 3 n comparisons",
         source="S. Thorpe, A. Delorme, R. Van Rullen: Spike-based strategies for rapid processing. Neural Networks 14, 2001",
     ),

@@ -231,7 +231,7 @@ def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
     sent = {node_key(name, None): spikes for name, spikes in fired.items()}
     for q in network.projections:
         if node_key(q.source, q.pool) not in sent:
-            sent[node_key(q.source, q.pool)] = _sent(network, q, fired)
+            sent[node_key(q.source, q.pool)] = fired_sources(network, q, fired)
     active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
     active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
     samples, ticks, _ = next(iter(fired.values())).shape
@@ -303,7 +303,7 @@ def counts_of(tally: Tally, mapped: MappedNetwork, user_ticks: int) -> Counts:
     )  # fmt: skip
 
 
-def _sent(network: IntegerNetwork, q: IntegerProjection, fired: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+def fired_sources(network: IntegerNetwork, q: IntegerProjection, fired: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     """Return whether each source of a projection's pattern sends, (samples, ticks, n): the neurons, or what a maximum makes."""
     spikes = fired[q.source]
     if q.pool is None:

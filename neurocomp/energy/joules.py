@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,6 +161,20 @@ class Energy:
         }  # fmt: skip
 
 
+def table_of(spec: HardwareSpec, costs: str | None) -> tuple[str, Mapping[str, Sourced]]:
+    """Return the name and the costs of one of a spec's cost sources; None: of its default, or none where it states no costs.
+
+    Raises:
+        UsageError: The spec has no such cost source (NC0801).
+    """
+    name = costs or spec.default_costs or UNPRICED
+    if name not in spec.costs and (costs is not None or spec.costs):
+        message = f"{spec.name} has no cost source '{name}'"
+        hint = did_you_mean(name, list(spec.costs)) or f"{spec.file} states no costs"
+        raise UsageError(Diagnostic("NC0801", message, hint=hint))
+    return name, spec.costs.get(name, {})
+
+
 def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | None = None) -> Energy:
     """Estimate the energy of all counted samples.
 
@@ -172,12 +187,8 @@ def estimate(counts: Counts, spec: HardwareSpec, timestep: float, costs: str | N
     Raises:
         UsageError: The spec has no such cost source (NC0801).
     """
-    name = costs or spec.default_costs or UNPRICED
-    if name not in spec.costs and (costs is not None or spec.costs):
-        message = f"{spec.name} has no cost source '{name}'"
-        hint = did_you_mean(name, list(spec.costs)) or f"{spec.file} states no costs"
-        raise UsageError(Diagnostic("NC0801", message, hint=hint))
-    table, totals, per_sample = spec.costs.get(name, {}), counts.totals(), counts.per_sample()
+    name, table = table_of(spec, costs)
+    totals, per_sample = counts.totals(), counts.per_sample()
     of_samples = np.zeros(counts.samples)
     lines, unpriced = [], []
     for event, (part, key) in EVENTS.items():

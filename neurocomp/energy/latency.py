@@ -127,6 +127,7 @@ class Latency:
                 for x in t.limits
             ],
             "unpriced": list(t.unpriced),
+            "sources": [{"source": x.source, "kind": x.kind} for x in t.sources],
         }
 
 

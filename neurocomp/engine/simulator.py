@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,12 @@ class FastSimulator:
         *,
         lag: Mapping[str, int] | None = None,
         record: Sequence[str] | None = None,
-        state: bool = True,
+        state: bool | Collection[str] = True,
     ) -> tuple[Trace, Tally]:
-        """Do what `run` does, and count what happens on cores that are wired so; nothing need be recorded for it."""
+        """Do what `run` does, and count what happens on cores that are wired so; nothing need be recorded for it.
+
+        ``state`` may also name those of the recorded populations whose u and v are recorded.
+        """
         compile_kernels()
         trace, tally = self.simulate(network, stimulus, lag=lag, record=record, state=state, wiring=wiring)
         assert tally is not None
@@ -103,7 +106,7 @@ class FastSimulator:
         *,
         lag: Mapping[str, int] | None = None,
         record: Sequence[str] | None = None,
-        state: bool = True,
+        state: bool | Collection[str] = True,
         wiring: Wiring | None = None,
     ) -> tuple[Trace, Tally | None]:
         """Do what `run` and `count` do, with kernels that are compiled on the way."""
@@ -167,8 +170,8 @@ class _Run:
     """One call of `FastSimulator.run`: the stimulus and where results go."""
 
     def __init__(
-        self, plan: Plan, stimulus: Mapping[str, Array], samples: int, ticks: int, names: Sequence[str], state: bool,
-        wiring: Wiring | None,
+        self, plan: Plan, stimulus: Mapping[str, Array], samples: int, ticks: int, names: Sequence[str],
+        state: bool | Collection[str], wiring: Wiring | None,
     ) -> None:  # fmt: skip
         self.count = None if wiring is None else Counting(plan, wiring, samples)
         self.products = Products(plan)
@@ -179,7 +182,8 @@ class _Run:
         tables: list[dict[str, tuple[int, int]]] = [{}, {}, {}]
         for name in names:
             size = samples * plan.chip_ticks * populations[name].size
-            registers = 1 if populations[name].is_input or not state else 3
+            has_state = state if isinstance(state, bool) else name in state
+            registers = 3 if has_state and not populations[name].is_input else 1
             for register in range(registers):
                 tables[register][name] = (offset, size)
                 if not populations[name].is_input:

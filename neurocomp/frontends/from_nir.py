@@ -202,7 +202,8 @@ class _Importer:
         result: dict[str, FloatArray] = {}
         for key in KINDS[node.kind]:
             if key in node.values:
-                value = np.asarray(node.values[key], np.float64)
+                stored = node.values[key]
+                value = _decimal(stored) if key.startswith("tau") else np.asarray(stored, np.float64)
                 value = fitted(value, shape)
                 result[key] = value.reshape(-1) if flat and value.ndim else value
         return result
@@ -627,6 +628,14 @@ class _Importer:
             self.name, self.chosen.timestep, ticks or DEFAULT_TICKS, populations, tuple(listed), encoders, decoders,
             choices=tuple(self.choices),
         )  # fmt: skip
+
+
+def _decimal(times: Array) -> FloatArray:
+    """Return time constants; one in float32 is the shortest decimal number that it stands for, as its author wrote it."""
+    if times.dtype != np.float32:
+        return np.asarray(times, np.float64)
+    different, where = np.unique(times, return_inverse=True)
+    return np.array([float(str(time)) for time in different])[where].reshape(times.shape)
 
 
 def _meaningless(array: Array, key: str) -> bool:

@@ -115,7 +115,8 @@ class _Scalar:
         self.alpha = self._kept(values.get("tau_syn"))
         self.beta = self._kept(values.get("tau_mem", values.get("tau")))
         self.i = 0.0
-        self.v = 0.0
+        self.v = {"zero": 0.0, "v_leak": self.v_leak, "v_reset": self.v_reset}[self.rule.starts]
+        self.pending = 0
         self.largest = 0.0
         """The largest magnitude of a potential so far."""
         self.margin = math.inf
@@ -133,9 +134,12 @@ class _Scalar:
     def weight(self) -> float:
         """What an input of 1 adds to the state that it enters, times what that adds to the potential."""
         cuba = self.kind.startswith("Cuba")
-        if self.kind == "Threshold" or self.rule.enters == "direct":
+        enters = self.rule.currents if cuba and self.rule.currents else self.rule.enters
+        if enters == "jump" and self.w_in == 1.0:
+            return self.r * (1.0 - self.beta)
+        if self.kind == "Threshold" or enters == "direct":
             return 1.0
-        if self.rule.enters == "decayed":
+        if enters == "decayed":
             return self.alpha if cuba else self.beta if self.kind == "LI" else 1.0
         if self.kind in ("I", "IF"):
             found = self.r * self.dt
@@ -147,6 +151,8 @@ class _Scalar:
 
     def step(self, x: float) -> tuple[int, float]:
         """Advance by one tick; return the spikes, and the potential after it."""
+        if self.rule.reset_when == "next_tick":
+            self._reset(self.pending)
         before = self.v
         leak = 0.0
         if self.kind in ("LI", "LIF", "CubaLI", "CubaLIF"):
@@ -158,7 +164,10 @@ class _Scalar:
             self.v = self.beta * self.v + self.weight * x + leak
         self.largest = max(self.largest, abs(self.v), abs(self.v_reset), abs(self.v_leak))
         if self.kind in ("I", "LI", "CubaLI"):
+            self._floor()
             return 0, self.v
+        if self.rule.reset_when == "next_update":
+            self._reset(self.pending)
         tested = before if self.rule.threshold_on == "old" and self.kind != "Threshold" else self.v
         at_least = self.rule.compare == ">=" and self.kind != "Threshold"
         self.margin = abs(tested - self.threshold)
@@ -170,11 +179,22 @@ class _Scalar:
             return spikes, self.v
         if spikes and self.rule.spikes == "many":
             spikes = max(1, math.floor(tested / self.threshold))
-        if spikes:
-            if self.rule.reset == "subtract":
-                self.v -= spikes * self.threshold
-            elif self.rule.reset != "none":
-                self.v = self.v_reset if self.rule.reset == "value" else 0.0
-        if self.rule.floor:
-            self.v = max(self.v, -self.threshold)
+        self.pending = spikes
+        if self.rule.reset_when == "same_tick":
+            self._reset(spikes)
+        self._floor()
         return spikes, self.v
+
+    def _reset(self, spikes: int) -> None:
+        """Reset the potential where there are spikes."""
+        if spikes and self.rule.reset == "subtract":
+            self.v -= spikes * self.threshold
+        elif spikes and self.rule.reset != "none":
+            self.v = self.v_reset if self.rule.reset == "value" else 0.0
+
+    def _floor(self) -> None:
+        """Keep the potential above its floor."""
+        if self.rule.floor == "threshold" and self.kind == "IF":
+            self.v = max(self.v, -self.threshold)
+        elif isinstance(self.rule.floor, float):
+            self.v = max(self.v, self.rule.floor)

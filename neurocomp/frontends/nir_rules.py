@@ -53,7 +53,10 @@ class Rule:
     integration: Literal["exact", "euler"] = "euler"
     enters: Literal["equation", "direct", "decayed"] = "equation"
     """How weighted input enters: as the equation integrates it; as it is; as it is and before the current decays."""
+    currents: Literal["direct", "decayed", "jump"] | None = None
+    """The same of current-based neurons; None: as ``enters`` says. ``jump`` into the current, which the equation integrates."""
     reset: Literal["zero", "subtract", "value", "none"] = "value"
+    reset_when: Literal["same_tick", "next_tick", "next_update"] = "same_tick"
     compare: Literal[">", ">="] = ">"
     spikes: Literal["one", "many"] = "one"
     threshold_on: Literal["new", "old"] = "new"
@@ -63,19 +66,40 @@ class Rule:
     """Its default length of a tick, in the unit of its files."""
     latency: int = 0
     """Ticks from one population to the next."""
-    floor: bool = False
-    """The potential is never below minus the threshold."""
+    floor: float | Literal["threshold"] | None = None
+    """The potential is never below this; ``threshold``: that of IF never below minus its threshold."""
+    starts: Literal["zero", "v_leak", "v_reset"] = "zero"
+    """The potential at the start of a sample."""
+    hint: str | None = None
+    """What to do about times that are shorter than a tick."""
     missing: tuple[str, ...] = ()
     """Types of nodes whose rule has no words here."""
 
 
 RULES: Mapping[str, Rule] = {
     "snntorch": Rule("snntorch", dt=1e-4),
-    "norse": Rule("norse", dt=1e-3),
-    "sinabs": Rule("sinabs", "exact", "direct", "subtract", ">=", spikes="many", in_ticks=True, dt=1.0, floor=True),
+    "norse": Rule(
+        "norse",
+        currents="jump",
+        dt=1e-3,
+        starts="v_leak",
+        hint="norse writes dt times its times: export again with norse.torch.to_nir(..., dt=1), or use neurocomp.from_norse",
+    ),
+    "sinabs": Rule(
+        "sinabs",
+        "exact",
+        "direct",
+        "decayed",
+        "subtract",
+        compare=">=",
+        spikes="many",
+        in_ticks=True,
+        dt=1.0,
+        floor="threshold",
+    ),
     "spyx": Rule("spyx", enters="direct", reset="subtract", threshold_on="old", dt=1.0, missing=("CubaLIF",)),
-    "rockpool": Rule("rockpool", "exact", "decayed", "subtract", ">", spikes="many"),
-    "spikingjelly": Rule("spikingjelly", compare=">=", dt=1e-4),
+    "rockpool": Rule("rockpool", "exact", "decayed", reset="subtract", compare=">", spikes="many"),
+    "spikingjelly": Rule("spikingjelly", compare=">=", dt=1e-4, starts="v_reset"),
     "lava": Rule("lava", dt=1e-4, latency=1),
 }
 EQUATION = Rule("the equation")
@@ -84,13 +108,15 @@ EQUATION = Rule("the equation")
 
 _METADATA: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "reset": ("reset_mechanism", ("zero", "subtract", "none")),
+    "reset_when": ("reset_when", ("same_tick", "next_tick", "next_update")),
+    "input": ("input", ("equation", "direct")),
     "integration": ("integration", ("exact", "euler")),
     "compare": ("compare", (">", ">=")),
     "spikes_per_tick": ("spikes_per_tick", ("one", "many")),
     "threshold_on": ("threshold_on", ("new", "old")),
 }
 """Axis -> (the key of its word in the metadata, its words)."""
-_FIELDS = {"spikes_per_tick": "spikes"}
+_FIELDS = {"spikes_per_tick": "spikes", "input": "enters"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +141,10 @@ class Chosen:
                 said: dict[str, Any] = {_FIELDS.get(axis, axis): word}
                 rule = replace(rule, **said)
                 origins[axis] = "metadata"
+        floor = node.metadata.get("v_floor")
+        if floor == "none" or (isinstance(floor, (int, float)) and math.isfinite(floor)):
+            rule = replace(rule, floor=None if floor == "none" else float(floor))
+            origins["v_floor"] = "metadata"
         if rule.spikes == "many" and rule.reset != "subtract":
             rule = replace(rule, spikes="one")
             origins["spikes_per_tick"] = f"reset {rule.reset} leaves nothing for a second spike"
@@ -149,7 +179,12 @@ def choose(graph: Graph, reading: Reading, neurons: Sequence[Node], name: str) -
     elif written and written[0] in RULES:
         rule = RULES[written[0]]
         origins = dict.fromkeys(origins, f"rule of {rule.name}, which the metadata name")
-    given = {"reset": reading.reset, "compare": reading.compare, "integration": reading.integration}
+    given = {
+        "reset": reading.reset,
+        "reset_when": reading.reset_when,
+        "compare": reading.compare,
+        "integration": reading.integration,
+    }
     for axis, value in given.items():
         if value is not None:
             changed: dict[str, Any] = {axis: value}
@@ -349,6 +384,7 @@ class _Mapping:
         if kind in CURRENT_BASED:
             parameters["tau_syn"] = self.time("tau_syn")
         semantics = self.semantics(delta)
+        start = np.zeros(()) if rule.starts == "zero" else self.values[rule.starts]
         if kind in FIRING:
             threshold = self.values["threshold" if kind == "Threshold" else "v_threshold"]
             reset = "zero" if kind == "Threshold" else rule.reset
@@ -368,7 +404,8 @@ class _Mapping:
             semantics = replace(semantics, reset=reset, reset_value=float(level.min()))
             parameters["v_threshold"] = threshold - shift
             semantics = self.firing(semantics, parameters["v_threshold"])
-        parameters["v_init"] = 0.0 - shift
+        semantics = self.floored(semantics, shift)
+        parameters["v_init"] = start - shift
         if kind in CURRENT_BASED:
             parameters["u_init"] = np.zeros(())
         neuron = Neuron(MODELS[kind], {key: _single(value) for key, value in parameters.items()}, semantics)
@@ -395,7 +432,7 @@ class _Mapping:
                 message = (
                     f"{key} {tau.min():g} is shorter than a tick of {self.chosen.dt:g}, which Euler's method cannot follow"
                 )
-                raise Unclear("NC0209", message, "use --integration exact, or a shorter --dt")
+                raise Unclear("NC0209", message, self.rule.hint or "use --integration exact, or a shorter --dt")
             rate = self.chosen.dt / tau
             # Times that are one tick to the accuracy of float32 are one tick.
             factors[at] = np.exp(-rate) if self.rule.integration == "exact" else np.maximum(1.0 - rate, 0.0)
@@ -405,9 +442,12 @@ class _Mapping:
         """Return the factor on weighted input, and whether it is 1."""
         kind, r = self.kind, self.values["r"]
         origin = self.chosen.origins["input"]
-        if kind == "Threshold" or self.rule.enters == "direct":
+        enters = self.enters
+        if enters == "jump":
+            gain, origin = np.asarray(r * (1.0 - potential)), f"rule of {self.rule.name}, which writes w_in as 1"
+        elif kind == "Threshold" or enters == "direct":
             gain = np.ones(())
-        elif self.rule.enters == "decayed":
+        elif enters == "decayed":
             gain = current if kind in CURRENT_BASED else potential if kind == "LI" else np.ones(())
         elif kind not in LEAKY:
             gain, origin = np.asarray(r * self.chosen.dt), "r dt of the equation"
@@ -415,9 +455,9 @@ class _Mapping:
             gain, origin = np.asarray(self.values["w_in"] * (1.0 - current) * (r * (1.0 - potential))), "the equation"
         else:
             gain, origin = np.asarray(r * (1.0 - potential)), "the equation"
-        close = CLOSE if self.rule.enters == "equation" else 0.0
+        close = CLOSE if enters == "equation" else 0.0
         delta = bool((np.abs(gain - 1.0) <= close).all())
-        if delta and self.rule.enters == "equation" and kind in LEAKY:
+        if delta and enters == "equation" and kind in LEAKY:
             origin = "r dt/tau is 1" if kind not in CURRENT_BASED else "r dt/tau_mem and w_in dt/tau_syn are 1"
         if kind != "Threshold":
             low, high = float(gain.min()), float(gain.max())
@@ -429,10 +469,19 @@ class _Mapping:
                 else f"times {low:.4g} to {high:.4g}"
             )
             self.choices.append(Choice(self.population, "input", word, origin))
-        if self.rule.enters == "decayed" and not delta:
+        if enters == "decayed" and not delta:
             self.outside = gain  # on the weights
             return np.ones(()), True
         return (np.ones(()) if delta else gain), delta
+
+    @property
+    def enters(self) -> str:
+        """How weighted input enters; see `Rule`."""
+        if self.kind not in CURRENT_BASED or self.rule.currents is None:
+            return self.rule.enters
+        if self.rule.currents == "jump" and (self.values["w_in"] != 1.0).any():
+            return self.rule.enters
+        return self.rule.currents
 
     def leak(self, potential: FloatArray, gain: FloatArray, delta: bool) -> tuple[FloatArray, FloatArray | None]:
         """Return (shift, bias) that stand for v_leak."""
@@ -488,6 +537,9 @@ class _Mapping:
         if origin == "default":
             origin = "v_reset of the file" if "v_reset" in self.node.values else "the file has no v_reset"
         found = replace(semantics, compare=rule.compare, spikes_per_tick=rule.spikes, threshold_on=rule.threshold_on)
+        if rule.reset_when != "same_tick" and rule.reset != "none":
+            found = replace(found, reset_when=rule.reset_when)
+            self.choices.append(Choice(name, "reset_when", rule.reset_when, origins["reset_when"]))
         self.choices.append(Choice(name, "reset", value, origin))
         self.choices.append(Choice(name, "compare", rule.compare, origins["compare"]))
         if rule.spikes == "many" and not (threshold > 0).all():
@@ -497,12 +549,22 @@ class _Mapping:
         if rule.threshold_on != "new":
             said = "metadata" if origins.get("threshold_on") == "metadata" else f"rule of {rule.name}"
             self.choices.append(Choice(name, "threshold_on", rule.threshold_on, said))
-        if rule.floor:
-            if threshold.min() != threshold.max():
-                raise Unclear("NC0345", "potentials end at minus the threshold, and thresholds differ", "use one threshold")
-            found = replace(found, v_floor=-float(threshold.min()))
-            self.choices.append(Choice(name, "v_floor", f"{-float(threshold.min()):g}", f"rule of {rule.name}"))
         return found
+
+    def floored(self, semantics: Semantics, shift: FloatArray) -> Semantics:
+        """Return the axes with the floor of the potential, which is recorded."""
+        floor = self.rule.floor
+        if floor is None or (floor == "threshold" and self.kind != "IF"):
+            return semantics
+        lowest = (-self.values["v_threshold"] if floor == "threshold" else np.asarray(floor)) - shift
+        if lowest.min() != lowest.max():
+            what = (
+                "potentials end at minus the threshold, and thresholds differ" if floor == "threshold" else "it moves a floor"
+            )
+            raise Unclear("NC0345", what, "use one threshold and one v_reset")
+        origin = self.chosen.origins.get("v_floor", f"rule of {self.rule.name}")
+        self.choices.append(Choice(self.population, "v_floor", f"{float(lowest.min()):g}", origin))
+        return replace(semantics, v_floor=float(lowest.min()))
 
 
 def _divided(gain: FloatArray, by: FloatArray, otherwise: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ class Reading:
     dt: float | None = None
     """Length of a tick, in seconds."""
     reset: Literal["zero", "subtract", "value", "none"] | None = None
+    reset_when: Literal["same_tick", "next_tick", "next_update"] | None = None
     compare: Literal[">", ">="] | None = None
     integration: Literal["exact", "euler"] | None = None
     trained_in: str | None = None
@@ -35,6 +36,7 @@ class Reading:
 
 NOTHING_SAID = Reading()
 RESETS = ("zero", "subtract", "value", "none")
+TIMES_OF_RESET = ("same_tick", "next_tick", "next_update")
 COMPARISONS = (">", ">=")
 INTEGRATIONS = ("exact", "euler")
 FRAMEWORKS = ("snntorch", "norse", "sinabs", "spyx", "rockpool", "spikingjelly", "lava")
@@ -65,7 +67,13 @@ def reading_of(said: Mapping[str, Any]) -> Reading:
     Raises:
         UsageError: A name or a word is not known, or a value is none of its kind (NC0801).
     """
-    words = {"reset": RESETS, "compare": COMPARISONS, "integration": INTEGRATIONS, "trained_in": FRAMEWORKS}
+    words = {
+        "reset": RESETS,
+        "reset_when": TIMES_OF_RESET,
+        "compare": COMPARISONS,
+        "integration": INTEGRATIONS,
+        "trained_in": FRAMEWORKS,
+    }
     known = [f.name for f in fields(Reading)]
     values: dict[str, Any] = {}
     for name, value in said.items():

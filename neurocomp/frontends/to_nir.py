@@ -55,18 +55,19 @@ def write(network: Network, path: Path) -> tuple[dict[str, int], list[str]]:
         group.create_dataset("type", data="NIRGraph", dtype=h5py.string_dtype())
         nodes = group.create_group("nodes")
         for name, values in graph.nodes.items():
-            _put(nodes.create_group(name), values)
+            put(nodes.create_group(name), values)
         group.create_dataset("edges", data=np.array(graph.edges, dtype=object).reshape(-1, 2), dtype=h5py.string_dtype())
-        _put(group.create_group("metadata"), {"dt": network.timestep, "ticks": network.ticks})
+        put(group.create_group("metadata"), {"dt": network.timestep, "ticks": network.ticks})
     with whole_file(path) as stream:
         stream.write(buffer.getvalue())
     return {"nodes": len(graph.nodes), "edges": len(graph.edges)}, graph.lost
 
 
-def _put(group: h5py.Group, values: Mapping[str, Any]) -> None:
+def put(group: h5py.Group, values: Mapping[str, Any]) -> None:
+    """Write values by key into a group of HDF5, mappings as groups."""
     for key, value in values.items():
         if isinstance(value, dict):
-            _put(group.create_group(key), value)
+            put(group.create_group(key), value)
         elif isinstance(value, str):
             group.create_dataset(key, data=value, dtype=h5py.string_dtype())
         elif isinstance(value, np.ndarray) and value.ndim:
@@ -146,11 +147,15 @@ class _Graph:
         if kind not in ("I", "IF"):
             metadata["integration"] = s.integration
         if model.fires:
-            values |= {"v_threshold": p["v_threshold"], "v_reset": s.reset_value if s.reset == "value" else 0.0}
+            values |= {"v_threshold": p["v_threshold"]}
+            # 0 is what NIR takes it for, and nir 1.0.4, which sinabs needs, does not know the key.
+            values |= {"v_reset": s.reset_value} if s.reset == "value" and s.reset_value else {}
             metadata |= {"compare": s.compare}
             metadata |= {} if s.reset == "value" else {"reset_mechanism": s.reset}
             metadata |= {} if s.spikes_per_tick == "one" else {"spikes_per_tick": s.spikes_per_tick}
             metadata |= {} if s.threshold_on == "new" else {"threshold_on": s.threshold_on}
+            metadata |= {} if s.reset_when == "same_tick" else {"reset_when": s.reset_when}
+        metadata |= {} if s.v_floor is None else {"v_floor": s.v_floor}
         self.unsaid(name, neuron, fires=model.fires, leaks=kind not in ("I", "IF"))
         full = {
             key: np.full(population.shape, np.reshape(v, population.shape) if np.ndim(v) else v) for key, v in values.items()
@@ -168,9 +173,9 @@ class _Graph:
             kept += ["compare >="] if s.compare == ">=" else []
             kept += ["spikes_per_tick many"] if s.spikes_per_tick == "many" else []
             kept += ["threshold_on old"] if s.threshold_on == "old" else []
-            lost += ["reset_when next_tick"] if s.reset_when == "next_tick" and s.reset != "none" else []
+            kept += [f"reset_when {s.reset_when}"] if s.reset_when != "same_tick" and s.reset != "none" else []
             lost += [f"refractory {s.refractory}"] if s.refractory else []
-        lost += [f"v_floor {s.v_floor:g}"] if s.v_floor is not None else []
+        kept += [f"v_floor {s.v_floor:g}"] if s.v_floor is not None else []
         lost += [f"reset_every {s.reset_interval}"] if s.reset_interval is not None else []
         lost += [key for key in ("v_init", "u_init") if np.any(neuron.parameters.get(key, 0))]
         if kept:

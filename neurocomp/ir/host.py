@@ -29,6 +29,10 @@ class HostProjection:
     bias: Array | None = None
     """(n_target,), added to the weighted sum."""
 
+    def synapses(self, target: Shape) -> int:
+        """Return how many there are onto a population of a shape."""
+        return int(PATTERNS[self.pattern.kind].count(self.pattern, self.source_shape, target).sum())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostCurrent:
@@ -51,8 +55,7 @@ class HostCurrent:
     @property
     def macs(self) -> int:
         """Multiplications and additions of the host per sample: one per synapse of the layer."""
-        shapes = ((q, q.source_shape) for q in self.projections)
-        return sum(int(PATTERNS[q.pattern.kind].count(q.pattern, shape, self.target_shape).sum()) for q, shape in shapes)
+        return sum(q.synapses(self.target_shape) for q in self.projections)
 
     def sums(self, values: Mapping[str, Array]) -> NDArray[np.float64]:
         """Return the weighted sums (samples, n) of the inputs' values (samples, n_source), in float64."""

@@ -233,7 +233,7 @@ class IntegerProjection:
     pool: Pattern | None = None
     """A maximum over windows that the spikes of the source pass before the weights, in the same tick; no chip has it."""
     group_of: str | None = None
-    """For an exponent group: the projection of the user, of which it holds the weights beyond that one's own exponent."""
+    """For an exponent group: the projection of the user, of whose largest weights it holds the part beyond that one."""
     origin: Location | None = None
     learning: IntegerLearning | None = None
     """How its weights move; ``mantissa`` then holds those of the start, and those learned have 9 bits and no shift."""

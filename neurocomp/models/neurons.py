@@ -32,8 +32,8 @@ class Semantics:
     compare: Literal[">", ">="] = ">"
     spikes_per_tick: Literal["one", "many"] = "one"
     reset: Literal["zero", "subtract", "value", "none"] = "zero"
-    reset_when: Literal["same_tick", "next_tick"] = "same_tick"
-    """Reset in the tick of the spike, or at the start of the next one before its update."""
+    reset_when: Literal["same_tick", "next_tick", "next_update"] = "same_tick"
+    """Reset in the tick of the spike, in the next one before its update, or there between its update and the comparison."""
     reset_value: float = 0.0
     """The potential after a spike where ``reset`` is ``value``."""
     refractory: int = 0
@@ -225,6 +225,8 @@ class IntegrateAndFire:
         else:
             v *= decay_v
             v += x
+        if semantics.reset_when == "next_update":
+            self._reset(v, state["pending"], parameters, semantics)
         spikes = self._spikes(tested, parameters, semantics)
         if semantics.refractory:
             spikes *= awake

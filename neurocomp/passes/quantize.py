@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,10 @@ from neurocomp.models.patterns import Pattern, blocks_of
 from neurocomp.passes.quantize_learning import integers_of
 from neurocomp.passes.quantize_plan import (
     CLIP_OCTAVES,
+    HEADROOM,
     LEARNED_HIGH,
     MIN_THRESHOLD,
+    WORD,
     Choice,
     Incoming,
     PopulationPlan,
@@ -57,9 +59,8 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+FloatArray = NDArray[np.float64]
 
-HEADROOM = 0.75
-"""Share of a register that calibration data may fill; other inputs find the rest of it free."""
 SMALLEST_SCALE = 2.0**-20
 """Scales are not lowered beyond this: a population that still overflows is reported."""
 PROFILES = 7
@@ -91,9 +92,9 @@ def quantize(
     One scale per population is shared by its weights, thresholds, biases and state; each projection has its own power-of-two
     exponent. The scale minimises the squared error of the weights, keeps thresholds at or above `MIN_THRESHOLD` where the
     format allows, and is lowered until nothing overflows on the calibration stimulus. Where a few large weights would ruin the
-    rest they go into exponent groups: further projections of the same ends, so that sums stay exact; where it pays, single
-    neurons are larger by a power of two. All sums are integer, correctly rounded or over fixed orders, so that results do not
-    depend on threads or CPU.
+    rest, the largest part of each goes into exponent groups: further projections of the same ends, so that sums stay exact and
+    the steps of all weights are equally fine; where it pays, single neurons are larger by a power of two. All sums are integer,
+    correctly rounded or over fixed orders, so that results do not depend on threads or CPU.
 
     Weights are read in blocks; mantissas that are large lie in temporary files (`ArrayWriter`), or are the file's own bytes.
 
@@ -143,13 +144,18 @@ def _calibrate(
 ) -> tuple[IntegerNetwork, dict[str, Scale], list[str], Trace, tuple[Verdict, ...]]:
     """Lower the scales of populations that overflow on the calibration stimulus, or fill more than `HEADROOM` of a register.
 
-    What `HEADROOM` allows of a scale that was lowered too far is given back.
+    Before that, neurons that are larger by a power of two become smaller again. What `HEADROOM` allows of a scale that was
+    lowered too far is given back.
     """
     caps: dict[str, float] = {}
+    ceilings: dict[str, FloatArray] = {}
     settled: set[str] = set()
     while True:
-        integer, scales, warnings = builder.build(caps)
+        integer, scales, warnings = builder.build(caps, ceilings)
         trace = simulator.run(integer, with_currents(calibration, builder.host_currents().values()))
+        if lowered := _ceilings(builder, trace, form):
+            ceilings |= lowered
+            continue
         learning = {q.target for q in network.projections if q.learning is not None}  # their bounds fix the scale
         movable = {name for name in scales if scales[name].scale > SMALLEST_SCALE} - learning
         if overflowing := {event.population for event in trace.events} & movable:
@@ -168,6 +174,18 @@ def _calibrate(
             return integer, scales, warnings, trace, found
 
 
+def _ceilings(builder: _Builder, trace: Trace, form: NumberFormat) -> dict[str, FloatArray]:
+    """Return the largest scales, (n,), of populations in which a power of two takes a potential beyond `HEADROOM`."""
+    result: dict[str, FloatArray] = {}
+    for name, (_, part) in builder.kept.items():
+        if not part.factors.ndim:
+            continue
+        used = np.abs(trace.v[name].astype(np.int64)).max(axis=(0, 1), initial=0) / form.v_max
+        if ((used > HEADROOM) & (part.factors > 1)).any():
+            result[name] = part.scale.scale * part.factors * np.minimum(HEADROOM / np.maximum(used, 1e-9), 1.0)
+    return result
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
     """What became of one population and the projections into it."""
@@ -178,6 +196,8 @@ class _Part:
     scale: Scale
     warnings: Sequence[str]
     current: HostCurrent | None = None
+    factors: Array = field(default_factory=lambda: np.asarray(1.0))
+    """By which power of two each neuron is larger, (n,), or 0-d 1."""
 
 
 def with_currents(stimulus: Stimulus, currents: Iterable[HostCurrent], first_sample: int = 0) -> Stimulus:
@@ -210,7 +230,7 @@ class _Builder:
     calibrated: bool
     profiles: int
     formats: int
-    kept: MutableMapping[str, tuple[float, _Part]]
+    kept: MutableMapping[str, tuple[tuple[float, FloatArray | None], _Part]]
     currents: Mapping[str, Sequence[HostProjection]]
     calibration: Stimulus
 
@@ -226,8 +246,8 @@ class _Builder:
             return np.zeros(p.size)
         return np.asarray(np.abs(current.sums(constant_values(self.calibration, [current]))).max(axis=0), np.float64)
 
-    def build(self, caps: Mapping[str, float]) -> _Built:
-        """Return the integer network with every scale at most its cap.
+    def build(self, caps: Mapping[str, float], ceilings: Mapping[str, FloatArray] | None = None) -> _Built:
+        """Return the integer network with every scale at most its cap, and made no larger than its ceilings by powers of two.
 
         Raises:
             UnsupportedError: All populations that no scale represents.
@@ -242,10 +262,10 @@ class _Builder:
             if p.neuron is None:
                 populations[p.name] = IntegerPopulation(p.name, p.shape, "input", {}, origin=p.origin)
                 continue
-            cap = caps.get(p.name, np.inf)
-            if p.name not in self.kept or self.kept[p.name][0] != cap:
+            cap, ceiling = caps.get(p.name, np.inf), (ceilings or {}).get(p.name)
+            if p.name not in self.kept or self.kept[p.name][0][0] != cap or self.kept[p.name][0][1] is not ceiling:
                 try:
-                    self.kept[p.name] = cap, self._part(p, cap)
+                    self.kept[p.name] = (cap, ceiling), self._part(p, cap, ceiling)
                 except UnsupportedError as error:
                     problems += error.diagnostics
                     continue
@@ -262,7 +282,7 @@ class _Builder:
         integer = IntegerNetwork(network.name, network.timestep, network.ticks, self.form, populations, ordered)
         return integer, scales, warnings
 
-    def _part(self, p: Population, cap: float) -> _Part:
+    def _part(self, p: Population, cap: float, ceilings: FloatArray | None) -> _Part:
         assert p.neuron is not None
         incoming = [q for q in self.network.projections if q.target == p.name]
         if p.neuron.number_format is not None:
@@ -273,7 +293,7 @@ class _Builder:
             self.network, p, incoming, self.form, profiles=self.profiles, formats=self.formats, drive=drive
         )
         warnings: list[str] = []
-        scale, choices, factors = plan.choose(cap, self.calibrated)
+        scale, choices, factors = plan.choose(cap, self.calibrated, ceilings)
         if any(q.learning is not None for q in incoming):
             scale, choices = plan.pinned(scale)
             factors = np.asarray(1.0)
@@ -298,7 +318,7 @@ class _Builder:
             rows += result.rows
             warnings += result.warnings
         projections = {i.projection.name: r.projections for i, r in zip(plan.incoming, results, strict=True)}
-        return _Part(population, projections, Scale(p.name, scale, tuple(rows)), warnings, current)
+        return _Part(population, projections, Scale(p.name, scale, tuple(rows)), warnings, current, factors)
 
     def _current(self, p: Population, scale: Array) -> HostCurrent:
         name, number = f"{p.name}.current", 2
@@ -368,12 +388,12 @@ def _projections(i: Incoming, choice: Choice, scale: float, factors: Array, take
     warnings = []
     if names:
         single = min(option.error for option in i.options(scale, ((0,),)))
-        words, share = i.memory(unit, choice.groups)
-        many = sum(len(index) for index, _ in found.members)
+        extra, own = i.memory([len(index) for index, _ in found.members])
+        many = len(np.unique(np.concatenate([index for index, _ in found.members])))
         what = (
-            f"{many} of {known.size} weights are in exponent groups, as one exponent would round the others too much: "
+            f"{many} of {known.size} weights are partly in exponent groups, as one exponent would round the others too much: "
             f"rms error {rms:.3g}, not {math.sqrt(single / known.size):.3g}, of a median weight of {known.median:.3g}; "
-            f"about {words} more words of synapse memory ({share:+.0%})"
+            f"about {-(-extra // WORD)} more words of synapse memory ({extra / own:+.0%})"
         )
         rows.insert(0, (f"groups of {q.name}", "", what))
         warnings.append(f"'{q.name}': {what} ({', '.join(names)})")

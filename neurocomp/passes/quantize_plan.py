@@ -25,7 +25,7 @@ from neurocomp.passes.quantize_weights import (
     Levels,
     Weights,
     along,
-    levels,
+    group_sets,
 )
 
 Array = NDArray[Any]
@@ -47,16 +47,16 @@ BLIND_PROOF_WORTH = 16.0
 CLIP_OCTAVES = 3
 """Weight steps down to 2**-CLIP_OCTAVES of the one that represents the largest weight are tried; larger weights clip."""
 
-GROUP_SETS = ((0,), (0, 2), (0, 2, 4))
-"""Exponents of the groups of a projection beside its own: the largest weights on the same mantissas, times 4 and times 16."""
 NEED = 0.1
 """Of a median weight: below this rms error in every projection one scale and one exponent each are good enough."""
+FINE = NEED / 8
+"""Of a median weight: with groups, a smaller rms error than this is no better."""
 GROUP_COST = 2.0
 """Each further group must divide the squared error by this."""
 GROUP_MEMORY = 0.5
-"""Groups may take up to this share of the projection's own synapse memory in addition."""
+"""Groups may take up to this share of the projection's own synapse memory in addition; with scales of neurons, of all."""
 MOST_MEMBERS = 1 << 20
-"""Weights of a projection that groups may hold: each is listed with its source and target."""
+"""Weights of a projection that may have parts in groups: each is listed with its source and target."""
 LAYOUTS = 2
 """Synapse formats that a projection may take per exponent on a core: a dense and a sparse one."""
 INDEX_BITS, HEADER_BITS, WORD = 10, 20, 64
@@ -67,11 +67,13 @@ LEARNED_HIGH = 255
 
 NEURON_SCALES = (1, 2, 4, 8)
 """Powers of two by which weights, threshold and state of single neurons may be larger."""
-NEURON_GAIN = 2.0
+NEURON_GAIN = 1.5
 """Scales per neuron must divide the squared error by this."""
 LARGEST_SCALED = 1 << 24
 """Synapses of the largest population for which scales of neurons are looked at."""
 
+HEADROOM = 0.75
+"""Share of a register that calibration data may fill; other inputs find the rest of it free."""
 SMALL_ROUNDING = 1 / 256
 """Of the threshold: a bias or start may be off by so much for the sake of potentials that stay whole thresholds' units."""
 DRIVE_MARGIN = 2.0
@@ -91,7 +93,7 @@ class Choice(NamedTuple):
     """Exponent and groups of one projection at some scale."""
 
     cost: float
-    """The squared error, times `GROUP_COST` per further group."""
+    """The squared error, or that of `FINE` where groups are looked at, times `GROUP_COST` per further group."""
     error: float
     exponent: int
     groups: tuple[int, ...]
@@ -130,7 +132,11 @@ class Incoming:
 
     def steps(self, groups: tuple[int, ...] = (0,)) -> Levels:
         """Return the levels of the weights."""
-        return levels(steps_of(self.form, self.distribution.sign_mode)[1], groups)
+        return Levels(steps_of(self.form, self.distribution.sign_mode)[1], groups)
+
+    def group_sets(self) -> Sequence[tuple[int, ...]]:
+        """Return which groups there may be."""
+        return group_sets(self.steps().top)[: None if self.pattern.kind in GROUPED else 1]
 
     @property
     def unit_of_largest(self) -> float:
@@ -163,6 +169,7 @@ class Incoming:
         if self.distribution.largest == 0.0:
             return [Choice(0.0, 0.0, 0, (0,))]
         found = []
+        least = (FINE * self.distribution.median) ** 2 * self.distribution.size if len(group_sets) > 1 else 0.0
         for groups in group_sets:
             most = self.form.weight_exp_max - groups[-1]
             if most < 0:
@@ -172,32 +179,33 @@ class Incoming:
             high = most if all_coarser else min(max(int(np.ceil(exact)), low), most)
             for exponent in range(low, high + 1):
                 unit = self.unit(scale, exponent)
-                if len(groups) > 1 and self.memory(unit, groups)[1] > GROUP_MEMORY:
+                if len(groups) > 1 and not self.affords(self.members(unit, groups)):
                     continue
                 error = self.error(unit, groups)
-                found.append(Choice(error * GROUP_COST ** (len(groups) - 1), error, exponent, groups))
+                found.append(Choice(max(error, least) * GROUP_COST ** (len(groups) - 1), error, exponent, groups))
         return found
 
     def members(self, unit: float, groups: tuple[int, ...]) -> list[int]:
-        """Return how many weights each further group holds."""
-        beyond = [self.distribution.beyond(reach * unit) for reach in self.steps(groups).reach]
-        return [more - less for more, less in zip(beyond, [*beyond[1:], 0], strict=True)]
+        """Return how many weights have a part in each further group, at most."""
+        return [self.distribution.beyond((reach + 0.5) * unit) for reach in self.steps(groups).reach[:-1]]
 
-    def memory(self, unit: float, groups: tuple[int, ...]) -> tuple[int, float]:
-        """Return about how many words of synapse memory the groups take, and their share of the projection's own words.
+    def memory(self, members: Sequence[int]) -> tuple[int, int]:
+        """Return about how many bits of synapse memory groups of so many members take, and how many the projection itself.
 
         Rows of every source on a single core are assumed, each with an entry per group.
         """
-        counts = self.members(unit, groups)
-        if sum(counts) > MOST_MEMBERS:
-            return 0, math.inf
         rows = size_of(self.source)
         copies = size_of(self.target[1:]) if self.pattern.kind.startswith("conv") else 1
         weight_bits = self.form.weight_bits
         index = INDEX_BITS if self.pattern.kind == "sparse" else 0
         own = self.weights.size * copies * (weight_bits + index) + rows * HEADER_BITS
-        extra = sum(m * copies * (weight_bits + INDEX_BITS) + min(m * copies, rows) * HEADER_BITS for m in counts)
-        return -(-extra // WORD), extra / max(own, 1)
+        extra = sum(m * copies * (weight_bits + INDEX_BITS) + min(m * copies, rows) * HEADER_BITS for m in members)
+        return extra, own
+
+    def affords(self, members: Sequence[int]) -> bool:
+        """Whether groups of so many members are few enough."""
+        extra, own = self.memory(members)
+        return sum(members) <= MOST_MEMBERS and extra <= GROUP_MEMORY * own
 
     def formats(self, choice: Choice) -> set[tuple[str, int, int]]:
         """Return what tells the synapse formats apart that a choice takes; weights of 0 take none."""
@@ -328,23 +336,32 @@ class PopulationPlan:
             result = np.minimum(result, np.where(magnitude > 0, limit / np.maximum(magnitude, 1e-300), np.inf))
         return result
 
-    def choose(self, cap: float, calibrated: bool) -> tuple[float, tuple[Choice, ...], FloatArray]:
+    def choose(
+        self, cap: float, calibrated: bool, ceilings: FloatArray | None = None
+    ) -> tuple[float, tuple[Choice, ...], FloatArray]:
         """Return the scale, the choice of each projection, and each neuron's power of two, 0-d where all are 1.
 
-        The scale is the threshold mantissa per 1.0 of the potential.
+        The scale is the threshold mantissa per 1.0 of the potential; ``cap`` is the largest allowed one, and ``ceilings``,
+        (n,), how large powers of two may make it, as far as calibration tells.
         """
         highest, provable = self.highest(), self.provable_scales()
         if not highest.all():  # of all that bounds a scale only the bias may have no bits at all
             message = f"population '{self.population.name}' has a bias; '{self.form.name}' has none"
             hint = "remove the bias, or raise integers.bias_bits of the spec"
             raise UnsupportedError(Diagnostic("NC0312", message, self.population.origin, hint=hint))
-        plain: list[Sequence[tuple[int, ...]]] = [GROUP_SETS[:1]] * len(self.incoming)
+        plain: list[Sequence[tuple[int, ...]]] = [((0,),)] * len(self.incoming)
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, plain)
         if all(self._coarse(i, c) <= NEED for i, c in zip(self.incoming, choices, strict=True)):
             return scale, choices, np.asarray(1.0)
-        sets = [GROUP_SETS if i.pattern.kind in GROUPED else GROUP_SETS[:1] for i in self.incoming]
+        sets = [i.group_sets() for i in self.incoming]
         scale, choices = self._search(cap, calibrated, float(highest.min(initial=np.inf)), provable, sets)
-        return scale, choices, self._neuron_scales(scale, choices, highest, provable)
+        # A neuron may come no closer to its limits than the closest does anyway; where nobody will look, not even as close.
+        margin = 1.0 if calibrated else HEADROOM
+        bound = np.maximum(provable / scale, margin * provable / max(float(provable.min(initial=np.inf)), 1e-300))
+        bound = np.minimum(highest / scale, np.where(np.isnan(bound), np.inf, bound))
+        if ceilings is not None:
+            bound = np.minimum(bound, ceilings / scale)
+        return scale, choices, self._neuron_scales(scale, choices, bound)
 
     def pinned(self, scale: float) -> tuple[float, tuple[Choice, ...]]:
         """Return the scale, if possible at most the one given, at which the bounds of weights that learn are those of 9 bits.
@@ -368,18 +385,19 @@ class PopulationPlan:
         octaves = [math.log2(one / min(ones)) for one in ones]
         if any(octave != round(octave) for octave in octaves):
             raise refuse("learns within bounds that are no powers of two apart", "make the w_max of its projections equal")
-        most = self.form.weight_exp_max
-        exponent = min(max(math.floor(math.log2(scale / max(ones))), 0), most - round(max(octaves)))
-        found = math.ldexp(max(ones), exponent)
-        if exponent < 0 or found > float(self.highest().min(initial=np.inf)):
-            raise refuse(f"learns weights up to {learning[0].projection.learning.bounds[1]:g}, far below its threshold",  # type: ignore[union-attr]
-                         "raise w_max, or lower the threshold")  # fmt: skip
-        fixed = iter(exponent + round(max(octaves) - octave) for octave in octaves)
-        choices = self._choices(found, [GROUP_SETS[:1]] * len(self.incoming))
-        return found, tuple(
-            Choice(0.0, 0.0, next(fixed), (0,)) if i.projection.learning is not None else c
-            for i, c in zip(self.incoming, choices, strict=True)
-        )
+        highest = float(self.highest().min(initial=np.inf))
+        most = min(max(math.floor(math.log2(scale / max(ones))), 0), self.form.weight_exp_max - round(max(octaves)))
+        for exponent in range(most, -1, -1):
+            found = math.ldexp(max(ones), exponent)
+            choices = self._choices(found, [((0,),)] * len(self.incoming))
+            others = [c for i, c in zip(self.incoming, choices, strict=True) if i.projection.learning is None]
+            if found <= highest and all(math.isfinite(choice.error) for choice in others):
+                fixed = iter(Choice(0.0, 0.0, exponent + round(max(octaves) - octave), (0,)) for octave in octaves)
+                return found, tuple(
+                    next(fixed) if i.projection.learning is not None else c for i, c in zip(self.incoming, choices, strict=True)
+                )
+        bound = 1 / (min(ones) * float(self.gain)) * LEARNED_HIGH
+        raise refuse(f"learns weights up to {bound:g}, far below its threshold or other weights", "raise w_max, or lower those")
 
     @staticmethod
     def _coarse(i: Incoming, choice: Choice) -> float:
@@ -404,7 +422,13 @@ class PopulationPlan:
         lowest_octave = int(np.floor(np.log2(min(base, wanted, highest)))) - 1
         top_octave = int(np.ceil(np.log2(max(base * 2.0**form.weight_exp_max, wanted)))) + CLIP_OCTAVES
         proved = float(provable.min(initial=np.inf))
-        worth = PROOF_WORTH if calibrated else BLIND_PROOF_WORTH
+
+        def worth(beyond: float) -> float:
+            if calibrated:
+                return PROOF_WORTH
+            # With groups a larger scale always makes finer steps, and squared errors fall with its square: not enough alone.
+            return BLIND_PROOF_WORTH * (beyond**3 if any(len(allowed) > 1 for allowed in sets) else 1.0)
+
         best: _Rank | None = None
         for octave, step in product(range(lowest_octave, top_octave + 1), range(STEPS_PER_OCTAVE)):
             scale = math.ldexp(2.0 ** (step / STEPS_PER_OCTAVE), octave)  # so that units of neighbouring octaves are equal
@@ -415,7 +439,7 @@ class PopulationPlan:
             if not math.isfinite(cost):
                 continue
             coarse = max(0, int(np.ceil(np.log2(wanted / scale))))
-            rank = (coarse, cost * (1.0 if scale <= proved else worth), scale, choices)
+            rank = (coarse, cost * (1.0 if scale <= proved else worth(scale / proved)), scale, choices)
             if best is None or self._better(rank, best):
                 best = rank
         if best is None:
@@ -440,7 +464,8 @@ class PopulationPlan:
             return best
         coarser = [i.options(scale, allowed, all_coarser=True) for i, allowed in zip(self.incoming, sets, strict=True)]
         tried = []
-        for first, groups in product(range(self.form.weight_exp_max + 1), GROUP_SETS[1:]):
+        kinds = sorted({groups for allowed in sets for groups in allowed[1:]})
+        for first, groups in product(range(self.form.weight_exp_max + 1), kinds):
             shared = {first + group for group in groups}
             within = [
                 [c for c in found if not i.distribution.largest or {c.exponent + g for g in c.groups} <= shared]
@@ -478,8 +503,11 @@ class PopulationPlan:
 
     # -- scales of single neurons
 
-    def _neuron_scales(self, scale: float, choices: Sequence[Choice], highest: FloatArray, provable: FloatArray) -> FloatArray:
-        """Return each neuron's power of two, (n,), where they divide the squared error by `NEURON_GAIN`, else 0-d 1."""
+    def _neuron_scales(self, scale: float, choices: Sequence[Choice], bound: FloatArray) -> FloatArray:
+        """Return each neuron's power of two, (n,), where they divide the squared error by `NEURON_GAIN`, else 0-d 1.
+
+        ``bound``, (n,): the largest of each neuron; 1 is always allowed.
+        """
         one, size = np.asarray(1.0), self.population.size
         total = sum(i.weights.size for i in self.incoming)
         if self.threshold is None or self.is_decoded or total > LARGEST_SCALED or self.profiles < 2:
@@ -487,13 +515,13 @@ class PopulationPlan:
         rows, n_rows = self._rows()
         if n_rows < 2 or any(along(i.pattern, rows, i.weights.stored, self.population.shape) is None for i in self.incoming):
             return one
-        # A neuron may come no closer to its limits than the closest does anyway.
-        bound = np.minimum(highest / scale, np.maximum(provable / scale, provable / max(float(provable.min()), 1e-300)))
         allowed = np.full(n_rows, np.inf)
-        np.minimum.at(allowed, rows, np.where(np.isnan(bound), np.inf, bound))
-        errors = np.stack([self._row_errors(scale, choices, rows, n_rows, f) for f in NEURON_SCALES])
+        np.minimum.at(allowed, rows, bound)
+        found = [self._at_factor(scale, choices, rows, n_rows, f) for f in NEURON_SCALES]
+        errors, members = np.stack([error for error, _ in found]), [m for _, m in found]
         usable = np.array(NEURON_SCALES)[:, None] <= np.maximum(allowed, 1.0)
         chosen = np.where(usable, errors, np.inf).argmin(axis=0)  # of equal errors the smaller scale
+        chosen = self._affordable(chosen, members)
         before, after = math.fsum(errors[0].tolist()), math.fsum(errors[chosen, np.arange(n_rows)].tolist())
         factors = np.array(NEURON_SCALES, np.float64)[chosen][rows]
         profiles = len(np.unique(np.broadcast_to(self.threshold, (size,)) * factors))
@@ -508,20 +536,45 @@ class PopulationPlan:
             return np.repeat(np.arange(p.shape[0]), size_of(p.shape[1:])), p.shape[0]
         return np.arange(p.size), p.size
 
-    def _row_errors(self, scale: float, choices: Sequence[Choice], rows: IntArray, n_rows: int, factor: int) -> FloatArray:
-        """Return the squared error of the weights of each row when it is larger by a factor."""
-        result = np.zeros(n_rows)
+    def _at_factor(
+        self, scale: float, choices: Sequence[Choice], rows: IntArray, n_rows: int, factor: int
+    ) -> tuple[FloatArray, list[IntArray]]:
+        """Return what becomes of each row when it is larger by a factor.
+
+        Returns:
+            The squared errors of their weights, (n_rows,); per projection, how many have a part in each further group,
+            (groups, n_rows).
+        """
+        errors, members = np.zeros(n_rows), []
         for i, choice in zip(self.incoming, choices, strict=True):
             unit = i.unit(scale, choice.exponent) / factor
             steps = i.steps(choice.groups)
             row = along(i.pattern, rows, i.weights.stored, self.population.shape)
             assert row is not None
+            count = np.zeros((len(choice.groups) - 1, n_rows), np.int64)
             for block, real in i.weights.blocks():
-                magnitudes = np.abs(real)
-                nearest = steps.values[np.searchsorted(steps.boundaries * unit, magnitudes)] * unit
+                whole = np.rint(np.abs(real) / unit)
                 at = np.broadcast_to(row[block], real.shape)
-                result += np.bincount(at.reshape(-1), np.square(magnitudes - nearest).reshape(-1), n_rows)
-        return result
+                squares = np.square(np.abs(real) - np.minimum(whole, steps.limit) * unit)
+                errors += np.bincount(at.reshape(-1), squares.reshape(-1), n_rows)
+                for number, finer in enumerate(steps.reach[:-1]):
+                    count[number] += np.bincount(at[whole > finer], minlength=n_rows)
+            members.append(count)
+        return errors, members
+
+    def _affordable(self, chosen: IntArray, members: Sequence[Sequence[IntArray]]) -> IntArray:
+        """Return indices into `NEURON_SCALES`, (n_rows,), no larger than ``chosen``, whose groups take little enough memory."""
+        each = np.arange(len(chosen))
+        for most in range(int(chosen.max(initial=0)), 0, -1):
+            taken = np.minimum(chosen, most)
+            counts = [
+                np.stack(factors)[taken, :, each].sum(axis=0).tolist() for factors in zip(*members, strict=True)
+            ]  # of each projection
+            memory = [i.memory(count) for i, count in zip(self.incoming, counts, strict=True)]
+            extra, own = (sum(bits) for bits in zip(*memory, strict=True))
+            if extra <= GROUP_MEMORY * own and all(sum(count) <= MOST_MEMBERS for count in counts):
+                return taken
+        return np.zeros_like(chosen)
 
     # -- integers
 

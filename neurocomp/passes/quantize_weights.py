@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -82,36 +82,53 @@ def as_unsigned(block: Array) -> Array:
     return native.view(f"u{native.dtype.itemsize}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Levels:
-    """The magnitudes that a step can make, in steps: 0 .. top, and in coarser exponent groups beyond."""
+    """The magnitudes that a step can make: all whole counts of it up to a limit, with exponent groups a larger one.
+
+    A group counts in steps that are larger by a power of two; a weight is the sum of its counts in all groups.
+    """
 
     top: int
-    groups: tuple[int, ...]
+    """The largest count of a group."""
+    groups: tuple[int, ...] = (0,)
     """Exponent of each group above the first one's, which is 0."""
-    values: FloatArray
-    """Ascending."""
-    boundaries: FloatArray
-    """Halfway between neighbours."""
-    reach: tuple[float, ...]
-    """Up to which magnitude each group but the last takes a weight: every weight takes the cheapest group."""
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Up to which magnitude, in steps, weights do without the groups behind the first, the second, ...; then the limit."""
+        return tuple(accumulate(self.top << group for group in self.groups))
+
+    @property
+    def limit(self) -> int:
+        """The largest magnitude, in steps."""
+        return self.reach[-1]
+
+    def split(self, magnitudes: IntArray) -> list[IntArray]:
+        """Return the counts of each group that add up to magnitudes: as little in a coarser group as the finer ones allow.
+
+        >>> [part.tolist() for part in Levels(3, (0, 2)).split(np.array([3, 4, 7, 8, 15]))]
+        [[3, 0, 3, 0, 3], [0, 1, 1, 2, 3]]
+        """
+        parts: list[IntArray] = []
+        for group, finer in zip(self.groups[:0:-1], self.reach[-2::-1], strict=True):
+            part = (np.maximum(magnitudes - finer, 0) + (1 << group) - 1) >> group
+            magnitudes = magnitudes - (part << group)
+            parts.append(part)
+        return [magnitudes, *reversed(parts)]
 
 
-@lru_cache(maxsize=64)
-def levels(top: int, groups: tuple[int, ...] = (0,)) -> Levels:
-    """Return the levels of counts up to ``top`` in groups of exponents.
+def group_sets(top: int) -> tuple[tuple[int, ...], ...]:
+    """Return the exponents that groups of counts up to ``top`` may have, without, with one and with two further groups.
 
-    >>> levels(3, (0, 2)).values.tolist(), levels(3, (0, 2)).reach
-    ([0.0, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0], (3.5,))
+    Groups overlap so that together they make every magnitude: 2**exponent - 1 is at most ``top``.
+
+    >>> group_sets(127), group_sets(7), group_sets(1)
+    (((0,), (0, 4), (0, 3, 6)), ((0,), (0, 3), (0, 3, 6)), ((0,), (0, 1), (0, 1, 2)))
     """
-    values = np.arange(top + 1, dtype=np.float64)
-    reach = []
-    for group in groups[1:]:
-        coarse = np.arange(top + 1, dtype=np.float64) * (1 << group)
-        beyond = coarse[coarse > values[-1]]
-        reach.append((values[-1] + beyond[0]) / 2)
-        values = np.concatenate([values, beyond])
-    return Levels(top, groups, values, (values[1:] + values[:-1]) / 2, tuple(float(r) for r in reach))
+    widest = (top + 1).bit_length() - 1
+    one, two = min(widest, 4), min(widest, 3)
+    return (0,), (0, one), (0, two, 2 * two)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,13 +183,13 @@ class Distribution:
 
     def error(self, unit: float, steps: Levels) -> float:
         """Return the sum of squared errors of all weights when a step is worth ``unit``; inf where no float holds it."""
-        worth = steps.values * unit
         with np.errstate(over="ignore", invalid="ignore"):
             if len(self.values) <= DIRECT_VALUES:
-                nearest = worth[np.searchsorted(steps.boundaries * unit, self.values)]
+                nearest = np.minimum(np.rint(self.values / unit), steps.limit) * unit
                 terms = np.square(self.values - nearest) * np.diff(self.count)
             else:
-                inner = np.searchsorted(self.values, steps.boundaries * unit, side="right")
+                worth = np.arange(int(min(steps.limit, self.values[-1] / unit + 1)) + 1) * unit
+                inner = np.searchsorted(self.values, (worth[1:] + worth[:-1]) / 2, side="right")
                 edges = np.concatenate(([0], inner, [len(self.values)]))
                 count, first, second = (np.diff(sums[edges]) for sums in (self.count, self.first, self.second))
                 terms = second - 2.0 * worth * first + np.square(worth) * count
@@ -276,9 +293,9 @@ class Rounded:
     """Weights as counts of steps."""
 
     base: Array
-    """Of the stored array's shape: int8 for mixed signs, uint8 magnitudes for one; 0 where a group holds the weight."""
+    """Of the stored array's shape: int8 for mixed signs, uint8 magnitudes for one."""
     members: tuple[tuple[IntArray, Array], ...]
-    """Of each further group: which weights it holds, as flat indices, ascending, and their counts."""
+    """Of each further group: which weights have a part there, as flat indices, ascending, and that part."""
     squared: float
     """The sum of squared errors, in squares of the real unit."""
     clipped: int
@@ -304,16 +321,17 @@ def rounded(weights: Weights, known: Distribution, unit: float, steps: Levels, s
     total, clipped, zeroed, at = 0, 0, 0, 0
     for block, real in weights.blocks():
         larger = scales[block] if scales.ndim else scales
-        counts, group, errors, over = _round(real * larger / unit, steps, sign_mode)
-        writer.append(np.where(group == 0, counts, 0))
-        for number, list_of in enumerate(found, 1):
-            index = np.flatnonzero(group == number)
-            list_of.append((index + at, counts.reshape(-1)[index].astype(_dtype(sign_mode))))
+        whole, errors, over = _round(real * larger / unit, steps, sign_mode)
+        base, further = _split(whole, steps, sign_mode)
+        writer.append(base)
+        for part, list_of in zip(further, found, strict=True):
+            index = np.flatnonzero(part)
+            list_of.append((index + at, part.reshape(-1)[index]))
         with np.errstate(over="ignore"):
             squares = np.minimum(np.square(errors / larger), LARGEST_ERROR)
         total += int(np.rint(squares * ERROR_RESOLUTION).astype(np.int64).sum())
         clipped += int(over.sum())
-        zeroed += int(((counts == 0) & (real != 0)).sum())
+        zeroed += int(((whole == 0) & (real != 0)).sum())
         at += real.size
     members = tuple(_joined(parts, sign_mode) for parts in found)
     return Rounded(writer.finish(), members, total / ERROR_RESOLUTION * unit * unit, clipped, zeroed)
@@ -328,47 +346,49 @@ def _dtype(sign_mode: SignMode) -> type[np.generic]:
     return np.int8 if sign_mode == "mixed" else np.uint8
 
 
-def _round(x: Array, steps: Levels, sign_mode: SignMode) -> tuple[IntArray, IntArray, Array, NDArray[np.bool_]]:
-    """Return (counts, group, error in steps, whether it clipped) of weights in units of a step."""
+def _round(x: Array, steps: Levels, sign_mode: SignMode) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return (whole numbers, error in steps, whether it clipped) of weights in units of a step."""
     signed = -x if sign_mode == "inhibitory" else x
-    group = np.zeros(x.shape, np.int64)
-    for reach in steps.reach:
-        group += np.abs(signed) > reach
-    worth = np.array([1 << g for g in steps.groups], np.float64)[group] if len(steps.groups) > 1 else np.float64(1.0)
-    wanted = np.rint(signed / worth)
-    counts = np.clip(wanted, -steps.top if sign_mode == "mixed" else 0, steps.top)
-    return counts.astype(np.int64), group, signed - counts * worth, np.abs(wanted) > steps.top
+    wanted = np.rint(signed)
+    whole = np.clip(wanted, -steps.limit if sign_mode == "mixed" else 0, steps.limit)
+    return whole, signed - whole, np.abs(wanted) > steps.limit
+
+
+def _split(whole: Array, steps: Levels, sign_mode: SignMode) -> tuple[Array, list[Array]]:
+    """Return the counts of the first and of each further group, as they are stored."""
+    sign = np.sign(whole).astype(np.int64)
+    base, *further = ((part * sign).astype(_dtype(sign_mode)) for part in steps.split(np.abs(whole).astype(np.int64)))
+    return base, further
 
 
 def _rounded_by_table(weights: Weights, occurs: IntArray, unit: float, steps: Levels, sign_mode: SignMode) -> Rounded:
     """Round every value that the type has once, and look the weights up."""
     stored = weights.stored
     integers = small_integers(stored.dtype)
-    counts, group, errors, over = _round(integers * float(weights.factor) / unit, steps, sign_mode)
-    dtype = _dtype(sign_mode)
-    table, in_base = counts.astype(dtype), group == 0
+    real = integers * float(weights.factor)
+    whole, errors, over = _round(real / unit, steps, sign_mode)
+    table, further = _split(whole, steps, sign_mode)
     present = occurs > 0
-    found: list[list[tuple[IntArray, Array]]] = [[] for _ in steps.groups[1:]]
+    found: list[list[tuple[IntArray, Array]]] = [[] for _ in further]
     at = 0
-    grouped = not in_base[present].all()
+    grouped = any(part[present].any() for part in further)
     for block in blocks_of(stored) if grouped else ():
         bits = as_unsigned(stored[block]).reshape(-1)
-        for number, list_of in enumerate(found, 1):
-            index = np.flatnonzero((group == number)[bits])
-            list_of.append((index + at, table[bits[index]]))
+        for part, list_of in zip(further, found, strict=True):
+            index = np.flatnonzero(part[bits])
+            list_of.append((index + at, part[bits[index]]))
         at += bits.size
-    equal = stored.dtype == dtype and bool((table == integers)[present].all())
+    equal = stored.dtype == table.dtype and bool((table == integers)[present].all())
     if equal and not grouped and not stored.flags.writeable:
         base = stored  # the file's own bytes
     else:
-        writer = ArrayWriter(stored.shape, dtype)
-        base_table = np.where(in_base, table, 0).astype(dtype)
-        for part in blocks_of(stored) if stored.ndim else ((),):
-            writer.append(base_table[as_unsigned(stored[part])])
+        writer = ArrayWriter(stored.shape, table.dtype)
+        for place in blocks_of(stored) if stored.ndim else ((),):
+            writer.append(table[as_unsigned(stored[place])])
         base = writer.finish()
     members = tuple(_joined(parts, sign_mode) for parts in found)
     squared = math.fsum((np.square(errors) * occurs)[present].tolist()) * unit * unit
-    lost = (counts == 0) & (integers * float(weights.factor) != 0)
+    lost = (whole == 0) & (real != 0)
     return Rounded(base, members, squared, int(occurs[over].sum()), int(occurs[lost].sum()))
 
 
@@ -400,12 +420,12 @@ def along(pattern: Pattern, values: Array, stored: Array, target: Shape) -> Arra
 def group_pattern(
     pattern: Pattern, index: IntArray, counts: Array, shape: Shape, source: Shape
 ) -> tuple[Pattern, Array] | None:
-    """Return pattern and mantissas of an exponent group: some weights of a projection, the others absent.
+    """Return pattern and mantissas of an exponent group: parts of some weights of a projection, the others absent.
 
     Args:
         pattern: The projection's.
-        index: Flat indices of the weights that belong to the group, ascending.
-        counts: Their mantissas.
+        index: Flat indices of the weights that have a part in the group, ascending.
+        counts: The mantissas of these parts.
         shape: Of all weights of the projection.
         source: Shape that the pattern starts from.
 

@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurocomp.encoding import Operations
+from neurocomp.energy.baselines import Baselines
 from neurocomp.energy.counts import PER_CORE, Counts
-from neurocomp.energy.joules import BADGE, Energy, Interval
+from neurocomp.energy.joules import BADGE, EVENTS, Energy, Interval
 from neurocomp.energy.latency import Latency
+from neurocomp.energy.neurobench import NeuroBench
 from neurocomp.energy.statistics import Spread, spreads
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
@@ -50,7 +53,16 @@ class Report:
     """Input population -> what its encoder computes on the host per sample; none where the stimulus came from elsewhere."""
     decoders: Mapping[str, Operations] = field(default_factory=dict)
     """Decoded population -> what its decoder computes on the host per sample."""
+    baselines: Baselines | None = None
+    """The conventions beside the chip's estimate; None without a quantized network, as imported programs are."""
+    neurobench: NeuroBench | None = None
     provenance: Provenance | None = None
+    early: Mapping[int, float] = field(default_factory=dict)
+    """Ticks of the user -> accuracy of the answers that are read after so many; none without labels and a single decoder."""
+    raster: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Population of the user -> spikes of the first sample, (ticks, n), in the user's time; none unless asked for."""
+    not_on_this_chip: tuple[str, ...] = ()
+    """Extensions that the network was compiled with: what simulations do and the chip cannot."""
 
     @property
     def ticks(self) -> int:
@@ -87,9 +99,28 @@ class Report:
             result[name] = {**parts, "total": sum(priced, Interval()) if priced else None}
         return result
 
+    def until(self, ticks: int) -> dict[str, Any]:
+        """Return what was spent when the answer is read after some ticks of the user: ``synaptic_events``, ``energy_j``.
+
+        That is the chip's ticks until then, the largest lag included, per sample. Hops count by the packets of these ticks.
+        """
+        last, samples = ticks * self.ticks_per_step + self.mapped.lowered.largest_lag, self.counts.samples
+        spent = Interval()
+        for line in self.energy.lines:
+            until = self._until.get(EVENTS[line.event][1], self._until["packets"])
+            spent += line.energy * (float(until[last - 1] / until[-1]) if until[-1] else 0.0)
+        events, joules = float(self._until["synaptic_events"][last - 1] / samples), spent * (1 / samples)
+        return {"synaptic_events": events, "energy_j": joules.as_json() if self.energy.is_priced else None}
+
+    @cached_property
+    def _until(self) -> dict[str, NDArray[np.int64]]:
+        """Event per core -> how many there were in all samples up to each chip tick, (ticks,)."""
+        until = {name: values.sum(axis=(0, 1)).cumsum() for name, values in self.counts.per_core.items()}
+        return {**until, "updates_inactive": until["updates"] - until["updates_active"]}
+
     def rates(self) -> dict[str, dict[str, float]]:
-        """Return population -> spikes per neuron and tick of its window, and of what it hears per synapse and sample."""
-        counts, window = self.counts, self.counts.ticks - self.mapped.lowered.largest_lag
+        """Return population -> spikes per neuron and chip tick, and of what it hears per synapse and sample."""
+        counts = self.counts
         into: dict[str, list[str]] = {}
         for q in self.mapped.lowered.network.projections:
             if q.name in counts.per_projection:
@@ -98,7 +129,7 @@ class Report:
         for name, entry in counts.per_population.items():
             sops, synapses = (sum(counts.per_projection[q][key] for q in into.get(name, ())) for key in ("sops", "synapses"))
             result[name] = {
-                "rate": entry["spikes"] / (max(1, entry["neurons"]) * counts.samples * window),
+                "rate": entry["spikes"] / (max(1, entry["neurons"]) * counts.samples * counts.ticks),
                 "spikes_per_synapse": sops / (synapses * counts.samples) if synapses else 0.0,
             }
         return result
@@ -131,6 +162,7 @@ class Report:
             "chip_ticks": counts.ticks,
             "timestep_s": self.network.timestep,
             "accuracy": {"fixed": self.accuracy, "quantized": self.accuracy_quantized},
+            "early": [{"ticks": ticks, "accuracy": accuracy, **self.until(ticks)} for ticks, accuracy in self.early.items()],
             "lossy": {name: dict(entry) for name, entry in self.lossy.items()},
             "counts": totals,
             "host_macs": self.host_macs * samples,
@@ -143,6 +175,8 @@ class Report:
                 for speed, parts in self.joules().items()
             },
             "latency": self.latency.as_json(),
+            "baselines": self.baselines and self.baselines.as_json(),
+            "neurobench": self.neurobench and self.neurobench.as_json(),
             "statistics": {kind: {name: spread.as_json() for name, spread in own.items()} for kind, own in self.spread.items()},
             "links": self.links(),
             "per_sample": {

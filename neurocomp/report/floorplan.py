@@ -204,14 +204,34 @@ def ink(color: RGB) -> str:
 # --- SVG
 
 
-def svg(report: MappingReport, color: Color) -> str:
+@dataclass(frozen=True, slots=True, eq=False)
+class Heat:
+    """Something of cores that the colors of loads show."""
+
+    name: str
+    shares: NDArray[np.float64]
+    """(cores,), 0..1."""
+    scale: str
+    """What 100 % is, beside the scale of the colors."""
+    titles: Sequence[str]
+    """What the title of each core says of it."""
+
+
+def load_of(report: MappingReport) -> Heat:
+    """Return how full the cores are of what they are fullest of."""
+    load = report.usage.load
+    scale = f"of what a core is fullest of: {', '.join(label(name) for name in report.usage.used)}"
+    return Heat("load", load, scale, [f"load {percent(share)}" for share in load.tolist()])
+
+
+def svg(report: MappingReport, color: Color, heat: Heat | None = None) -> str:
     """Return the floorplan as SVG; the same mapping gives the same text.
 
     Every core in use is a group of class ``core`` with a title, which viewers show under the pointer; one that several
-    populations share is striped by their shares.
+    populations share is striped by their shares. ``heat`` stands in for the load.
     """
     plan = floorplan_of(report.mapped, report.spec, report.usage)
-    return _Drawing(report, plan, color).text()
+    return _Drawing(report, plan, color, heat or load_of(report)).text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +272,9 @@ class _Grid:
 class _Drawing:
     """Draws one floorplan."""
 
-    def __init__(self, report: MappingReport, plan: Floorplan, color: Color) -> None:
-        self.report, self.plan, self.color = report, plan, color
+    def __init__(self, report: MappingReport, plan: Floorplan, color: Color, heat: Heat) -> None:
+        self.report, self.plan, self.color, self.heat = report, plan, color, heat
         self.grid = _Grid.of(plan)
-        self.load = report.usage.load
 
     def text(self) -> str:
         """Return the whole document."""
@@ -267,14 +286,15 @@ class _Drawing:
         view = f"0 0 {_number(WIDTH)} {_number(height)}"
         size: Attributes = {"xmlns": "http://www.w3.org/2000/svg", "width": WIDTH, "height": height, "viewBox": view}
         font: Attributes = {"font_family": "Helvetica, Arial, sans-serif", "font_size": TEXT}
-        paper = _tag("rect", width=WIDTH, height=height, fill="white")
-        return _tag("svg", self.hatches(), paper, *head, *panels, *legend, **size, **font)
+        paper = tag("rect", width=WIDTH, height=height, fill="white")
+        return tag("svg", self.hatches(), paper, *head, *panels, *legend, **size, **font)
 
     def head(self) -> tuple[list[str], float]:
         """Return title and subtitle, and where they end."""
         mapped, spec, plan = self.report.mapped, self.report.spec, self.plan
         title = f"{mapped.lowered.network.name} on {spec.name}"
-        lines = [f"{counted(len(mapped.cores), 'core')} on {counted(mapped.chips, 'chip')}, colored by {self.color}"]
+        colored_by = self.heat.name if self.color == "load" else self.color
+        lines = [f"{counted(len(mapped.cores), 'core')} on {counted(mapped.chips, 'chip')}, colored by {colored_by}"]
         if not plan.is_whole:
             lines.append(plan.window)
         y = MARGIN + TITLE - 2
@@ -293,10 +313,10 @@ class _Drawing:
         cores = np.flatnonzero(plan.panel == index).tolist()
         drawn = [self.core(core, x + plan.column[core] * cell, y + plan.row[core] * cell) for core in cores]
         letters = self.letters(cores, x, y) if self.color == "population" and cell < LETTER_CELL else []
-        frame = _tag(
+        frame = tag(
             "rect", x=x, y=y, width=self.grid.width, height=self.grid.height, fill="none", stroke="#333333", stroke_width=1
         )
-        return _tag("g", title, self.lines(x, y), *drawn, frame, *letters, class_="chip")
+        return tag("g", title, self.lines(x, y), *drawn, frame, *letters, class_="chip")
 
     def lines(self, x: float, y: float) -> str:
         """Return the lines between cores, in the background, where cells are large enough for them."""
@@ -304,7 +324,7 @@ class _Drawing:
             return ""
         across = [f"M{_number(x + self.grid.cell * i)} {_number(y)}v{_number(self.grid.height)}" for i in self.inner(0)]
         down = [f"M{_number(x)} {_number(y + self.grid.cell * i)}h{_number(self.grid.width)}" for i in self.inner(1)]
-        return _tag("path", d="".join((*across, *down)), stroke="#dddddd", stroke_width=0.5, fill="none")
+        return tag("path", d="".join((*across, *down)), stroke="#dddddd", stroke_width=0.5, fill="none")
 
     def inner(self, axis: int) -> range:
         """Return the numbers of the lines between columns (0) or rows (1)."""
@@ -312,7 +332,7 @@ class _Drawing:
 
     def core(self, core: int, x: float, y: float) -> str:
         """Return one cell with its title."""
-        cell, mapped, load = self.grid.cell, self.report.mapped.cores[core], float(self.load[core])
+        cell, mapped, load = self.grid.cell, self.report.mapped.cores[core], float(self.heat.shares[core])
         parts, key = self.plan.parts[core], self.plan.key
         inset = min(0.5, cell * 0.06)
         size = cell - 2 * inset
@@ -320,24 +340,24 @@ class _Drawing:
         shown: list[str] = []
         if self.color == "load":
             fill = shade(load)
-            shown.append(_tag("rect", x=x, y=y, width=size, height=size, fill=_rgb(fill)))
+            shown.append(tag("rect", x=x, y=y, width=size, height=size, fill=_rgb(fill)))
             if cell >= 13:
                 shown.append(_centered(f"{math.floor(100 * load)}", x + size / 2, y + size / 2, 0.45 * cell, ink(fill)))
         else:
             at = x
             for index, share in parts or ((None, 1.0),):
                 entry = Entry("", "", GREY, "") if index is None else key[index]
-                shown.append(_tag("rect", x=at, y=y, width=size * share, height=size, fill=_rgb(entry.fill)))
+                shown.append(tag("rect", x=at, y=y, width=size * share, height=size, fill=_rgb(entry.fill)))
                 if entry.hatch:
                     pattern = self.pattern(entry)
-                    shown.append(_tag("rect", x=at, y=y, width=size * share, height=size, fill=f"url(#{pattern})"))
+                    shown.append(tag("rect", x=at, y=y, width=size * share, height=size, fill=f"url(#{pattern})"))
                 if cell >= LETTER_CELL and size * share >= 0.4 * cell:
                     font = 0.62 * cell if share == 1 else min(0.62 * cell, 0.9 * size * share)
                     shown.append(self.letter(entry, at + size * share / 2, y + size / 2, font))
                 at += size * share
         held = ", ".join(f"{key[index].name} {percent(share)}" for index, share in parts)
-        what = f"chip {mapped.chip}, core {mapped.core}: {held or 'no neurons'}; load {percent(load)}"
-        return _tag("g", _tag("title", escape(what)), *shown, class_="core")
+        what = f"chip {mapped.chip}, core {mapped.core}: {held or 'no neurons'}; {self.heat.titles[core]}"
+        return tag("g", tag("title", escape(what)), *shown, class_="core")
 
     def letters(self, cores: Sequence[int], x: float, y: float) -> list[str]:
         """Return a letter for each population that covers enough of a chip: on the core of it in the middle of all."""
@@ -373,7 +393,7 @@ class _Drawing:
         if self.color == "load":
             return ""
         entries = {self.pattern(entry): entry for entry in self.plan.key if entry.hatch}
-        return _tag("defs", *(_hatch(name, entry.hatch, ink(entry.fill)) for name, entry in sorted(entries.items())))
+        return tag("defs", *(_hatch(name, entry.hatch, ink(entry.fill)) for name, entry in sorted(entries.items())))
 
     def legend(self, y: float) -> tuple[list[str], float]:
         """Return swatches with the letters and names of populations, and where they end."""
@@ -388,9 +408,9 @@ class _Drawing:
         for index, entry in enumerate(named):
             at_x, at_y = MARGIN + index // down * width, y + index % down * (TEXT + 6)
             box = {"x": at_x, "y": at_y, "width": 14.0, "height": 12.0}
-            parts.append(_tag("rect", fill=_rgb(entry.fill), stroke="#333333", stroke_width=0.5, **box))
+            parts.append(tag("rect", fill=_rgb(entry.fill), stroke="#333333", stroke_width=0.5, **box))
             if entry.hatch:
-                parts.append(_tag("rect", fill=f"url(#{self.pattern(entry)})", **box))
+                parts.append(tag("rect", fill=f"url(#{self.pattern(entry)})", **box))
             parts.append(self.letter(entry, at_x + 7, at_y + 6, SMALL))
             parts.append(_text(_fitted(entry.name, width - 24, TEXT), at_x + 19, at_y + 10))
         return parts, y + down * (TEXT + 6)
@@ -400,18 +420,18 @@ class _Drawing:
         width, steps = 160.0, 32
         step = width / steps
         parts = [
-            _tag("rect", x=MARGIN + i * step, y=y, width=step + 0.2, height=10.0, fill=_rgb(shade((i + 0.5) / steps)))
+            tag("rect", x=MARGIN + i * step, y=y, width=step + 0.2, height=10.0, fill=_rgb(shade((i + 0.5) / steps)))
             for i in range(steps)
         ]
-        parts.append(_tag("rect", x=MARGIN, y=y, width=width, height=10.0, fill="none", stroke="#333333", stroke_width=0.5))
+        parts.append(tag("rect", x=MARGIN, y=y, width=width, height=10.0, fill="none", stroke="#333333", stroke_width=0.5))
         for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
             parts.append(
                 _text(percent(share), MARGIN + width * share, y + 20, font_size=SMALL, text_anchor=anchor, fill="#444444")
             )
-        what = f"of what a core is fullest of: {', '.join(label(name) for name in self.report.usage.used)}"
-        for index, line in enumerate(_wrapped(what, WIDTH - 2 * MARGIN - width - 10, SMALL)):
+        lines = _wrapped(self.heat.scale, WIDTH - 2 * MARGIN - width - 10, SMALL)
+        for index, line in enumerate(lines):
             parts.append(_text(line, MARGIN + width + 10, y + 8 + index * (SMALL + 2), font_size=SMALL, fill="#444444"))
-        return parts, y + max(22.0, len(_wrapped(what, WIDTH - 2 * MARGIN - width - 10, SMALL)) * (SMALL + 2))
+        return parts, y + max(22.0, len(lines) * (SMALL + 2))
 
 
 HATCH_NAMES = {"/": "-up", "\\": "-down", "-": "-level", "|": "-upright", "x": "-cross", ".": "-dots"}
@@ -427,11 +447,11 @@ _HATCH_PATHS = {
 
 def _hatch(name: str, hatch: str, color: str) -> str:
     inside = (
-        _tag("path", d=_HATCH_PATHS[hatch], stroke=color, stroke_width=0.6, stroke_opacity=0.75, fill="none")
+        tag("path", d=_HATCH_PATHS[hatch], stroke=color, stroke_width=0.6, stroke_opacity=0.75, fill="none")
         if _HATCH_PATHS[hatch]
-        else _tag("circle", cx=2.0, cy=2.0, r=0.5, fill=color)
+        else tag("circle", cx=2.0, cy=2.0, r=0.5, fill=color)
     )
-    return _tag("pattern", inside, id=name, width=4.0, height=4.0, patternUnits="userSpaceOnUse")
+    return tag("pattern", inside, id=name, width=4.0, height=4.0, patternUnits="userSpaceOnUse")
 
 
 def _centered(what: str, x: float, y: float, size: float, fill: str, **attributes: str | float) -> str:
@@ -440,7 +460,7 @@ def _centered(what: str, x: float, y: float, size: float, fill: str, **attribute
 
 
 def _text(what: str, x: float, y: float, **attributes: str | float) -> str:
-    return _tag("text", escape(what), x=x, y=y, **attributes)
+    return tag("text", escape(what), x=x, y=y, **attributes)
 
 
 def _fitted(what: str, width: float, size: float) -> str:
@@ -460,8 +480,8 @@ def _wrapped(what: str, width: float, size: float) -> list[str]:
     return lines
 
 
-def _tag(name: str, *inside: str, **attributes: str | float) -> str:
-    """Return an element; underscores in names of attributes are hyphens."""
+def tag(name: str, *inside: str, **attributes: str | float) -> str:
+    """Return an element of XML; underscores in names of attributes are hyphens."""
     pairs = "".join(f" {key.rstrip('_').replace('_', '-')}={quoteattr(_number(value))}" for key, value in attributes.items())
     content = _joined(inside)
     return f"<{name}{pairs}>{content}</{name}>\n" if content else f"<{name}{pairs}/>\n"

@@ -11,13 +11,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from neurocomp.energy.baselines import FORMULAS, Baselines, Row, published
+from neurocomp.energy.conventions import THRESHOLDS
 from neurocomp.energy.counts import Counts
 from neurocomp.energy.joules import BADGE, Energy, Interval, Line
+from neurocomp.energy.latency import Limit
+from neurocomp.energy.neurobench import NeuroBench
+from neurocomp.energy.statistics import Spread
 from neurocomp.hardware import LIMITS, HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Choice, Network
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, Verdict
 from neurocomp.report import Report
+from neurocomp.report.digits import prefix, rounded
 from neurocomp.report.headroom import Headroom
 
 Justify = Literal["left", "right"]
@@ -27,7 +33,9 @@ BAR = 10
 SHOWN_RESOURCES = 4
 """So many resources are shown, the first that the backend names; all others only from half of what a core has."""
 SHOWN_CORES = 12
-_PREFIXES = ((1e0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+SHOWN_LIMITS = 3
+WORK = {"generate": "sending", "receive": "receiving"}
+"""What the two sides of a core's work are called."""
 
 
 def si(value: float, unit: str) -> str:
@@ -38,8 +46,8 @@ def si(value: float, unit: str) -> str:
     """
     if value == 0:
         return f"0 {unit}"
-    size, prefix = next(((size, prefix) for size, prefix in _PREFIXES if abs(value) >= size * 0.9995), _PREFIXES[-1])
-    return f"{value / size:.3g} {prefix}{unit}" if abs(value) < 999.5 else f"{value:,.0f} {unit}"
+    size, name = prefix(value)
+    return f"{value / size:.3g} {name}{unit}" if abs(value) < 999.5 else f"{value:,.0f} {unit}"
 
 
 def percent(share: float) -> str:
@@ -215,26 +223,109 @@ def label(resource: str) -> str:
 
 
 def report(result: Report) -> Group:
-    """Return counts and energy with everything that is needed to read them."""
-    counts, network = result.counts, result.network
-    ticks = f"{counted(result.ticks, 'tick')} of {si(network.timestep, 's')}"
-    head = f"{network.name} on {result.spec.name}: {counted(counts.samples, 'sample')} of {ticks} ({counts.ticks} on the chip)"
-    accuracy = [] if result.accuracy is None else [Text(f"accuracy of the integers on these samples: {result.accuracy:.2%}")]
+    """Return counts, times and energy with everything that is needed to read them: the summary, then tables."""
+    latency = [section("Time, at full speed", *_times(result))] if result.latency.timings else []
     return Group(
-        Text(head, "bold"),
-        Text(BADGE, "bold yellow"),
-        *accuracy,
+        summary(result),
         *section(
             "Counts, per sample",
             _totals(result),
-            _populations(counts, _currents(result.mapped)),
-            _projections(counts),
+            _populations(result.counts, _currents(result.mapped)),
+            _projections(result.counts),
         ),
         *(section("Quantized against lowered", *_lossy(result)) if result.lossy else ()),
         *section(f"The {'core' if len(result.mapped.cores) == 1 else 'cores'}, per sample", _core_table(result)),
-        *section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, counts.samples)),
-        *section("How to read this", *_how_to_read()),
+        *(part for parts in latency for part in parts),
+        *section(f"Energy, per sample (costs: {result.energy.costs})", *_energy(result.energy, result.counts.samples)),
+        *(section("Conventions beside the chip, per sample", _baselines(result.baselines)) if result.baselines else ()),
+        *(section("NeuroBench", _neurobench(result.neurobench)) if result.neurobench else ()),
+        *section("How to read this", *_how_to_read(result)),
     )
+
+
+def summary(result: Report) -> Group:
+    """Return what fits a screen: which run it is, and its totals, energy, time and limits."""
+    counts, network = result.counts, result.network
+    ticks = f"{counted(result.ticks, 'tick')} of {si(network.timestep, 's')}"
+    head = f"{network.name} on {result.spec.name}: {counted(counts.samples, 'sample')} of {ticks} ({counts.ticks} on the chip)"
+    rows: list[tuple[str, str]] = []
+    if result.accuracy is not None:
+        rows.append(("accuracy", f"{result.accuracy:.2%} of the integers on these samples"))
+    rows += _summed_up(result)
+    return Group(Text(head, "bold"), Text(BADGE, "bold yellow"), facts(rows))
+
+
+def _summed_up(result: Report) -> Iterable[tuple[str, str]]:
+    """Yield spikes, sops, energy and time of a sample, each with what is known of its spread."""
+    events, energy, samples = result.spread["events"], result.energy, result.counts.samples
+    totals = result.counts.totals()
+    yield "spikes", f"{_with_interval(events['spikes'])} of neurons, {_with_interval(events['input_spikes'])} of inputs"
+    dense = f"; {_share(totals['sops'], totals['sops_dense'])} of dense"
+    yield "sops", f"{_with_interval(events['sops'])}, {number(totals['sops_per_spike'])} per spike{dense}"
+    if energy.is_priced:
+        spread = result.spread["energy_j"]["dynamic"]
+        total = energy.total * (1 / samples)
+        yield "energy", f"{_with_interval(spread, 'J')} dynamic; {_range(total)} by the costs ({energy.costs})"
+    else:
+        yield "energy", "unpriced: no cost of an event of this chip is published"
+    speeds = {"full_speed": "at full speed", "real_time": "in real time"}
+    for speed, parts in result.joules().items():
+        total_of = parts["total"]
+        apart = [name for name in ("static", "host") if parts[name] is not None]
+        if total_of is not None and apart:
+            sample = total_of * (1 / samples)
+            yield "", f"{si(sample.nominal, 'J')} with {' and '.join(apart)} power {speeds[speed]} ({_range(sample)})"
+    yield from _time_limits(result)
+
+
+def _time_limits(result: Report) -> Iterable[tuple[str, str]]:
+    latency = result.latency
+    inference, real = latency.inference, f"{si(latency.chip_ticks * latency.timestep, 's')} in real time"
+    if inference is None:
+        yield "time", f"{real}; no times of events of this chip are stated"
+        return
+    low, nominal, high = inference
+    yield "time", f"{si(nominal, 's')} per inference at full speed ({si(low, 's')} .. {si(high, 's')}), {real}"
+    limits = [f"{limited_by(t.limits[0])} ({t.form})" for t in latency.timings if t.limits]
+    yield "set by", "; ".join(limits)
+
+
+def limited_by(limit: Limit) -> str:
+    """Return what made ticks as long as they were, and how many of them."""
+    where = f" of core {limit.core[0]}/{limit.core[1]}" if limit.core else ""
+    return f"{WORK.get(limit.resource, limit.resource)}{where} in {percent(limit.share)} of ticks"
+
+
+def _with_interval(spread: Spread, unit: str = "") -> str:
+    """Return a mean, and in brackets the 95 % interval of it, with as many digits as that leaves."""
+    size, name = prefix(spread.mean) if unit else (1.0, "")
+    bounds = [None if bound is None else bound / size for bound in (spread.ci_low, spread.ci_high)]
+    shown = rounded(spread.mean / size, *bounds)
+    if shown.low is None or shown.low == shown.high:
+        return si(spread.mean, unit) if unit else number(spread.mean)
+    mean, low, high = (f"{float(part):,.{max(0, shown.decimals or 0)}f}" for part in (shown.mean, shown.low, shown.high or ""))
+    return f"{mean}{f' {name}{unit}' if unit else ''} [{low} .. {high}]"
+
+
+def _range(interval: Interval) -> str:
+    return f"{si(interval.low, 'J')} .. {si(interval.high, 'J')}"
+
+
+def _times(result: Report) -> Iterable[RenderableType]:
+    """Yield how long ticks and samples take in each form, and what sets that."""
+
+    def span(values: tuple[float, float, float]) -> str:
+        low, nominal, high = (si(value, "s") for value in values)
+        return nominal if low == high else f"{nominal} ({low} .. {high})"
+
+    latency = result.latency
+    rows = []
+    for t in latency.timings:
+        per_second = 1 / (t.mean[1] * latency.chip_ticks) if t.mean[1] else 0.0
+        rows.append((t.form, span(t.mean), si(t.longest[1], "s"), number(per_second), si(t.slack(latency.timestep), "s")))
+    yield table(("form", "tick", "longest", "inferences/s", "slack"), rows)
+    shown = [(t.form, "; ".join(limited_by(limit) for limit in t.limits[:SHOWN_LIMITS])) for t in latency.timings]
+    yield facts((f"{form} is set by", limits) for form, limits in shown)
 
 
 def _lossy(result: Report) -> Iterable[RenderableType]:
@@ -417,9 +508,88 @@ def _source(line: Line) -> tuple[str, str]:
     return f"  {line.event}", f"{si(cost.value, 'J')}{span}, {cost.kind}: {cost.source}"
 
 
-def _how_to_read() -> Iterable[RenderableType]:
+def _baselines(found: Baselines) -> Group:
+    """Return what the conventions say of the whole network and of its layers, and where the spiking network loses."""
+
+    def joules(value: Interval | None) -> str:
+        return "-" if value is None else si(value.nominal, "J")
+
+    def against(row: Row, other: str) -> str:
+        crossover, s = row.crossover(other), row.spikes_per_synapse
+        if crossover is None or s is None:
+            return "-"
+        return f"{s:.3g} {'<' if row.wins(other) else '≥'} {crossover.nominal:.3g}"
+
+    totals = [
+        (
+            c.name,
+            *(joules(cost) for cost in (c.total.snn, *c.total.others.values())),
+            against(c.total, "ann"),
+            against(c.total, "qann"),
+        )
+        for c in found.conventions
+    ]
+    order = sorted(found.layers, key=lambda x: -x.sops)[:SHOWN_CORES]
+    rows = {c.name: {row.name: row for row in c.rows} for c in found.conventions}
+    layers = [
+        (x.name, "-" if x.on_host else f"{x.activation_bits}", *(against(rows[name][x.name], other) for name, other in _SHOWN))
+        for x in order
+    ]
+    lost = [
+        f"{label} ({c.name})" for c in found.conventions for other, label in _OTHERS.items() if c.total.wins(other) is False
+    ]
+    more_than = f"The spiking network costs more than: {', '.join(lost)}."
+    verdict = more_than if lost else "The spiking network costs less in all of these."
+    host = sum((row.snn.nominal for row in found.conventions[0].rows if row.kind in ("encoder", "host layer")), 0.0)
+    by_host = [Text(f"Each SNN has {si(host, 'J')} of encoders and layers on the host in it, in FP32.")] if host else []
+    s = found.conventions[0].total.spikes_per_synapse
+    places = published(s, found.ticks) or {}
+    thresholds = [
+        (key, f"{places[key]} {_span(t.low, t.high)} {t.unit}: {t.source}") for key, t in THRESHOLDS.items() if key in places
+    ]
+    hidden = len(found.layers) - len(order)
+    more = [Text(f"and {counted(hidden, 'layer')} with fewer operations; --json has all")] if hidden else []
+    return Group(
+        table(("convention", "SNN", "ANN", "QANN", "vs ANN", "vs QANN"), totals),
+        *by_host,
+        Text(verdict, "bold yellow" if lost else "bold"),
+        Text(),
+        table(("layer", "bits", *(f"{name}, {_OTHERS[other].split()[-1]}" for name, other in _SHOWN)), layers),
+        *more,
+        Text("Spikes per synapse and inference: the layer's, and those below which the SNN costs less."),
+        Text(),
+        facts([(name, formula) for name, formula in FORMULAS.items()]),
+        facts(thresholds),
+    )
+
+
+_OTHERS = {"ann": "the ANN", "qann": "the bit-matched QANN"}
+_SHOWN = (("papers", "ann"), ("integer", "qann"), ("memory", "qann"))
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _neurobench(found: NeuroBench) -> Table:
+    def shown(value: float) -> str:
+        return f"{value:.4f}" if 0 < value < 1 else number(value)
+
+    units = {"Effective_MACs": " per sample", "Effective_ACs": " per sample", "Dense": " per sample", "footprint": " bytes"}
+    return facts((name, shown(value) + units.get(name, "")) for name, value in found.as_json().items())
+
+
+def _how_to_read(result: Report) -> Iterable[RenderableType]:
+    if result.counts.samples > 1:
+        yield Text("Numbers are means over the samples; brackets hold the 95 % bootstrap interval of the mean.")
     yield Text(
         "A sop is one spike at one synapse whose weight is not zero. Rates are spikes per neuron and chip tick. "
         "Counts are facts of the simulation. Joules are these counts times published costs of the chip or of models of it: "
         "an estimate with an interval, no measurement. Encoders and the host cost energy too and are not priced."
     )
+    if result.latency.timings:
+        yield Text(
+            "Times: in the form 'sum' a tick lasts as long as the slowest core needs to send or to receive, and the barrier; "
+            "in 'max' as the busiest resource of any core, link or the barrier; 'tick' is the chip's clock. Slack is what is "
+            "left of a tick of real time after the longest one."
+        )

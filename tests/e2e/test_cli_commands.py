@@ -415,7 +415,10 @@ def test_report(cli: Cli) -> None:
     assert sections == [
         "Counts, per sample",
         "The core, per sample",
+        "Time, at full speed",
         "Energy, per sample (costs: loihi)",
+        "Conventions beside the chip, per sample",
+        "NeuroBench",
         "How to read this",
     ]
     for word in ("sops per spike", "synaptic_event", "total, dynamic", "static", "pre-silicon: davies2018, Table 2"):
@@ -598,8 +601,9 @@ def test_help_begins_with_examples(cli: Cli, command: str) -> None:
 def test_help_lists_the_commands(cli: Cli) -> None:
     result = cli("--help")
     assert (result.code, result.out) == (0, cli().out)
+    width = max(map(len, COMMANDS))
     for name, purpose in COMMANDS.items():
-        assert f"  {name:<8}  {purpose}\n" in result.out
+        assert f"  {name:<{width}}  {purpose}\n" in result.out
     assert cli("--version").out == f"neurocomp {neurocomp.__version__}\n"
 
 

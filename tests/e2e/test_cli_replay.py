@@ -112,3 +112,15 @@ def test_lint(cli: Cli, folder: Path) -> None:
     (folder / "paper.tex").write_text("Nothing.\n")
     result = cli("report", "lint", "paper.tex", "--strict")
     assert (result.code, result.out, result.err) == (0, "", "nothing found in 1 file\n")
+
+
+def test_cite(cli: Cli) -> None:
+    result = cli("cite")
+    assert (result.code, result.out.startswith("The neurocomp developers, neurocomp: a compiler")) == (0, True)
+    works = cli("cite", "net.ncz", "--json").document["works"]
+    assert [work["key"] for work in works] == ["neurocomp", "davies2018", "frady2020", "sanafe"]
+    bib = cli("cite", "net.ncz", "--format", "bibtex").out
+    assert [line.partition("{")[2] for line in bib.splitlines() if line.startswith("@")] == [f"{w['key']}," for w in works]
+    assert "sanafe" not in cli("cite", "net.ncz", "--costs", "davies2018").out
+    result = cli("cite", "net.ncz", "--costs", "none")
+    assert (result.code, result.err.splitlines()[0]) == (2, "error[NC0801 usage]: loihi has no cost source 'none'")

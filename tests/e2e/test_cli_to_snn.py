@@ -86,6 +86,37 @@ def test_automatic_ticks(cli: Cli) -> None:
         assert fewer.document["waterfall"]["stages"][-1]["accuracy"] < 0.95
 
 
+def test_first_spikes(cli: Cli) -> None:
+    """Values in times: the same table, a window per layer, and integers and program as exact as with rates."""
+    options = (
+        "--labels",
+        "d.npz#y",
+        "--code",
+        "ttfs",
+        "--timesteps",
+        "auto",
+        "--accuracy",
+        "0.95",
+        "--integers",
+        "8",
+        "--json",
+    )
+    result = convert(cli, *options)
+    assert result.code == 0, result.err
+    found = result.document["waterfall"]
+    assert found["ticks"] == 2 * found["window"]
+    assert [stage["name"] for stage in found["stages"]] == ["ANN", "clipped", "ticks", "quantized", "mapped"]
+    assert found["stages"][2]["accuracy"] >= 0.95
+    assert [stage["agreement"] for stage in found["stages"][3:]] == [1.0, 1.0]
+    assert list(result.document["populations"]) == ["clock", "x", "x_stop", "hidden", "classes"]
+    assert convert(cli, *options[:-1]).out.count("times in steps of 1/T") == 1
+    assert cli("check", "net/net.yaml", "--target", "loihi").code == 0
+    refused = cli("check", "net/net.yaml", "--target", "truenorth")
+    assert (refused.code, "NC0313" in refused.out + refused.err) == (4, True)
+    result = convert(cli, *options[:3], "ttfs", "--timesteps", "auto", "--accuracy", "1", "--percentile", "5")
+    assert (result.code, "no number of ticks up to 62 per layer" in result.err) == (3, True)
+
+
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
@@ -102,6 +133,11 @@ def test_automatic_ticks(cli: Cli) -> None:
         (("--test", "d.npz#other"), 3, "takes [6] per sample"),
         (("--test", "d.npz#x", "--labels", "d.npz#x"), 3, "one whole number per sample"),
         (("--labels", "d.npz#y", "--scale", "-1"), 2, "above 0"),
+        (("--code", "ttfs", "--input", "rate", "--readout", "count"), 2, "--input, --readout: --code ttfs decides this"),
+        (("--code", "ttfs", "--reset", "zero"), 2, "--reset: --code ttfs decides this"),
+        (("--code", "ttfs", "--normalize", "spikes"), 2, "needs rates"),
+        (("--calibration", "d.npz#negative", "--code", "ttfs"), 3, "--input current and --code rate"),
+        (("--code", "ttfs", "--timesteps", "80"), 4, "NC0303"),
     ],
 )
 def test_refused(cli: Cli, options: tuple[str, ...], code: int, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from neurocomp.conversion.graph import Graph, Layer
 from neurocomp.conversion.normalize import scales
 from neurocomp.conversion.options import Options
 from neurocomp.errors import NetworkError
-from neurocomp.ir.network import Network
+from neurocomp.ir.network import Network, Samples
 from neurocomp.models.patterns import Pattern
 
 Array = NDArray[Any]
@@ -73,8 +74,6 @@ def made(graph: Graph, options: Options, data: Array) -> tuple[Network, dict[str
 
 def rates(network: Network, data: Array) -> tuple[dict[str, Array], Array]:
     """Return the spikes per tick of each population, and the last potentials of the output."""
-    from neurocomp.ir.network import Samples
-
     run = api.run_network(network, samples=Samples({network.inputs[0].name: data}), probe="all", state=True)
     found = {p.name: run.arrays[f"spikes/{p.name}"].reshape(len(data), network.ticks, -1).mean(axis=1)
              for p in network.populations.values()}  # fmt: skip
@@ -128,7 +127,7 @@ def test_scales() -> None:
 def test_maxima() -> None:
     """A maximum is refused, averaged, or taken of spikes."""
     data = RANDOM.random((6, 1, 6, 6))
-    with pytest.raises(NetworkError, match="--max-pool average"):
+    with pytest.raises(NetworkError, match="--max-pool neurons"):
         made(pooled(), Options(), data)
     network, _ = made(pooled(), Options(max_pool="average"), data)
     assert network.projections[1].before[0].pattern.kind == "avgpool2d"
@@ -162,3 +161,54 @@ def test_no_activation() -> None:
     layers = (Layer("x", "input", (), (3,)), Layer("y", "linear", ("x",), (2,), Pattern("dense"), np.ones((2, 3))))
     with pytest.raises(NetworkError, match="no ReLU"):
         made(Graph("n.onnx", {layer.name: layer for layer in layers}, "y"), Options(), np.ones((2, 3)))
+
+
+def test_thresholds_may_be_balanced_instead() -> None:
+    """Weights over lambda with a threshold of 1 are weights with a threshold of lambda (Diehl et al. 2015), spike for spike."""
+    graph, data = skip(), RANDOM.random((4, 2, 6, 6))
+    options = Options(ticks=24, input="rate")
+    # Powers of two, so that both are the same numbers in binary.
+    found = {name: 2.0 ** np.round(np.log2(scale)) for name, scale in scales(graph, options, data.reshape(4, -1)).items()}
+    network = converted(graph, options, found, data)
+    populations = dict(network.populations)
+    for name in ("r1", "r2", "r3"):
+        neuron = populations[name].neuron
+        assert neuron is not None
+        larger = {key: value * found[name] for key, value in neuron.parameters.items()}
+        populations[name] = replace(populations[name], neuron=replace(neuron, parameters=larger))
+    # A spike of a neuron with the threshold lambda is worth lambda, of which the next weights have their part already.
+    factors = {q.name: np.float32(found.get(q.target, 1.0)) for q in network.projections}
+    projections = tuple(
+        replace(q, weights=q.weights * factors[q.name], bias=None if q.bias is None else q.bias * factors[q.name])
+        for q in network.projections
+    )
+    balanced = replace(network, populations=populations, projections=projections)
+    shown, expected = rates(balanced, data)[0], rates(network, data)[0]
+    for name in ("r1", "r2", "r3"):
+        assert 0 < expected[name].mean() < 1
+        np.testing.assert_array_equal(shown[name], expected[name])
+
+
+def test_scale_of_the_largest_input_of_a_tick() -> None:
+    """Spike-Norm: with W s of every tick at most lambda, and the largest of them lambda."""
+    w = RANDOM.standard_normal
+    layers = [
+        Layer("x", "input", (), (9,)),
+        Layer("l1", "linear", ("x",), (8,), Pattern("dense"), w((8, 9)), w(8) * 0.1),
+        Layer("r1", "relu", ("l1",), (8,)),
+        Layer("l2", "linear", ("r1",), (6,), Pattern("dense"), w((6, 8)), w(6) * 0.1),
+        Layer("r2", "relu", ("l2",), (6,)),
+        Layer("out", "linear", ("r2",), (2,), Pattern("dense"), w((2, 6))),
+    ]
+    graph = Graph("n.onnx", {layer.name: layer for layer in layers}, "out")
+    data = RANDOM.random((10, 9))
+    options = Options(normalize="spikes", input="bernoulli", ticks=40)
+    network, found = made(graph, options, data)
+    run = api.run_network(network, samples=Samples({"x": data}), probe="all", state=True)
+    for layer, name, before in (("l1", "r1", "x"), ("l2", "r2", "r1")):
+        weights, bias = graph.layers[layer].weights, graph.layers[layer].bias
+        assert weights is not None
+        assert bias is not None
+        sent = run.arrays[f"spikes/{before}"].reshape(10, 40, -1) * found[before]
+        assert found[name] == pytest.approx((sent @ weights.T + bias).max(), rel=1e-6)
+        assert found[name] > scales(graph, Options(normalize="data", input="bernoulli"), data)[name]

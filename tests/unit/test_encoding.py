@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurocomp.encoding import clipping_warning, decode, encode
 from neurocomp.encoding.philox import draw, philox
-from neurocomp.encoding.schemes import exp_minus
+from neurocomp.encoding.schemes import ENCODERS, exp_minus
 from neurocomp.errors import Location, NetworkError
 from neurocomp.ir.network import Decoder, Encoder
 
@@ -125,6 +125,19 @@ def test_latency() -> None:
     spikes = run("latency", np.array([[1.0, 0.5, 0.0, 0.1, 7.0]]), ticks=6, size=5)
 
     assert [list(np.flatnonzero(column)) for column in spikes[0].T] == [[0], [2], [], [4], [0]]
+
+
+def test_latency_in_a_part_of_the_sample() -> None:
+    """``last`` is the tick of the smallest x."""
+    x = np.array([[1.0, 0.5, 0.0, 0.1, 0.05, 7.0]])
+
+    for last in (5, -4):
+        spikes = run("latency", x, ticks=9, size=6, last=last)
+        assert [list(np.flatnonzero(column)) for column in spikes[0].T] == [[0], [2], [], [4], [5], [0]]
+    problem = ENCODERS["latency"].problem({"gain": 1.0, "last": 9}, 9)
+    assert problem is not None
+    assert problem.message == "the last tick of the code is 9; a sample has the ticks 0 to 8"
+    assert ENCODERS["latency"].problem({"gain": 1.0, "last": -9}, 9) is None
 
 
 def test_a_current_is_the_scaled_data_in_every_tick() -> None:

@@ -228,6 +228,8 @@ def one_neuron(neuron: Neuron, drive: list[float], dt: float = 1e-3) -> tuple[li
         old = v
         if rest == 0:
             v = decay_v * v + (u + bias if native else u)
+        if axes.reset_when == "next_update":
+            v = reset(v, pending)
         tested = old if axes.threshold_on == "old" else v
         above = tested > high if axes.compare == ">" else tested >= high
         spike = int(above) - int(ternary and tested < low)
@@ -259,6 +261,8 @@ AXES: list[Semantics] = [
     Semantics(reset="subtract", v_floor=0.0),
     Semantics(threshold_on="old"),
     Semantics(reset_when="next_tick"),
+    Semantics(reset_when="next_update"),
+    Semantics(reset="subtract", reset_when="next_update"),
     Semantics(reset="subtract", reset_when="next_tick", refractory=2, compare=">=", v_floor=-2.0),
     Semantics(reset="subtract", threshold_on="old", reset_interval=7),
     Semantics(spikes_per_tick="many", reset="subtract", refractory=2),

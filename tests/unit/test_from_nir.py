@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from neurocomp.errors import InternalError, NetworkError, UsageError
 from neurocomp.frontends import nir_probe, nir_rules
 from neurocomp.frontends.from_nir import load
 from neurocomp.frontends.nir_rules import RULES, Cell
-from neurocomp.frontends.reading import COMPARISONS, FRAMEWORKS, INTEGRATIONS, RESETS, Reading, seconds
+from neurocomp.frontends.reading import COMPARISONS, FRAMEWORKS, INTEGRATIONS, RESETS, TIMES_OF_RESET, Reading, seconds
 from neurocomp.ir.network import Network
 from neurocomp.ir.text import network_text, quantized_text
 from neurocomp.simulation import simulate
@@ -91,7 +92,7 @@ def test_braille_is_that_of_snntorch() -> None:
 
 
 def test_braille_is_accurate() -> None:
-    """600 recorded touches: 95 % and more in real numbers; on Loihi's integers, bit-exact in all engines, 94 % and more."""
+    """600 recorded touches: 95 % and more in real numbers; on Loihi's integers, bit-exact in all engines, 95.5 %."""
     said = {"trained_in": "snntorch", "reset": "zero", "ticks": 256}
     network = neurocomp.load(RECORDED / "braille_noDelay_bias_zero.nir", **said)
     assert isinstance(network, Network)
@@ -100,7 +101,7 @@ def test_braille_is_accurate() -> None:
     assert (trace.spikes["lif2"].sum(axis=1).argmax(axis=1) == data["y"]).mean() >= 0.95
     compiled = neurocomp.compile(network, "loihi")
     fixed = compiled.run("fast", {"input": data["x"].astype(np.int8)}).arrays["spikes/lif2"]
-    assert (fixed.sum(axis=1).argmax(axis=1) == data["y"]).mean() >= 0.94
+    assert (fixed.sum(axis=1).argmax(axis=1) == data["y"]).mean() >= 0.955
     assert compiled.verify(["reference", "chip"], inputs={"input": data["x"][:2].astype(np.int8)}).bit_exact
 
 
@@ -191,8 +192,16 @@ def leaky(dt: float, tau: float, r: float, compare: str, v_leak: float = 0.0, re
 
 
 def sinabs_lif(x: float, s: dict[str, float]) -> int:
-    """Decay by exp(-1/tau) with tau in ticks, add, send floor(v), subtract, hold at -1."""
+    """Decay by exp(-1/tau) with tau in ticks, add, send floor(v), subtract."""
     s["v"] = math.exp(-1 / 10) * s["v"] + x
+    count = math.floor(s["v"]) if s["v"] >= 1 else 0
+    s["v"] -= count
+    return count
+
+
+def sinabs_iaf(x: float, s: dict[str, float]) -> int:
+    """Add, send floor(v), subtract, hold at -1."""
+    s["v"] += x
     count = math.floor(s["v"]) if s["v"] >= 1 else 0
     s["v"] = max(s["v"] - count, -1.0)
     return count
@@ -223,6 +232,42 @@ def snntorch_synaptic(x: float, s: dict[str, float]) -> int:
     return fired
 
 
+def sinabs_with_current(x: float, s: dict[str, float]) -> int:
+    """Add to the current, decay it, add it to the decayed potential, send floor(v), subtract."""
+    s["i"] = (s.get("i", 0.0) + x) * math.exp(-1 / 5)
+    s["v"] = math.exp(-1 / 10) * s["v"] + s["i"]
+    count = math.floor(s["v"]) if s["v"] >= 1 else 0
+    s["v"] -= count
+    return count
+
+
+def snntorch_leaky(x: float, s: dict[str, float]) -> int:
+    """Decay, add, take the threshold off where the last tick spiked, compare: reset_delay=True."""
+    s["v"] = 0.9 * s["v"] + x - s.get("fired", 0.0)
+    s["fired"] = float(s["v"] > 1.0)
+    return int(s["fired"])
+
+
+def norse_lif(x: float, s: dict[str, float]) -> int:
+    """Add to the current, move the potential toward v_leak and the current, decay the current; v is counted from v_leak."""
+    potential, i = s.get("potential", 0.25), s.get("i", 0.0) + x
+    potential += 0.1 * ((0.25 - potential) + i)
+    s["i"] = i - 0.2 * i
+    fired = potential > 1.0
+    s["potential"] = 0.0 if fired else potential
+    s["v"] = s["potential"] - 0.25
+    return int(fired)
+
+
+def spikingjelly_lif(x: float, s: dict[str, float]) -> int:
+    """Leak toward v_reset, where the potential also starts."""
+    v = s["v"] if "run" in s else -0.5
+    s["run"] = 1.0
+    v += 0.1 * (-0.5 - v) + x
+    s["v"] = -0.5 if v >= 1.0 else v
+    return int(v >= 1.0)
+
+
 def rate_of(tau: float, dt: float) -> float:
     """Return r as Rockpool exports it."""
     return tau * math.exp(-dt / tau) / dt
@@ -242,6 +287,20 @@ CASES: Mapping[str, tuple[dict[str, Any], Reading, Step, float]] = {
         leaky(2e-4, 1e-3, 4.0, ">", 0.3, -0.2), 2e-4,
     ),
     "sinabs": (lif(1, tau=np.full(1, 10.0), r=np.ones(1)), Reading(trained_in="sinabs"), sinabs_lif, 1e-3),
+    "sinabs IF": (integrator(1), Reading(trained_in="sinabs"), sinabs_iaf, 1e-3),
+    "sinabs CubaLIF": (
+        cuba(1, tau_mem=np.full(1, 10.0), tau_syn=np.full(1, 5.0)), Reading(trained_in="sinabs"), sinabs_with_current, 1e-3,
+    ),
+    "snntorch subtract, in the next tick": (
+        lif(1), Reading(trained_in="snntorch", reset="subtract", reset_when="next_update"), snntorch_leaky, 1e-4,
+    ),
+    "norse CubaLIF": (
+        cuba(1, tau_mem=np.full(1, 1e-2), tau_syn=np.full(1, 5e-3), r=np.ones(1), w_in=np.ones(1), v_leak=np.full(1, 0.25)),
+        Reading(trained_in="norse"), norse_lif, 1e-3,
+    ),
+    "spikingjelly, reset to a value": (
+        lif(1, v_leak=np.full(1, -0.5), v_reset=np.full(1, -0.5)), Reading(trained_in="spikingjelly"), spikingjelly_lif, 1e-4,
+    ),
     "spyx": (lif(1, tau=np.full(1, 10.0)), Reading(trained_in="spyx"), spyx_lif, 1e-3),
     "rockpool": (
         cuba(1, tau_mem=np.full(1, 1e-2), tau_syn=np.full(1, 5e-3), r=np.full(1, rate_of(1e-2, 1e-3)), w_in=np.ones(1)),
@@ -309,7 +368,7 @@ def test_every_framework_has_a_rule() -> None:
     """The words of the command line's options are those that are known, and every framework has a rule."""
     assert sorted(FRAMEWORKS) == sorted(RULES)
     options = {option.name: option for option in check.command.params}
-    words = {"trained_in": FRAMEWORKS, "reset": RESETS, "integration": INTEGRATIONS}
+    words = {"trained_in": FRAMEWORKS, "reset": RESETS, "reset_when": TIMES_OF_RESET, "integration": INTEGRATIONS}
     assert {name: tuple(options[name].type.choices) for name in words} == words  # type: ignore[attr-defined]
     assert command.COMPARISONS == COMPARISONS
 
@@ -531,7 +590,8 @@ def test_parameters_that_fold(node: dict[str, Any], reading: Reading, tmp_path: 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"integration": "exact"}, {"reset": "subtract"}, {"threshold_on": "old"}, {"v_floor": -1.0}, {"refractory": 1},
+        {"integration": "exact"}, {"reset": "subtract"}, {"reset_when": "next_update"},
+        {"threshold_on": "old"}, {"v_floor": -1.0}, {"refractory": 1},
     ],
     ids=lambda changed: next(iter(changed)),
 )  # fmt: skip
@@ -549,6 +609,42 @@ def test_the_probe_notices(changed: dict[str, Any], tmp_path: Path, monkeypatch:
     with pytest.raises(InternalError, match=r"node 'cell' \(LIF\) does what its equation says"):
         load(path)
     assert nir_probe.TICKS > 40
+
+
+def test_metadata_say_floors_inputs_and_late_resets(tmp_path: Path) -> None:
+    """What from_sinabs and from_snntorch add to a graph is taken, and comes back from our own files."""
+    said = {"v_floor": -0.25, "input": "equation", "reset_mechanism": "subtract", "reset_when": "next_update"}
+    node = {**lif(3, tau=np.full(3, 10.0), r=np.ones(3)), "metadata": said}
+    parts = chain(("in", source(2)), ("w", linear(3, 2)), ("cell", node), ("out", sink(3)))
+    network = load(write(tmp_path / "n.nir", *parts), Reading(trained_in="sinabs", reset_when=None))
+    neuron = network.populations["cell"].neuron
+    assert neuron is not None
+    axes = neuron.semantics
+    assert (axes.v_floor, axes.input, axes.reset, axes.reset_when) == (-0.25, "current", "subtract", "next_update")
+    assert choice(network, "v_floor") == ("-0.25", "metadata")
+    assert choice(network, "reset_when") == ("next_update", "metadata")
+    free = {**integrator(3), "metadata": {"v_floor": "none"}}
+    parts = chain(("in", source(2)), ("w", linear(3, 2)), ("cell", free), ("out", sink(3)))
+    unbound = load(write(tmp_path / "free.nir", *parts), Reading(trained_in="sinabs")).populations["cell"].neuron
+    assert unbound is not None
+    assert unbound.semantics.v_floor is None
+    _, unsaid = api.export_network(network, tmp_path / "again.nir")
+    assert "v_floor -0.25: in the metadata" in " ".join(unsaid)
+    again = load(tmp_path / "again.nir").populations["cell"].neuron
+    assert again is not None
+    assert (again.semantics.v_floor, again.semantics.reset_when) == (-0.25, "next_update")
+
+
+@pytest.mark.parametrize("name", ["from_norse", "from_sinabs", "from_snntorch", "from_spikingjelly"])
+def test_a_framework_that_is_not_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is named, and how to get it."""
+    monkeypatch.setitem(sys.modules, "nirtorch", None)
+    with pytest.raises(UsageError) as caught:
+        getattr(neurocomp, name)(None, None)
+    (problem,) = caught.value.diagnostics
+    framework = name.removeprefix("from_")
+    assert problem.message.startswith(f"{name} needs {framework}, nir and nirtorch: ")
+    assert problem.hint == f"install them beside neurocomp: pip install {framework} nir nirtorch"
 
 
 def test_what_nir_writes_is_read(tmp_path: Path) -> None:

@@ -16,18 +16,25 @@ from neurocomp.data.arrays import ArrayWriter
 from neurocomp.errors import UsageError
 from neurocomp.models import patterns
 from neurocomp.models.patterns import blocks_of
-from neurocomp.passes.quantize_weights import Distribution, Weights, levels, rounded
+from neurocomp.passes.quantize_weights import Distribution, Levels, Weights, group_sets, rounded
 
 ONE = np.asarray(1.0)
 
 
-def brute(weights: Any, unit: float, top: int, groups: tuple[int, ...], signs: str) -> tuple[float, int]:
-    """The squared error and how many round to 0, from a search over all levels."""
+def sums(top: int, groups: tuple[int, ...], signs: str) -> Any:
+    """All magnitudes with their signs, in steps, that counts of these groups add up to, ascending."""
     counts = np.arange(-top if signs == "mixed" else 0, top + 1) * (-1 if signs == "inhibitory" else 1)
-    all_levels = np.unique(np.concatenate([counts * 2.0**group for group in groups])) * unit
-    found = np.abs(weights.reshape(-1)[:, None] - all_levels)
-    nearest = all_levels[found.argmin(axis=1)]
-    return float(np.square(found.min(axis=1)).sum()), int(((nearest == 0) & (weights.reshape(-1) != 0)).sum())
+    found = np.zeros(1)
+    for group in groups:
+        found = np.unique(found[:, None] + counts * 2.0**group)
+    return found
+
+
+def brute(weights: Any, unit: float, top: int, groups: tuple[int, ...], signs: str) -> tuple[float, int]:
+    """The squared error and how many round to 0, from a search over all sums of levels."""
+    all_levels = sums(top, groups, signs) * unit
+    nearest = np.array([all_levels[np.abs(weight - all_levels).argmin()] for weight in weights.reshape(-1)])
+    return float(np.square(weights.reshape(-1) - nearest).sum()), int(((nearest == 0) & (weights.reshape(-1) != 0)).sum())
 
 
 def heavy(seed: int, size: int, signs: str = "mixed") -> Any:
@@ -48,9 +55,35 @@ def test_errors_of_the_distribution(signs: str, groups: tuple[int, ...]) -> None
         assert known.median == pytest.approx(np.median(np.abs(weights)), rel=0.02)
         for unit in (0.003, 0.01, 0.05):
             wanted, zeroed = brute(weights, unit, 127, groups, signs)
-            assert known.error(unit, levels(127, groups)) == pytest.approx(wanted, rel=1e-6)
+            assert known.error(unit, Levels(127, groups)) == pytest.approx(wanted, rel=1e-6)
             assert known.zeroed(unit) == zeroed
         assert known.beyond(0.5) == int((np.abs(weights) > 0.5).sum())
+
+
+@pytest.mark.parametrize("signs", ["mixed", "excitatory", "inhibitory"])
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_parts_add_up_to_the_nearest(bits: int, signs: str) -> None:
+    """No part is larger than what is stored, none has another sign, and their sum is the nearest of all sums."""
+    top = (1 << (bits - 1 if signs == "mixed" else bits)) - 1
+    for groups in group_sets(top):
+        weights = heavy(bits, 500, signs)
+        every, unit = sums(top, groups, signs), float(np.abs(weights).max()) / (top * sum(1 << g for g in groups)) * 1.3
+        found = rounded(Weights(weights), Distribution.of(Weights(weights), exact=True), unit, Levels(top, groups), ONE)
+        whole = found.base.astype(np.int64)
+        for (index, part), group in zip(found.members, groups[1:], strict=True):
+            assert (np.abs(part.astype(int)) > 0).all()
+            assert (np.abs(part.astype(int)) <= top).all()
+            assert (np.sign(part.astype(int)) * np.sign(whole[index]) >= 0).all()
+            whole[index] += part.astype(np.int64) << group
+        assert (np.abs(found.base.astype(int)) <= top).all()
+        whole = -whole if signs == "inhibitory" else whole
+        assert np.isin(whole, every).all()
+        nearest = np.abs(weights[:, None] / unit - every).min(axis=1)
+        assert np.abs(np.abs(weights / unit - whole) - nearest).max() < 1e-9
+        assert (np.diff(every) == 1).all()
+        assert found.squared == pytest.approx(np.square(weights - whole * unit).sum(), rel=1e-3)
+        assert found.clipped == 0
+        assert not any(np.isin(np.flatnonzero(np.abs(whole) <= top), index).any() for index, _ in found.members)
 
 
 def test_errors_of_a_histogram_are_close() -> None:
@@ -62,7 +95,7 @@ def test_errors_of_a_histogram_are_close() -> None:
     assert (coarse.low, coarse.high, coarse.size, coarse.count[-1]) == (exact.low, exact.high, exact.size, exact.count[-1])
     for unit in (0.002, 0.02, 0.2):
         for groups in ((0,), (0, 2, 4)):
-            steps = levels(127, groups)
+            steps = Levels(127, groups)
             assert coarse.error(unit, steps) == pytest.approx(exact.error(unit, steps), rel=1e-3)
             assert coarse.zeroed(unit) == pytest.approx(exact.zeroed(unit), rel=1e-3)
 
@@ -77,9 +110,9 @@ def test_integers_are_counted(dtype: Any) -> None:
     assert np.array_equal(counted.values, plain.values)
     assert np.array_equal(counted.count, plain.count)
     assert (counted.sign_mode, counted.low, counted.high) == (plain.sign_mode, plain.low, plain.high)
-    assert counted.error(0.5, levels(127)) == 0.0
+    assert counted.error(0.5, Levels(127)) == 0.0
     for unit, groups in ((0.2, (0,)), (0.07, (0, 2)), (1.3, (0,))):
-        steps = levels(127, groups)
+        steps = Levels(127, groups)
         ours = rounded(Weights(weights, np.asarray(-0.5)), counted, unit, steps, ONE)
         theirs = rounded(Weights(weights.astype(np.float64), np.asarray(-0.5)), plain, unit, steps, ONE)
         assert np.array_equal(ours.base, theirs.base)
@@ -96,7 +129,7 @@ def test_blocks_do_not_change_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = heavy(5, 40 * 50).reshape(40, 50)
     factor = np.random.default_rng(6).uniform(0.5, 2, (40, 1))
     larger = np.random.default_rng(7).choice([1.0, 2.0, 4.0], (40, 1))
-    steps = levels(127, (0, 2))
+    steps = Levels(127, (0, 2))
 
     def results() -> list[Any]:
         found: list[Any] = []
@@ -130,9 +163,9 @@ def test_large_mantissas_lie_in_files_and_equal_ones_are_the_files_own(tmp_path:
     np.save(tmp_path / "w.npy", np.random.default_rng(8).integers(-127, 128, (60, 70), np.int8))
     weights = load_array("w.npy", tmp_path)
     known = Distribution.of(Weights(weights), exact=False)
-    same = rounded(Weights(weights), known, 1.0, levels(127), ONE)
+    same = rounded(Weights(weights), known, 1.0, Levels(127), ONE)
     assert np.shares_memory(same.base, weights)
-    other = rounded(Weights(weights), known, 2.0, levels(127), ONE)
+    other = rounded(Weights(weights), known, 2.0, Levels(127), ONE)
     assert mapped(other.base)
     assert not other.base.flags.writeable
     assert np.array_equal(other.base, np.rint(weights / 2.0))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console, RenderableType
 
+from neurocomp.energy.baselines import Baselines, Convention, Layer, Row
+from neurocomp.energy.conventions import CONSTANTS
+from neurocomp.energy.joules import Interval
 from neurocomp.ir.network import Choice
 from neurocomp.ir.quantized import Verdict
 from neurocomp.report import terminal
@@ -76,3 +80,33 @@ def test_table_aligns_numbers_right() -> None:
 
 def test_names_of_users_are_no_markup() -> None:
     assert text(terminal.table(("name",), [("[bold]x[/bold]",), ("[0]:smile:",)])) == ["name", "[bold]x[/bold]", "[0]:smile:"]
+
+
+def test_conventions_say_where_the_spiking_network_loses() -> None:
+    """One layer of 2 x 1 synapses: at 1.5 spikes per synapse it wins by papers and loses to what memories cost."""
+    wins = Row("x->a", "layer", pico(0), pico(2.7), {"ann": pico(9.2), "qann": None}, 1.5, pico(1.8))
+    loses = Row("x->a", "layer", pico(50), pico(90), {"ann": pico(80), "qann": pico(79)}, 1.5, pico(60))
+    conventions = tuple(
+        Convention(name, (row,), replace(row, name="total", kind="total"))
+        for name, row in (("papers", wins), ("integer", loses), ("memory", loses))
+    )
+    layer = Layer(
+        name="x->a", target="a", sources=2, targets=1, synapses=2, connections=2, weight_bits=8, stored_weights=2, passes=1,
+        activation_bits=4, share=1.0, potential_bits=24, ticks=10, sops=3.0, events=3.0, smallest=0, largest=1,
+    )  # fmt: skip
+    shown = text(terminal._baselines(Baselines((layer,), conventions, CONSTANTS, 10)), 100)
+    assert shown[:8] == [
+        "convention     SNN     ANN   QANN      vs ANN      vs QANN",
+        "papers      2.7 pJ  9.2 pJ      -  1.5 < 5.11            -",
+        "integer     140 pJ   80 pJ  79 pJ   1.5 ≥ 0.5  1.5 ≥ 0.483",
+        "memory      140 pJ   80 pJ  79 pJ   1.5 ≥ 0.5  1.5 ≥ 0.483",
+        "The spiking network costs more than: the ANN (integer), the bit-matched QANN (integer), the ANN",
+        "(memory), the bit-matched QANN (memory).",
+        "",
+        "layer  bits  papers, ANN  integer, QANN  memory, QANN",
+    ]
+    assert any("above 0.15 to 1.38 spikes/synapse/inference" in line for line in shown)
+
+
+def pico(value: float) -> Interval:
+    return Interval(value * 1e-12, value * 1e-12, value * 1e-12)
