@@ -78,6 +78,7 @@ class FastSimulator:
             EngineUnavailable: A number leaves 32 bits (NC0320); only formats without limits allow that.
         """
         compile_kernels()
+        compile_learning(network)
         return self.simulate(network, stimulus, lag=lag, record=record, state=state)[0]
 
     def count(
@@ -95,6 +96,7 @@ class FastSimulator:
         ``state`` may also name those of the recorded populations whose u and v are recorded.
         """
         compile_kernels()
+        compile_learning(network)
         trace, tally = self.simulate(network, stimulus, lag=lag, record=record, state=state, wiring=wiring)
         assert tally is not None
         return trace, tally
@@ -120,7 +122,7 @@ class FastSimulator:
         weights: dict[str, Array] = {}
         if plan.learned:
             with self._learning:  # what moves are the weights of the plan
-                weights = workers.learn(state)
+                weights = workers.learn(bool(state))
         else:
             parts = list(_spans(samples, _together(plan, samples, self.jobs)))
             for _ in in_order(workers.run, parts, self.jobs):
@@ -142,6 +144,14 @@ def compile_kernels() -> None:
     from neurocomp.engine import warm
 
     warm.compile_once(warm.ENGINE, lambda: warm.run_every_kernel(FastSimulator(jobs=1)))
+
+
+def compile_learning(network: IntegerNetwork) -> None:
+    """Compile the kernels of learning if the network needs them and they are not compiled yet."""
+    from neurocomp.engine import warm
+
+    if any(q.learning is not None for q in network.projections):
+        warm.compile_once(warm.LEARNING, lambda: warm.run_learning(FastSimulator(jobs=1)))
 
 
 def _spans(samples: int, size: int) -> Iterator[tuple[int, int]]:

@@ -320,3 +320,20 @@ def test_what_the_chip_cannot_learn_is_refused() -> None:
     inner = network("{rule: rstdp, rate: 0.05, w_max: 0.5, modulator: cells}")
     assert [v.code for v in api.check(inner, "loihi")] == ["NC0350"]
     assert neurocomp.compile(inner, "reference").verify(["reference", "fast"], inputs=stimulus()).bit_exact
+
+
+def test_bounds_that_fit_no_scale_are_refused() -> None:
+    """Weights of 9 bits between thresholds of 17: bounds far below the threshold, or of two projections that do not go together."""
+    weak = HEAD.replace("v_threshold: 1.0, reset: zero, refractory: 1", "v_threshold: 500.0, reset: zero")
+    with pytest.raises(UnsupportedError) as caught:
+        neurocomp.compile(network(text=weak), "loihi")
+    assert [d.code for d in caught.value.diagnostics] == ["NC0351"]
+    assert "'cells' learns weights up to 0.5, far below its threshold or other weights" in caught.value.diagnostics[0].message
+    second = HEAD.replace("weights: 0.6}", "weights: 0.6, learn: {rule: stdp, a_plus: 0.1, a_minus: 0.1, w_max: 0.7}}")
+    with pytest.raises(UnsupportedError) as caught:
+        neurocomp.compile(network(text=second), "loihi")
+    assert caught.value.diagnostics[0].message == (
+        "population 'cells' learns within bounds that are no powers of two apart"
+    )  # fmt: skip
+    halves = second.replace("w_max: 0.7", "w_max: 1.0")
+    assert neurocomp.compile(network(text=halves), "loihi").verify(["reference", "chip"], inputs=stimulus()).bit_exact
