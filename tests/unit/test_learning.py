@@ -323,7 +323,7 @@ def test_what_the_chip_cannot_learn_is_refused() -> None:
 
 
 def test_bounds_that_fit_no_scale_are_refused() -> None:
-    """Weights of 9 bits between thresholds of 17: bounds far below the threshold, or of two projections that do not go together."""
+    """Bounds far below the threshold, or of two projections that do not go together."""
     weak = HEAD.replace("v_threshold: 1.0, reset: zero, refractory: 1", "v_threshold: 500.0, reset: zero")
     with pytest.raises(UnsupportedError) as caught:
         neurocomp.compile(network(text=weak), "loihi")
