@@ -59,11 +59,10 @@ def check(
 
 def check_network(network: Network, spec: HardwareSpec, options: TrueNorthOptions = _OPTIONS) -> Sequence[Violation]:
     """Return the models, semantics, patterns, delays, encoders and decoders that the chip does not have."""
-    violations: list[Violation] = []
+    violations: list[Violation] = list(check_learning(network, spec))
     for p in network.populations.values():
         if p.neuron is not None:
             violations += _check_neurons(p, network, spec, options)
-    violations += check_learning(network, spec)
     for q in network.projections:
         violations += _check_projection(q, network, spec)
     for name, p in network.populations.items():
