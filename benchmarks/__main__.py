@@ -8,11 +8,23 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import big_network, command_line, engine, learning, mapping, quantization, sanafe_export, simulators, truenorth
+from benchmarks import (
+    big_network,
+    command_line,
+    energy,
+    engine,
+    learning,
+    mapping,
+    quantization,
+    sanafe_export,
+    simulators,
+    truenorth,
+)
 
 BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "big_network": big_network.measure,
     "command_line": command_line.measure,
+    "energy": energy.measure,
     "engine": engine.measure,
     "learning": learning.measure,
     "mapping": mapping.measure,

@@ -14,12 +14,13 @@ know, and where an update leaves a potential of 0, which is an active one there 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,41 +52,43 @@ WITHOUT = "axons_without_synapses"
 TICKS, INPUTS, NEURONS, FAN_IN, SMALL = 60, 100, 2500, 200, 60
 
 
-def example(name: str, **options: Any) -> Compiled:
+def example(name: str, target: str | Path = "loihi", **options: Any) -> Compiled:
     """Return a compiled example."""
-    found = neurocomp.compile(EXAMPLES / name, target="loihi", **options)
+    found = neurocomp.compile(EXAMPLES / name, target=str(target), **options)
     assert isinstance(found, Compiled)
     return found
 
 
-def recurrent(target: str | Path = "loihi", seed: int = 0) -> Compiled:
-    """Return random integrate-and-fire neurons that hear from `FAN_IN` of their own, with biases, on several tiles."""
+def native(semantics: Semantics, **values: Any) -> Neuron:
+    """Return a neuron of Loihi's integers, without leak, biases and first state where nothing else is said."""
+    zero = dict.fromkeys(("dv", "bias_mant", "bias_exp", "u_init", "v_init"), 0)
+    numbers = {key: frozen(np.asarray(value, np.int64)) for key, value in ({"du": 4095} | zero | values).items()}
+    return Neuron("if", numbers, semantics, "loihi")
+
+
+def joined(source: str, target: str, pattern: Pattern, weights: Array) -> Projection:
+    """Return a projection whose weights are so many steps of 2, with a delay of one tick."""
+    values, late = frozen((2 * weights).astype(np.int16)), frozen(np.int64(1))
+    return Projection(f"{source}->{target}", source, target, pattern, values, delay=late, native=NativeWeights(0, 8, "mixed"))
+
+
+def recurrent(target: str | Path = "loihi", seed: int = 0, neurons: int = NEURONS, fan_in: int = FAN_IN) -> Compiled:
+    """Return random integrate-and-fire neurons that hear from some of their own, with biases, on several tiles."""
     rng = np.random.default_rng(seed)
-    targets = np.repeat(np.arange(NEURONS), FAN_IN)
-    sources = np.concatenate([rng.choice(NEURONS, FAN_IN, replace=False) for _ in range(NEURONS)])
+    targets = np.repeat(np.arange(neurons), fan_in)
+    sources = np.concatenate([rng.choice(neurons, fan_in, replace=False) for _ in range(neurons)])
 
-    def native(semantics: Semantics, **values: Any) -> Neuron:
-        zero = dict.fromkeys(("dv", "bias_mant", "bias_exp", "u_init", "v_init"), 0)
-        numbers = {key: frozen(np.asarray(value, np.int64)) for key, value in ({"du": 4095} | zero | values).items()}
-        return Neuron("if", numbers, semantics, "loihi")
-
-    def joined(source: str, target: str, pattern: Pattern, weights: Array) -> Projection:
-        values, late = frozen((2 * weights).astype(np.int16)), frozen(np.int64(1))
-        return Projection(
-            f"{source}->{target}", source, target, pattern, values, delay=late, native=NativeWeights(0, 8, "mixed")
-        )
-
-    inner = native(Semantics(), vth=frozen(rng.integers(600, 604, NEURONS)), bias_mant=rng.integers(0, 1500, NEURONS))
+    inner = native(Semantics(), vth=frozen(rng.integers(600, 604, neurons)), bias_mant=rng.integers(0, 1500, neurons))
     populations = {
         "noise": Population("noise", (INPUTS,)),
-        "recurrent": Population("recurrent", (NEURONS,), inner),
+        "recurrent": Population("recurrent", (neurons,), inner),
         "sums": Population("sums", (50,), native(Semantics(reset="subtract", refractory=1), vth=900)),
     }
     lists = Pattern("sparse", {"sources": frozen(sources), "targets": frozen(targets)})
     projections = (
-        joined("noise", "recurrent", Pattern("dense"), rng.integers(-20, 30, (NEURONS, INPUTS))),
+        joined("noise", "recurrent", Pattern("dense"), rng.integers(-20, 30, (neurons, INPUTS))),
         joined("recurrent", "recurrent", lists, rng.integers(-60, 40, len(sources))),
-        joined("recurrent", "sums", Pattern("dense"), rng.integers(-20, 24, (50, NEURONS))),
+        joined("recurrent", "sums", Pattern("dense"), rng.integers(-20, 24, (50, neurons))),
     )
     network = Network("random", 1e-3, TICKS, populations, projections, {"noise": Encoder("direct", {})}).verify()
     found = neurocomp.compile(network, target=str(target))
@@ -93,12 +96,27 @@ def recurrent(target: str | Path = "loihi", seed: int = 0) -> Compiled:
     return found
 
 
-def on_small_cores() -> Compiled:
-    """Return the same neurons on cores of `SMALL`, which take several rows of tiles."""
+@contextlib.contextmanager
+def changed_spec(*changes: tuple[str, str]) -> Iterator[Path]:
+    """Write the spec of Loihi with other text in some places, for a while."""
     text = find_spec("loihi").text
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "loihi.yaml"
-        path.write_text(text.replace("neurons: {value: 1024", f"neurons: {{value: {SMALL}"), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+        yield path
+
+
+def of_neurons(number: int) -> tuple[str, str]:
+    """Return the change of the spec after which cores hold so many neurons."""
+    return "neurons: {value: 1024", f"neurons: {{value: {number}"
+
+
+def on_small_cores() -> Compiled:
+    """Return the same neurons on cores of `SMALL`, which take several rows of tiles."""
+    with changed_spec(of_neurons(SMALL)) as path:
         return recurrent(path)
 
 

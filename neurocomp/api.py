@@ -1377,7 +1377,7 @@ class Compiled:
             return Report(
                 self.network, made.mapped, made.spec, counts, energy, latency, self.utilization(), accuracy, k, macs, chosen,
                 interrupted, lossy, before, encoders, decoders, baselines, neurobench,
-                self._provenance(feed, done, samples, energy.costs), early,
+                lambda: self._provenance(feed, done, samples, energy.costs), early,
                 self._raster(feed, chosen, batches) if raster and feed.total else {}, self.extensions,
             )  # fmt: skip
 

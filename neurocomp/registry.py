@@ -140,7 +140,7 @@ def _entries(group: str) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for entry in _installed(group, entry_points):
         other = found.setdefault(entry.name, entry)
-        if (other.value, _distribution(other)) != (entry.value, _distribution(entry)):
+        if other is not entry and (other.value, _distribution(other)) != (entry.value, _distribution(entry)):
             raise _taken(_kind(group), entry.name, other, entry)
     return found
 

@@ -84,7 +84,7 @@ PEERS = {
     "brian2-cython": Peer("brian2", "brian2", "float", limit=180.0),
     "nest": Peer("nest", "nest", "float", ("n1", "n3")),
     "superneuromat": Peer("superneuromat", "superneuromat", "float"),
-    "sanafe": Peer("sanafe", "sanafe", "float"),
+    "sanafe": Peer("sanafe", "sanafe", "float", limit=600.0),
     "lava": Peer("lava", "lava", "integer", batches=True),
     "nengo-loihi": Peer("nengo-loihi", "nengo_loihi", "integer"),
     "metis": Peer("metis", "metis", "partition", (), limit=60.0),

@@ -1,6 +1,8 @@
 """SANA-FE on files: what it makes of an exported network, and what it counts while it runs it.
 
-``python -m benchmarks.peers.sanafe_files FOLDER TICKS`` prints one object. Cores are named "tile.core".
+``python -m benchmarks.peers.sanafe_files FOLDER TICKS [TIMING]`` prints one object; the timing is detailed unless it is said.
+With one, the potentials stand in ``FOLDER/potentials.npz``, an array (ticks, neurons) for each population. Cores are named
+"tile.core".
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sanafe  # type: ignore[import-not-found, unused-ignore]
 
 HOST = "host"
@@ -31,15 +34,24 @@ def places(network: Any) -> dict[str, int]:
 
 def main() -> None:
     """Load, run and count."""
-    folder, ticks = Path(sys.argv[1]), int(sys.argv[2])
+    folder, ticks, timing = Path(sys.argv[1]), int(sys.argv[2]), [*sys.argv[3:], None][0]
     begin = time.perf_counter()
     architecture = sanafe.load_arch(folder / "arch.yaml")
     network = sanafe.load_net(folder / "net.yaml", architecture)
     chip = sanafe.SpikingChip(architecture)
+    neurons = {name: list(group.neurons) for name, group in network.groups.items()}
+    for neuron in (neuron for group in neurons.values() for neuron in group if timing):
+        neuron.set_attributes(log_potential=True)
     chip.load(network)
     loaded = time.perf_counter()
-    result = chip.sim(ticks, spike_trace=True, message_trace=True, perf_trace=True)
+    traces = {"spike_trace": True, "message_trace": True, "perf_trace": True, "potential_trace": bool(timing) or None}
+    result = chip.sim(ticks, timing_model=timing or "detailed", **traces)
     ran = time.perf_counter()
+    if timing:
+        # A list for each tick: groups by their names, neurons by their numbers.
+        every, names = np.array(result["potential_trace"], np.float64), sorted(neurons)
+        ends = np.cumsum([len(neurons[name]) for name in names])
+        np.savez(folder / "potentials.npz", **dict(zip(names, np.split(every, ends[:-1], axis=1), strict=True)))
     host = next((tile.id for tile in architecture.tiles if tile.name.partition("[")[0] == HOST), None)
     spikes: dict[str, list[tuple[int, int]]] = {name: [] for name in network.groups}
     for tick, fired in enumerate(result["spike_trace"]):
@@ -59,10 +71,12 @@ def main() -> None:
         "version": importlib.metadata.version("sanafe"),
         "load_seconds": loaded - begin,
         "seconds": ran - loaded,
-        "neurons": {name: len(list(group.neurons)) for name, group in network.groups.items()},
+        "neurons": {name: len(group) for name, group in neurons.items()},
         "neurons_per_core": {core: count for core, count in places(network).items() if core != f"{host}.0"},
         "spikes": spikes,
         "updated": sum(result["perf_trace"]["updated"]),
+        "updated_in_ticks": result["perf_trace"]["updated"],
+        "seconds_of_ticks": result["perf_trace"]["sim_time"],
         "packets_between": packets,
         "counts": counts,
         "energy": result["energy"],

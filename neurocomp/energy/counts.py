@@ -14,7 +14,7 @@ from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.mapped import MappedNetwork, by_core, crossbar_messages
 from neurocomp.ir.quantized import Crossbar, IntegerNetwork, IntegerPopulation, IntegerProjection
 from neurocomp.ir.trace import Trace
-from neurocomp.mapping.synapse_words import WORD, members_by_core, nonzero_fan_out, rows_of_core
+from neurocomp.mapping.synapse_words import WORD, axon_counts, members_by_core, nonzero_fan_out
 from neurocomp.models.patterns import BLOCK_BYTES, PATTERNS, size_of
 
 IntArray = NDArray[np.int64]
@@ -102,15 +102,19 @@ class Counts:
         return totals
 
 
-def count(trace: Trace, mapped: MappedNetwork, spec: HardwareSpec) -> Counts:
+def count(
+    trace: Trace, mapped: MappedNetwork, spec: HardwareSpec, active: Mapping[str, NDArray[np.bool_]] | None = None
+) -> Counts:
     """Count events of a trace.
 
     Args:
         trace: Of the lowered network, all chip ticks, with spikes of all populations but currents, u and v.
         mapped: Where each neuron and axon is.
         spec: Whose synapse memory decides which synapses are stored.
+        active: Which updates of each population are active, (samples, ticks, n), where another rule than that of `Counts` is
+            asked for; u and v are not needed then.
     """
-    return counts_of(tally_of(trace, mapped.lowered.network, wiring_of(mapped, spec)), mapped, trace.ticks)
+    return counts_of(tally_of(trace, mapped.lowered.network, wiring_of(mapped, spec), active), mapped, trace.ticks)
 
 
 def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
@@ -126,10 +130,10 @@ def wiring_of(mapped: MappedNetwork, spec: HardwareSpec) -> Wiring:
         if not spec.stores_rows:
             axons.append(tuple(_axons_of_weights(mapped, index)))
             continue
-        core, rows, own = mapped.cores[index], rows_of_core(network, members, spec), []
+        core, every, own = mapped.cores[index], axon_counts(network, members, spec), []
         for population in np.unique(core.axon_population):
             name, here = mapped.population_names[population], core.axon_population == population
-            counted = rows.axon_synapses[here], rows.axon_sops[here], rows.axon_words[here]
+            counted = every.synapses[here], every.sops[here], every.words[here]
             is_input = network.populations[name].is_input
             own.append(Axons(node_key(name, None), core.axon_neuron[here], *counted, from_host=is_input))
         axons.append(tuple(own))
@@ -225,15 +229,18 @@ def _leaving(mapped: MappedNetwork) -> dict[str, IntArray]:
     return result
 
 
-def tally_of(trace: Trace, network: IntegerNetwork, wiring: Wiring) -> Tally:
-    """Count what depends on the neurons from the arrays of a trace."""
+def tally_of(
+    trace: Trace, network: IntegerNetwork, wiring: Wiring, active: Mapping[str, NDArray[np.bool_]] | None = None
+) -> Tally:
+    """Count what depends on the neurons from the arrays of a trace; ``active`` as in `count`."""
     fired = {name: trace.spikes[name] != 0 for name, p in network.populations.items() if p.dynamics != "current"}
     sent = {node_key(name, None): spikes for name, spikes in fired.items()}
     for q in network.projections:
         if node_key(q.source, q.pool) not in sent:
             sent[node_key(q.source, q.pool)] = fired_sources(network, q, fired)
-    active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
-    active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
+    if active is None:
+        active = {name: fired[name] | (trace.v[name] != 0) for name in wiring.homes}
+        active |= {name: active[name] | (trace.u[name] != 0) for name in wiring.homes if name in trace.u}
     samples, ticks, _ = next(iter(fired.values())).shape
     counted = (*DYNAMIC, *(("outputs",) if wiring.leaves else ()))
     per_core = {name: np.zeros((wiring.cores, samples, ticks), np.int64) for name in counted}

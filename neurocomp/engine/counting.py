@@ -19,6 +19,8 @@ WAYS = 3
 
 SPARSE = 2
 """A core that fewer than one in so many neurons of a node reach is listed with those neurons alone."""
+MOST_HOMES = 4
+"""Cores of a node for which every spike is added up; with more, each neuron knows its own."""
 
 
 def _quartets(varying: Mapping[int, list[tuple[int, int, IntArray]]]) -> tuple[Array, IntArray]:
@@ -99,22 +101,28 @@ class Counting:
         for place, total in enumerate(wiring.sums, WAYS + len(plan.nodes)):
             name, pool = total.node
             column(number[total.node], SUMS, place, total.amounts if pool is not None else self._held(name, total.amounts))
+        home_of, sent_of = np.full(self.neurons, NOTHING), np.zeros(self.neurons, np.int64)
         for node, (name, pool) in enumerate(plan.nodes):
             if pool is not None or name not in wiring.homes:
                 continue
             homes, ways = self._held(name, wiring.homes[name]), wiring.ways[name]
             sent = (1 << HIGH) | self._held(name, ways.cores)
-            for core in np.unique(homes):
+            cores = np.unique(homes)
+            if len(cores) > MOST_HOMES:
+                own = slice(self.first[node], self.first[node + 1])
+                home_of[own], sent_of[own] = homes, sent
+                cores = cores[:0]
+            for core in cores:
                 column(node, SENT, int(core), np.where(homes == core, sent, 0))
             for place, lengths in enumerate((ways.hops_x, ways.hops_y, ways.chips)):
                 column(node, SUMS, place, self._held(name, lengths))
-        neuron, core_of, work, host, arrived = (np.concatenate(part) for part in zip(*listed, strict=True))
+        neuron, *rest = (np.concatenate(part) for part in zip(*listed, strict=True))
         order = np.argsort(neuron, kind="stable")
         begins = running_sum(np.bincount(neuron, minlength=self.neurons))
         quartets, values = _quartets(varying)
         return Meter(
             np.ascontiguousarray(self.first[:-1]), np.array(columns, COLUMN), quartets, values, begins,
-            core_of[order], work[order], host[order], arrived[order],
+            np.stack(rest, axis=1)[order], home_of, sent_of,
         )  # fmt: skip
 
     def _segments(self) -> tuple[IntArray, IntArray]:

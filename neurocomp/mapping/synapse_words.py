@@ -6,7 +6,7 @@ encoded by a backend, whose bytes must have exactly the length that the formula 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -173,21 +173,6 @@ class CoreRows:
         """Words of the core by the formula that binds on the target."""
         return self.words_by(self.formula)
 
-    @property
-    def axon_synapses(self) -> IntArray:
-        """Stored synapses that a spike of each axon visits, (axons,)."""
-        return np.asarray(np.diff(self.block_start[self.row_start])[self.axon_row])
-
-    @property
-    def axon_words(self) -> IntArray:
-        """Words of synapse memory that a spike of each axon reads, by the formula that binds, (axons,)."""
-        return self.row_words(self.formula)[self.axon_row]
-
-    @property
-    def axon_sops(self) -> IntArray:
-        """Those of them whose weight is not zero, (axons,)."""
-        return np.asarray(np.diff(running_sum(self.weight != 0)[self.block_start[self.row_start]])[self.axon_row])
-
 
 def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) -> CoreRows:
     """Return the rows that a core with these neurons stores; time and memory grow with the synapses onto these neurons alone.
@@ -202,28 +187,43 @@ def rows_of_core(network: IntegerNetwork, members: Members, spec: HardwareSpec) 
         members: Neurons and compartments of the core; (n,) each.
         spec: Its ``synapse_cost`` decides which layout is cheaper.
     """
-    width = {name: network.populations[name].compartments for name, _, _ in members}
-    compartments = max((int(slots.max()) + width[name] for name, _, slots in members if len(slots)), default=0)
-    no_neuron = np.zeros(compartments, np.int64)
-    for name, _, slots in members:
-        for behind in range(1, width[name]):
-            no_neuron[slots + behind] = 1
-    before = running_sum(no_neuron)
-    per_entry = min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS)
-    index_bits = index_bits_of(compartments)
-    position = {name: index for index, name in enumerate(network.populations)}
-    here = by_population(members)
-    lessons = learning_numbers(network)
+    core = _Layout.of(network, members, spec)
     formats: dict[RowFormat, int] = {}
-    parts: list[_Blocks] = []
-    for order, q in enumerate(network.projections):
-        if q.target in here:
-            found = incoming(network, q, *here[q.target])
-            if found.source.size:
-                place = position[q.source], order
-                lesson = lessons.get(q.name, 0)
-                parts.append(_blocks(q, found, place, index_bits, before, formats, spec.synapse_cost, per_entry, lesson))
-    return _assemble(parts, tuple(formats), spec.synapse_cost, per_entry, compartments)
+    parts = [_blocks(q, found, place, core, formats) for q, found, place in core.incoming(network, members)]
+    return _assemble(parts, tuple(formats), core.formula, core.per_entry, core.compartments)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AxonCounts:
+    """What a spike of each input axon of a core meets there, in the order of the axons of `CoreRows`; each (axons,)."""
+
+    population: IntArray
+    """Index of the source's population in the network."""
+    neuron: IntArray
+    synapses: IntArray
+    """Stored synapses."""
+    sops: IntArray
+    """Those of them whose weight is not zero."""
+    words: IntArray
+    """Words of synapse memory that are read, by the formula that binds."""
+
+
+def axon_counts(network: IntegerNetwork, members: Members, spec: HardwareSpec) -> AxonCounts:
+    """Return what the rows of `rows_of_core` hold, without the rows: a third of its time."""
+    core = _Layout.of(network, members, spec)
+    columns: list[IntArray] = [np.zeros((4, 0), np.int64)]
+    for q, found, (population, _) in core.incoming(network, members):
+        weight_bits, delay_bits = _widths(q, found)
+        _, _, count, bits = core.layouts(q, found, weight_bits, delay_bits)
+        source = (population << 40) + found.source
+        columns.append(np.stack([source.ravel(), count.ravel(), found.nonzero.ravel(), np.where(count > 0, bits, 0).ravel()]))
+    axon, *amounts = np.concatenate(columns, axis=1)
+    keys, owner = np.unique(axon, return_inverse=True)
+    synapses, sops, bits = (np.zeros(len(keys), np.int64) for _ in amounts)
+    for total, amount in zip((synapses, sops, bits), amounts, strict=True):
+        np.add.at(total, owner, amount)
+    words = nxtf_words(bits) if core.formula == "nxtf" else bits // WORD
+    return AxonCounts(keys >> 40, keys & ((1 << 40) - 1), synapses, sops, words)
 
 
 def learning_numbers(network: IntegerNetwork) -> dict[str, int]:
@@ -425,7 +425,7 @@ class _Blocks:
     index: IntArray
     weight: NDArray[np.uint8]
     delay: NDArray[np.uint8]
-    learns: bool = False
+    learns: bool
 
 
 def stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> NDArray[np.uint8]:
@@ -452,47 +452,91 @@ def stored_delays(q: IntegerProjection, delay: Array) -> NDArray[np.uint8]:
     return np.asarray(delay - 1).astype(np.uint8)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """What decides how synapses onto a core are laid out."""
+
+    formula: str
+    per_entry: int
+    compartments: int
+    index_bits: int
+    no_neurons: IntArray
+    """How many of the first 0, 1, … compartments are no neurons, (compartments + 1,)."""
+    lessons: Mapping[str, int]
+    """The numbers of the projections that learn."""
+
+    @classmethod
+    def of(cls, network: IntegerNetwork, members: Members, spec: HardwareSpec) -> _Layout:
+        """Look at what a core holds."""
+        width = {name: network.populations[name].compartments for name, _, _ in members}
+        compartments = max((int(slots.max()) + width[name] for name, _, slots in members if len(slots)), default=0)
+        no_neuron = np.zeros(compartments, np.int64)
+        for name, _, slots in members:
+            for behind in range(1, width[name]):
+                no_neuron[slots + behind] = 1
+        per_entry = min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS)
+        index_bits, lessons = index_bits_of(compartments), learning_numbers(network)
+        return cls(spec.synapse_cost, per_entry, compartments, index_bits, running_sum(no_neuron), lessons)
+
+    def incoming(
+        self, network: IntegerNetwork, members: Members
+    ) -> Iterator[tuple[IntegerProjection, Incoming, tuple[int, int]]]:
+        """Yield projections with their synapses onto the core, and the positions of source and projection in the network."""
+        position = {name: index for index, name in enumerate(network.populations)}
+        here = by_population(members)
+        for order, q in enumerate(network.projections):
+            if q.target in here:
+                found = incoming(network, q, *here[q.target])
+                if found.source.size:
+                    yield q, found, (position[q.source], order)
+
+    def layouts(
+        self, q: IntegerProjection, found: Incoming, weight_bits: int, delay_bits: int
+    ) -> tuple[tuple[RowFormat, RowFormat], NDArray[np.bool_], IntArray, IntArray]:
+        """Return both formats of a projection and, for each source, whether dense is chosen, synapses and bits that are stored.
+
+        The last three have the shape (copies, rows).
+        """
+        first, last, slot = found.start[:-1], found.start[1:] - 1, found.slot
+        n_sparse, n_dense = found.nonzero, slot[last] - slot[first] + 1
+        repeated = np.zeros(len(slot), np.bool_)
+        repeated[1:] = slot[1:] == slot[:-1]
+        repeated[first] = False
+        run = ~np.logical_or.reduceat(repeated, first) & (self.no_neurons[slot[last]] == self.no_neurons[slot[first]])
+        lesson, extra = 0, 0
+        if q.learning is not None:  # weights of 0 may grow: all are stored, in runs without gaps or in lists
+            lesson, extra = self.lessons[q.name], LEARNED_BITS + (TAG_BITS if q.learning.tags else 0)
+            n_sparse = np.broadcast_to(np.diff(found.start), n_sparse.shape)
+            run = run & (n_dense == np.diff(found.start))
+        common = q.sign_mode, weight_bits, q.exponent, delay_bits, self.index_bits
+        layouts = RowFormat(*common, False, lesson, extra), RowFormat(*common, True, lesson, extra)
+        costs = []
+        for layout, n in zip(layouts, (n_dense, n_sparse), strict=True):
+            bits = np.array(layout.synapse_bits), np.array(layout.header_bits)
+            costs.append(nxtf_bits(n, *bits, self.per_entry) if self.formula == "nxtf" else nengo_loihi_bits(n, *bits))
+        dense = run & (costs[0] <= costs[1])
+        return layouts, dense, np.where(dense, n_dense, n_sparse), np.where(dense, costs[0], costs[1])
+
+
+def _widths(q: IntegerProjection, found: Incoming) -> tuple[int, int]:
+    """Return the bits of weight and delay of a projection's synapses onto a core."""
+    most = int(stored_delays(q, found.delay).max(initial=0))
+    return field_width(q.weight_bits, WEIGHT_BITS), field_width(most.bit_length(), DELAY_BITS)
+
+
 def _blocks(
-    q: IntegerProjection,
-    found: Incoming,
-    place: tuple[int, int],
-    index_bits: int,
-    no_neurons: IntArray,
-    formats: dict[RowFormat, int],
-    formula: str,
-    per_entry: int,
-    lesson: int,
+    q: IntegerProjection, found: Incoming, place: tuple[int, int], core: _Layout, formats: dict[RowFormat, int]
 ) -> _Blocks:
     """Choose dense or sparse for each source and lay its synapses out.
 
-    ``place`` is the position of the source's population and of the projection in the network; ``no_neurons`` how many of the
-    first 0, 1, … compartments are none; ``lesson`` the number of the projection among those that learn, or 0.
+    ``place`` is the position of the source's population and of the projection in the network.
     """
     population, order = place
     copies = len(found.source)
-    weight_bits = field_width(q.weight_bits, WEIGHT_BITS)
+    weight_bits, delay_bits = _widths(q, found)
     weight, delay = stored_weights(q, found.mantissa, weight_bits), stored_delays(q, found.delay)
-    delay_bits = field_width(int(delay.max(initial=0)).bit_length(), DELAY_BITS)
-    first, last, slot = found.start[:-1], found.start[1:] - 1, found.slot
-    n_stored = np.diff(found.start)
-    n_sparse, n_dense = found.nonzero, slot[last] - slot[first] + 1
-    repeated = np.zeros(len(slot), np.bool_)
-    repeated[1:] = slot[1:] == slot[:-1]
-    repeated[first] = False
-    run = ~np.logical_or.reduceat(repeated, first) & (no_neurons[slot[last]] == no_neurons[slot[first]])
-
-    extra = 0
-    if q.learning is not None:
-        extra = LEARNED_BITS + (TAG_BITS if q.learning.tags else 0)
-        n_sparse, run = n_stored * np.ones_like(n_sparse), run & (n_dense == n_stored)  # weights of 0 may grow
-    common = q.sign_mode, weight_bits, q.exponent, delay_bits, index_bits
-    layouts = RowFormat(*common, False, lesson, extra), RowFormat(*common, True, lesson, extra)
-    costs = []
-    for layout, n in zip(layouts, (n_dense, n_sparse), strict=True):
-        bits = np.array(layout.synapse_bits), np.array(layout.header_bits)
-        costs.append(nxtf_bits(n, *bits, per_entry) if formula == "nxtf" else nengo_loihi_bits(n, *bits))
-    dense = run & (costs[0] <= costs[1])
-    count = np.where(dense, n_dense, n_sparse)
+    layouts, dense, count, _ = core.layouts(q, found, weight_bits, delay_bits)
+    slot, n_stored, n_sparse = found.slot, np.diff(found.start), found.nonzero
 
     if (count == n_stored).all():  # runs without gaps, lists without zeros: the arrays are what is stored
         index, weight = np.tile(slot, copies), weight.reshape(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -56,13 +56,19 @@ class Report:
     baselines: Baselines | None = None
     """The conventions beside the chip's estimate; None without a quantized network, as imported programs are."""
     neurobench: NeuroBench | None = None
-    provenance: Provenance | None = None
+    traced: Callable[[], Provenance] | None = None
+    """Finds where the numbers come from; it takes the digests of the whole artifact, so that it is called when asked for."""
     early: Mapping[int, float] = field(default_factory=dict)
     """Ticks of the user -> accuracy of the answers that are read after so many; none without labels and a single decoder."""
     raster: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """Population of the user -> spikes of the first sample, (ticks, n), in the user's time; none unless asked for."""
     not_on_this_chip: tuple[str, ...] = ()
     """Extensions that the network was compiled with: what simulations do and the chip cannot."""
+
+    @cached_property
+    def provenance(self) -> Provenance | None:
+        """Where the numbers come from."""
+        return self.traced() if self.traced is not None else None
 
     @property
     def ticks(self) -> int:

@@ -13,12 +13,14 @@ import numpy as np
 from markupsafe import Markup
 
 from neurocomp.report import Report
+from neurocomp.report.beside import rows as rows_beside
+from neurocomp.report.beside import verdict, works
 from neurocomp.report.bibliography import Sources, cited, replaced
 from neurocomp.report.digits import prefix, rounded
 from neurocomp.report.floorplan import Heat, svg, tag
 from neurocomp.report.mapping import mapping_report
 from neurocomp.report.methods import methods
-from neurocomp.report.quantities import BESIDE, Number, leaves, texts
+from neurocomp.report.quantities import BESIDE, Number, texts
 from neurocomp.report.selection import picked_neurons, sensitivity
 from neurocomp.report.terminal import WORK, counted, limited_by, number, percent, si
 
@@ -41,6 +43,9 @@ class Cell:
     """What it is sorted by: a number of the report, as it is there."""
     bar: float | None = None
     """A share of 1, drawn behind the text."""
+
+
+TITLES = {"baselines": "Conventions beside the chip", "neurobench": "NeuroBench"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ class _Page:
         yield Section("early", "Early answers", list(self.early()))
         for kind in BESIDE:
             if self.document.get(kind):
-                yield Section(kind, kind.replace("_", " ").capitalize(), list(self.beside(kind)))
+                yield Section(kind, TITLES.get(kind, kind.capitalize()), list(self.beside(kind)))
         yield Section("methods", "Methods", [Markup("<p>{}</p>").format(self.marked(methods(self.report, self.sources)))])
 
     def facts(self) -> Iterator[tuple[str, str]]:
@@ -441,18 +446,33 @@ class _Page:
     # --- the rest
 
     def beside(self, kind: str) -> Iterator[Grid]:
-        rows = []
-        for q in leaves(self.document[kind], kind):
-            interval = f" ({q.low:.3g} to {q.high:.3g})" if q.low is not None and q.high is not None and q.low != q.high else ""
-            unit = "" if q.unit == "1" else f" {q.unit}"
-            value = "" if q.mean is None else f"{q.mean:.4g}{interval}{unit}"
-            source = self.marked(self.sources.marked_works(q.source))
-            rows.append([Cell(q.subject.replace("_", " ")), Cell(q.name.replace("_", " ")), Cell(source), Cell(value, q.mean)])
-        if rows:
-            yield Grid("", ("subject", "quantity", "source", "value"), rows, left=3)
-        words = [[Cell(where), Cell(what)] for where, what in texts(self.document[kind])]
-        if words:
-            yield Grid("", ("what", "is"), words, left=2)
+        """Yield the grids of a part of the document that stands beside the chip's estimate."""
+        part = self.document[kind]
+        if kind == "baselines":
+            yield self.conventions(part)
+            return
+        if kind == "neurobench":
+            note = self.marked("By the rules of [@yik2025]; operations are per sample, the footprint is in bytes.")
+            yield Grid("", ("metric", "value"), [[Cell(name), self.count(value)] for name, value in part.items()], note)
+            return
+        yield Grid("", ("what", "is"), [[Cell(where), Cell(what)] for where, what in texts(part)], left=2)
+
+    def conventions(self, baselines: Mapping[str, Any]) -> Grid:
+        """Return the conventions of papers, layer by layer."""
+        shown = []
+        for row in rows_beside(baselines):
+            limits = (row.below.get(other) for other in ("ann", "qann"))
+            shown.append([
+                Cell(row.convention), Cell(row.name),
+                *(Cell("") if own is None else Cell(si(own["nominal"], "J"), own["nominal"]) for own in row.joules.values()),
+                Cell("") if row.spikes_per_synapse is None else Cell(f"{row.spikes_per_synapse:.3g}", row.spikes_per_synapse),
+                *(Cell("") if own is None else Cell(f"{own['nominal']:.3g}", own["nominal"]) for own in limits),
+                Cell(" and ".join(other.upper() for other in row.loses_to)),
+            ])  # fmt: skip
+        titles = ("convention", "layer", "SNN", "ANN", "QANN", "spikes/synapse", "below ANN", "below QANN", "costs more than")
+        below = "Below so many spikes per synapse and inference the spiking network costs less."
+        note = self.marked(f"{verdict(baselines)} {below} {works(baselines)}")
+        return Grid("", titles, shown, note, left=2)
 
     def marked(self, text: str) -> Markup:
         """Return text with citations as links to the references, which it adds to."""

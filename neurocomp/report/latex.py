@@ -10,11 +10,13 @@ from typing import Any
 
 from neurocomp.energy.joules import BADGE
 from neurocomp.report import Report
+from neurocomp.report.beside import CONVENTIONS, Row, verdict, works
+from neurocomp.report.beside import rows as rows_beside
 from neurocomp.report.bibliography import Sources, cited, replaced
-from neurocomp.report.digits import fixed, of_spread, place, prefix, rounded, significant
+from neurocomp.report.digits import fixed, of_spread, place, prefix, significant
 from neurocomp.report.escape import latex
 from neurocomp.report.methods import methods
-from neurocomp.report.quantities import BESIDE, Quantity, leaves, texts
+from neurocomp.report.quantities import texts
 from neurocomp.report.terminal import WORK
 
 PREAMBLE = r"""\usepackage[T1]{fontenc}
@@ -78,6 +80,10 @@ def marked(text: str) -> str:
     return re.sub(r"\} \\cite\{", ",", found)
 
 
+DAGGER = r"\textsuperscript{\textdagger}"
+"""Marks where the spiking network costs more."""
+
+
 class _Writer:
     """Writes the tables of one report."""
 
@@ -90,7 +96,8 @@ class _Writer:
         parts = [self.head(), self.methods(), self.counts(), self.populations(), self.projections()]
         parts += [self.energy(), self.costs()] if self.report.energy.is_priced else []
         parts += [self.latency()] if self.document["latency"]["forms"] else []
-        parts += [self.beside(kind) for kind in BESIDE if kind != "provenance" and self.document.get(kind)]
+        parts += [self.conventions(self.document["baselines"])] if self.document.get("baselines") else []
+        parts += [self.neurobench(self.document["neurobench"])] if self.document.get("neurobench") else []
         return "\n".join(parts)
 
     def head(self) -> str:
@@ -240,14 +247,49 @@ class _Writer:
         what = f"Time at full speed, in brackets with the low and high times. In real time a sample takes {real:g} s."
         return self.table("latency", what, titles, r"llll>{\raggedright\arraybackslash}p{34mm}", rows, spread=False)
 
-    def beside(self, kind: str) -> str:
-        rows = []
-        for q in leaves(self.document[kind], kind):
-            words = [latex(word.replace("_", " ")) for word in (q.subject, q.name)]
-            rows.append([*words, _value(q), marked(self.sources.marked_works(q.source))])
-        return self.table(
-            kind, f"{kind.capitalize()}.", ("Subject", "Quantity", "Value", "Source"), "lllp{50mm}", rows, spread=False
+    def conventions(self, baselines: Mapping[str, Any]) -> str:
+        """Return the table of the conventions of papers, layer by layer."""
+        cells: list[list[str]] = []
+        last = ""
+        for row in rows_beside(baselines):
+            if row.convention != last:
+                cells += [[]] if last else []
+                cells.append([rf"\emph{{{CONVENTIONS.get(row.convention, latex(row.convention))}}}", *[""] * 6])
+                last = row.convention
+            joules = ["" if own is None else f"{1e9 * own['nominal']:.3g}" for own in row.joules.values()]
+            joules = [value if "e" not in value else f"{float(value):.0f}" for value in joules]
+            spikes = "" if row.spikes_per_synapse is None else f"{row.spikes_per_synapse:.3g}"
+            below = [
+                "" if row.below.get(other) is None else f"{(row.below[other] or {})['nominal']:.3g}{self.loses(row, other)}"
+                for other in ("ann", "qann")
+            ]
+            name = r"\textbf{Total}" if row.is_total else latex(row.name)
+            cells.append([name, *joules, spikes, *below])
+        titles = (
+            "Layer", r"SNN (\unit{\nano\joule})", r"ANN (\unit{\nano\joule})", r"QANN (\unit{\nano\joule})",
+            "Spikes/synapse", "Below ANN", "Below QANN",
+        )  # fmt: skip
+        notes = (
+            "Spikes per synapse and inference; below the last two the spiking network costs less than the ANN and the "
+            f"bit-matched QANN. {DAGGER}: it costs more. {marked(verdict(baselines))} {marked(works(baselines))}"
         )
+        what = "Conventions of papers beside the chip, 45 nm, nominal values; the same graph as SNN, ANN and QANN."
+        return self.table("conventions", what, titles, "lrrrrll", cells, notes, spread=False)
+
+    def loses(self, row: Row, other: str) -> str:
+        return rf"\,{DAGGER}" if other in row.loses_to else ""
+
+    def neurobench(self, metrics: Mapping[str, float]) -> str:
+        """Return the table of NeuroBench's metrics."""
+        units = {"footprint": r"\byte"}
+        cells = [
+            [latex(name.replace("_", " ")), rf"\num{{{value:.4g}}}" if "e" not in f"{value:.4g}" else rf"\num{{{value:.0f}}}",
+             rf"\unit{{{units[name]}}}" if name in units else ""]
+            for name, value in metrics.items()
+        ]  # fmt: skip
+        what = "Metrics of NeuroBench, per sample where they are operations."
+        notes = r"By the rules of~\cite{yik2025}."
+        return self.table("neurobench", what, ("Metric", "Value", "Unit"), "lrl", cells, notes, spread=False)
 
     def table(
         self, label: str, what: str, titles: Sequence[str], columns: str, rows: Sequence[Sequence[str]], notes: str = "",
@@ -305,18 +347,6 @@ def _quantity(bounds: Mapping[str, float], unit: str) -> str:
 def _unit(prefixed: str, unit: str) -> str:
     """Return a unit behind a space; nothing for numbers that have none, or one of no known form."""
     return rf" \unit{{{_PREFIXES[prefixed]}{_UNITS[unit]}}}" if _UNITS.get(unit) else ""
-
-
-def _value(q: Quantity) -> str:
-    if q.mean is None:
-        return ""
-    size, name = prefix(q.mean) if q.unit in _PREFIXED else (1.0, "")
-    if q.low is not None and q.high is not None:
-        return _quantity({"low": q.low, "nominal": q.mean, "high": q.high}, q.unit)
-    low, high = (None if bound is None else bound / size for bound in (q.ci_low, q.ci_high))
-    shown = rounded(q.mean / size, low, high)
-    interval = f" {_interval(shown.low, shown.high)}" if shown.low is not None and shown.high is not None else ""
-    return rf"\num{{{shown.mean}}}{interval}{_unit(name, q.unit)}"
 
 
 def _event(name: str) -> str:

@@ -23,6 +23,7 @@ from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import Choice, Network
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, Verdict
 from neurocomp.report import Report
+from neurocomp.report.beside import verdict
 from neurocomp.report.digits import prefix, rounded
 from neurocomp.report.headroom import Headroom
 
@@ -276,6 +277,8 @@ def _summed_up(result: Report) -> Iterable[tuple[str, str]]:
             sample = total_of * (1 / samples)
             yield "", f"{si(sample.nominal, 'J')} with {' and '.join(apart)} power {speeds[speed]} ({_range(sample)})"
     yield from _time_limits(result)
+    if result.baselines is not None:
+        yield "beside", verdict(result.baselines.as_json())
 
 
 def _time_limits(result: Report) -> Iterable[tuple[str, str]]:
@@ -535,11 +538,7 @@ def _baselines(found: Baselines) -> Group:
         (x.name, "-" if x.on_host else f"{x.activation_bits}", *(against(rows[name][x.name], other) for name, other in _SHOWN))
         for x in order
     ]
-    lost = [
-        f"{label} ({c.name})" for c in found.conventions for other, label in _OTHERS.items() if c.total.wins(other) is False
-    ]
-    more_than = f"The spiking network costs more than: {', '.join(lost)}."
-    verdict = more_than if lost else "The spiking network costs less in all of these."
+    costs_more = any(c.total.wins(other) is False for c in found.conventions for other in _OTHERS)
     host = sum((row.snn.nominal for row in found.conventions[0].rows if row.kind in ("encoder", "host layer")), 0.0)
     by_host = [Text(f"Each SNN has {si(host, 'J')} of encoders and layers on the host in it, in FP32.")] if host else []
     s = found.conventions[0].total.spikes_per_synapse
@@ -552,7 +551,7 @@ def _baselines(found: Baselines) -> Group:
     return Group(
         table(("convention", "SNN", "ANN", "QANN", "vs ANN", "vs QANN"), totals),
         *by_host,
-        Text(verdict, "bold yellow" if lost else "bold"),
+        Text(verdict(found.as_json()), "bold yellow" if costs_more else "bold"),
         Text(),
         table(("layer", "bits", *(f"{name}, {_OTHERS[other].split()[-1]}" for name, other in _SHOWN)), layers),
         *more,

@@ -16,7 +16,8 @@ from neurocomp.testing.golden import compartments, input_population, integer_net
 from neurocomp.testing.random_integers import EXTREME, PLAIN, IntegerVariety, random_integer_network
 from neurocomp_reference import ReferenceSimulator
 
-CORES = 3
+CORES = 7
+"""More than a population is added up for core by core; small populations are on fewer."""
 
 
 def drawn_wiring(network: IntegerNetwork, seed: int, chip_ticks: int) -> Wiring:

@@ -132,7 +132,7 @@ def test_csv_has_the_numbers_of_the_json(report: Report) -> None:
     assert float(found["energy", "dynamic", "energy"]["low"]) == document["per_sample"]["energy_j"]["low"]
     for form, entry in document["latency"]["forms"].items():
         assert float(found["latency", form, "tick"]["mean"]) == entry["tick_s"]["nominal"]
-    assert {row["unit"] for row in rows} == {"1", "tick", "s", "J", "W", "1/s"}
+    assert {row["unit"] for row in rows} == {"1", "tick", "s", "J", "W", "1/s", "bit"}
     assert {row["basis"] for row in rows} == {BADGE}
 
 
@@ -206,7 +206,8 @@ def test_every_citation_has_an_entry_and_every_entry_is_cited(report: Report, so
     made = latex_files(report, sources, "net")
     cited = {key for keys in re.findall(r"\\cite\{([^}]*)\}", made.tables) for key in keys.split(",")}
     assert cited == set(entries(made.bib))
-    assert {"davies2018", "frady2020", "sanafe", "efron1979", "timcheck2026"} == cited
+    of_chip = {"davies2018", "frady2020", "sanafe", "efron1979", "timcheck2026"}
+    assert of_chip | {"horowitz2014", "lemaire2022", "dampfhoffer2023", "davidson2021", "yan2024", "yik2025"} == cited
 
 
 def test_names_are_escaped(report: Report, sources: Sources) -> None:
@@ -313,30 +314,22 @@ def test_figures_of_what_is_unpriced(unpriced: Report) -> None:
     assert missing_figures(replace(unpriced, raster={}, early={})).keys() == {"breakdown", "sensitivity", "raster", "early"}
 
 
-class WithMore(Report):
-    """A report whose document has the parts that stand beside the chip."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return them with everything else."""
-        ann = {"energy_j": {"low": 1e-6, "nominal": 2e-6, "high": 3e-6}, "source": "horowitz2014, Table 1.1"}
-        return {
-            **super().as_json(),
-            "baselines": {"ann_fp32": ann, "crossover": {"rate": 0.05, "source": "yan2024, v4"}},
-            "provenance": {"weights_sha256": "ab_12", "seed": 7},
-        }
-
-
-def test_other_parts_are_shown_with_their_sources(report: Report, sources: Sources) -> None:
+def test_what_stands_beside_the_chip_is_shown(report: Report, sources: Sources) -> None:
     from neurocomp.report.html import html
 
-    more = WithMore(**{field: getattr(report, field) for field in report.__dataclass_fields__})
-    made = latex_files(more, sources, "net")
-    assert (
-        r"ann fp32 & energy & \num{2.00} [\num{1.00}, \num{3.00}] \unit{\micro\joule} & \cite{horowitz2014}, Table 1.1"
-        in made.tables
-    )
-    assert {"horowitz2014", "yan2024"} <= set(entries(made.bib))
-    assert "% weights sha256: ab_12" in made.tables
-    page = html(more, sources)
-    for part in ('<section id="baselines">', 'id="ref-yan2024"', "ab_12", '<section id="provenance">'):
-        assert part in page
+    document = report.as_json()
+    made = latex_files(report, sources, "net")
+    for name in ("Papers", "Integer widths", "With memory"):
+        assert rf"\emph{{{name}}}" in made.tables
+    totals = [line.split(" & ") for line in made.tables.splitlines() if line.startswith(r"\textbf{Total}")]
+    for entry, cells in zip(document["baselines"]["conventions"].values(), totals, strict=True):
+        assert float(cells[1]) == pytest.approx(1e9 * entry["total"]["snn_j"]["nominal"], rel=5e-3)
+        assert float(cells[2]) == pytest.approx(1e9 * entry["total"]["ann_j"]["nominal"], rel=5e-3)
+        below = cells[5].split(r"\,")
+        assert float(below[0]) == pytest.approx(entry["total"]["crossover"]["ann"]["nominal"], rel=5e-3)
+        assert (len(below) > 1) == (entry["total"]["snn_costs_less_than"]["ann"] is False)
+    assert f"% artifact: {document['provenance']['artifact']}" in made.tables
+    page = html(report, sources)
+    for kind in ("baselines", "neurobench", "provenance"):
+        assert f'<section id="{kind}">' in page
+    assert document["provenance"]["artifact"] in page

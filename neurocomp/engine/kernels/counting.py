@@ -41,10 +41,12 @@ class Meter(NamedTuple):
     values: NDArray[np.int64]
     begins: NDArray[np.int64]
     """(neurons + 1,): where the cores begin that listen to a neuron, for nodes that few neurons of which reach each core."""
-    core: NDArray[np.int64]
-    work: NDArray[np.int64]
-    host: NDArray[np.int64]
-    arrived: NDArray[np.int64]
+    listed: NDArray[np.int64]
+    """(listeners, 4): the core, and what a spike adds there to work, host and arrived; together, as they are read together."""
+    home: NDArray[np.int64]
+    """(neurons,): the core of each neuron of nodes that are on many; NOTHING: columns and quartets say what its core sends."""
+    sent: NDArray[np.int64]
+    """(neurons,): what a spike adds at that core."""
 
 
 class Counters(NamedTuple):
@@ -84,16 +86,21 @@ def tally(tables, meter, counters, spikes, chunk, t0, t1):
             own = spikes[first : first + node.n]
             for k in range(chunk.ptr[s, place + t0], chunk.ptr[s, place + t1]):
                 own[np.uint32(events[k])] += 1
-            if meter.begins[first] == meter.begins[first + node.n]:
+            sends = node.n > 0 and meter.home[first] != NOTHING
+            if not sends and meter.begins[first] == meter.begins[first + node.n]:
                 continue
             for t in range(t0, t1):
                 work, host, arrived = counters.work[sample, t], counters.host[sample, t], counters.arrived[sample, t]
+                sent = counters.sent[sample, t]
                 for k in range(chunk.ptr[s, place + t], chunk.ptr[s, place + t + 1]):
                     j = first + events[k]
-                    for e in range(meter.begins[j], meter.begins[j + 1]):
-                        work[meter.core[e]] += meter.work[e]
-                        host[meter.core[e]] += meter.host[e]
-                        arrived[meter.core[e]] += meter.arrived[e]
+                    if sends:
+                        sent[meter.home[j]] += meter.sent[j]
+                    for e in range(np.uint64(meter.begins[j]), np.uint64(meter.begins[j + 1])):
+                        core = np.uint64(meter.listed[e, 0])
+                        work[core] += meter.listed[e, 1]
+                        host[core] += meter.listed[e, 2]
+                        arrived[core] += meter.listed[e, 3]
         for number in range(len(meter.columns)):
             column = meter.columns[number]
             node = tables.nodes[column.node]

@@ -1,0 +1,18 @@
+"""What becomes of elman on each chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from examples.families import families, measure
+
+
+@pytest.mark.slow
+def test_elman(tmp_path: Path) -> None:
+    found = measure("elman", families()["elman"], tmp_path)
+    assert found["truenorth"]["lowering"] == "exact"
+    assert found["truenorth"]["accuracy_fixed"] == found["truenorth"]["accuracy_float"]
+    cuba = found["parts"]["cuba_lif"]["loihi"]
+    assert (cuba["lowering"], cuba["accuracy_float"], cuba["accuracy_fixed"]) == ("exact", 0.98, 0.98)

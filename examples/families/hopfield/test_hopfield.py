@@ -1,0 +1,22 @@
+"""What becomes of hopfield on each chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from examples.families import families, measure
+
+
+@pytest.mark.slow
+def test_hopfield(tmp_path: Path) -> None:
+    found = measure("hopfield", families()["hopfield"], tmp_path)
+    assert {target: entry["lowering"] for target, entry in found.items()} == {
+        "reference": "exact",
+        "loihi": "exact",
+        "truenorth": "refused",
+    }
+    # 39 and 38 of 40 cues with 40 of 100 neurons left to chance are completed to their pattern.
+    assert (found["loihi"]["accuracy_float"], found["loihi"]["accuracy_fixed"]) == (0.975, 0.95)
+    assert found["truenorth"]["code"] == "NC0313"

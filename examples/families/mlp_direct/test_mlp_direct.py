@@ -1,0 +1,19 @@
+"""What becomes of mlp_direct on each chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from examples.families import families, measure
+
+
+@pytest.mark.slow
+def test_mlp_direct(tmp_path: Path) -> None:
+    found = measure("mlp_direct", families()["mlp_direct"], tmp_path)
+    assert (found["loihi"]["lowering"], found["truenorth"]["lowering"]) == ("exact", "refused")
+    assert (found["loihi"]["accuracy_float"], found["loihi"]["accuracy_fixed"]) == (0.99, 0.992)
+    parts = found["parts"]
+    assert (parts["if"]["loihi"]["lowering"], parts["trinary"]["truenorth"]["lowering"]) == ("lossy", "exact")
+    assert parts["trinary"]["truenorth"]["accuracy_fixed"] >= 0.95
