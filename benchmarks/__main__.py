@@ -8,13 +8,25 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import big_network, command_line, energy, engine, mapping, quantization, sanafe_export, simulators, truenorth
+from benchmarks import (
+    big_network,
+    command_line,
+    energy,
+    engine,
+    learning,
+    mapping,
+    quantization,
+    sanafe_export,
+    simulators,
+    truenorth,
+)
 
 BENCHMARKS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "big_network": big_network.measure,
     "command_line": command_line.measure,
     "energy": energy.measure,
     "engine": engine.measure,
+    "learning": learning.measure,
     "mapping": mapping.measure,
     "quantization": quantization.measure,
     "sanafe_export": sanafe_export.measure,

@@ -99,7 +99,8 @@ class Run:
     engine: str
     """What really ran: where the caller chose none, the reference serves small jobs."""
     arrays: Mapping[str, Array]
-    """``spikes/POP``, with state also ``v/POP`` and ``u/POP``: (samples, ticks, *shape)."""
+    """``spikes/POP``, with state also ``v/POP`` and ``u/POP``: (samples, ticks, *shape); of projections that learn
+    ``weights/NAME``, as they are at the end, or (samples, *shape) after each sample where none goes on from the one before."""
     events: tuple[Event, ...] = ()
     interrupted: bool = False
     """Whether these are only the samples that were finished before an interruption."""
@@ -727,7 +728,7 @@ class _Collected:
         """Add a batch."""
         arrays, events = part
         for key, values in arrays.items():
-            if key not in self.arrays and len(values) == self.total:
+            if key not in self.arrays and (len(values) == self.total or stop - start == self.total):
                 self.arrays[key] = values
                 continue
             whole = self.arrays.setdefault(key, np.empty((self.total, *values.shape[1:]), values.dtype))
@@ -774,7 +775,25 @@ def _shaped(trace: Trace, network: Network, probe: str, state: bool, ticks_per_s
                     else state_per_step(values, ticks_per_step, has_current)
                 )
             arrays[f"{register}/{p.name}"] = values.reshape(*values.shape[:2], *p.shape)
+    for q in network.projections:
+        if q.learning is not None and q.name in trace.weights:
+            found = trace.weights[q.name]
+            arrays[f"weights/{q.name}"] = found[-1] if q.learning.across_samples else found
     return arrays
+
+
+def _learns(network: Network) -> bool:
+    """Return whether samples run one after the other in a single batch, as one may go on from what the others have learned."""
+    return any(q.learning is not None for q in network.projections)
+
+
+def _float_batches(
+    network: Network, total: int, bytes_per_sample: int, jobs: int | None, progress: Progress | None, keep_finished: bool
+) -> _Batches:
+    """Return the batches of a network in real numbers."""
+    if _learns(network):
+        return _Batches(total, max(1, total), 1, progress, keep_finished)
+    return _Batches(total, _batch_size(bytes_per_sample), _threads(jobs, _weights(network)), progress, keep_finished)
 
 
 def _recorded(network: Network, probe: str) -> list[str]:
@@ -805,8 +824,8 @@ def run_network(
 ) -> Run:
     """Run a network in real numbers, on what `Compiled.run` takes."""
     feed = _feed_of(network, inputs, samples or network.data.samples, count, "run")
-    size = _batch_size(_bytes_per_sample(network, feed.ticks, probe, state))
-    batches = _Batches(feed.total, size, _threads(jobs, _weights(network)), progress, keep_finished)
+    size = _bytes_per_sample(network, feed.ticks, probe, state)
+    batches = _float_batches(network, feed.total, size, jobs, progress, keep_finished)
     return _run_float(network, feed, batches, probe, state)
 
 
@@ -826,8 +845,8 @@ def evaluate_network(
 ) -> Evaluation:  # fmt: skip
     """Return the accuracy of a network in real numbers on its declared samples, or on others; see `Compiled.evaluate`."""
     samples, total = _to_evaluate(network, samples or network.data.samples, count)
-    size = _batch_size(_bytes_per_sample(network, network.ticks, "outputs", True))
-    batches = _Batches(total, size, _threads(jobs, _weights(network)), progress, keep_finished)
+    size = _bytes_per_sample(network, network.ticks, "outputs", True)
+    batches = _float_batches(network, total, size, jobs, progress, keep_finished)
     return _evaluate(network, samples, batches)
 
 
@@ -1084,7 +1103,7 @@ class Compiled:
         feed = self._feed(inputs, samples, count, "run")
         size = _bytes_per_sample(self.network, feed.ticks * self.ticks_per_step, probe, state)
         if engine == "float":
-            batches = _Batches(feed.total, _batch_size(size), _threads(jobs, _weights(self.network)), progress, keep_finished)
+            batches = _float_batches(self.network, feed.total, size, jobs, progress, keep_finished)
             return _run_float(self.network, feed, batches, probe, state)
 
         def simulated(chosen: str) -> Run:
@@ -1127,7 +1146,7 @@ class Compiled:
     ) -> _Batches:  # fmt: skip
         """Return the batches for an engine; ``in_numpy``: the network in real numbers runs beside it."""
         network = self.artifact.lowered.network
-        if engine in self.witnesses():
+        if engine in self.witnesses() or _learns(self.network):
             return _Batches(total, max(1, total), 1, progress, keep_finished)
         synapses = _extent(network)[1]
         size = _batch_size(bytes_per_sample, synapses * ticks * self.ticks_per_step)

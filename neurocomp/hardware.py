@@ -306,6 +306,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "periodic_reset": ("yes",),
     "graded": ("yes",),
     "programmed": ("yes",),
+    "learning": ("yes",),
 }
 """Axes of ``native`` and their words."""
 

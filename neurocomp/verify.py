@@ -21,11 +21,15 @@ from neurocomp.ir.trace import Event, Trace
 Array = NDArray[Any]
 
 REGISTERS = ("spikes", "u", "v")
+COMPARED = (*REGISTERS, "weights")
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first difference between two simulations: the earliest tick, then sample, population order, register, neuron."""
+    """The first difference between two simulations: the earliest tick, then sample, population order, register, neuron.
+
+    Of ``weights``, which are compared after each sample, ``population`` is a projection and ``neuron`` a weight's number.
+    """
 
     engines: tuple[str, str]
     population: str
@@ -162,6 +166,10 @@ def verify(
                 divergences += [found] if found else []
                 values_compared += a.size
                 spikes_compared += int((a != 0).sum()) if register == "spikes" and p.dynamics != "current" else 0
+        for name, weights in first.weights.items():
+            found = _first_weight(weights, other.weights[name], name, (first.engine, other.engine), first.ticks)
+            divergences += [found] if found else []
+            values_compared += weights.size
 
     quantized = artifact.quantized.network if artifact.quantized is not None else None
     logical = reference.run(quantized, stimulus) if quantized is not None else first
@@ -193,8 +201,13 @@ def verify(
             divergences += [found] if found else []
             values_compared += a.size
 
+    for name in logical.weights if not loss else ():
+        found = _first_weight(logical.weights[name], first.weights[name], name, ("quantized", "lowered"), ticks)
+        divergences += [found] if found else []
+        values_compared += logical.weights[name].size
+
     order = {name: index for index, name in enumerate(lowered.network.populations)}
-    divergences.sort(key=lambda d: (d.tick, d.sample, order.get(d.population, 0), REGISTERS.index(d.register), d.neuron))
+    divergences.sort(key=lambda d: (d.tick, d.sample, order.get(d.population, 0), COMPARED.index(d.register), d.neuron))
     events = tuple(dict.fromkeys(event for trace in (first, *others) for event in trace.events))
     return VerifyReport(
         bit_exact=not divergences and bool(others),
@@ -240,6 +253,18 @@ def _logical_models(lowered: LoweredNetwork, models: Mapping[str, str]) -> dict[
     found = {name: models[r.population] for name, r in lowered.map.items() if r.population in models}
     represented = {r.population for r in lowered.map.values()}
     return {name: model for name, model in models.items() if name not in represented} | found
+
+
+def _first_weight(a: Array, b: Array, projection: str, engines: tuple[str, str], ticks: int) -> Divergence | None:
+    """Return the first weight that two simulations have learned differently, after the first sample where some are."""
+    if a.shape != b.shape:
+        raise ValueError(f"{engines}: weights of {projection} have the shapes {a.shape} and {b.shape}")
+    different = np.argwhere(a.reshape(len(a), -1) != b.reshape(len(b), -1))
+    if not len(different):
+        return None
+    sample, index = (int(i) for i in different[0])
+    values = (int(a[sample].flat[index]), int(b[sample].flat[index]))
+    return Divergence(engines, projection, index, sample, ticks, "weights", values)
 
 
 def _first_difference(

@@ -22,6 +22,7 @@ from neurocomp.passes.check_integers import (
     check_native_projection,
     check_program,
 )
+from neurocomp.passes.check_learning import check_learning
 from neurocomp.passes.host_currents import analog_inputs
 from neurocomp_loihi.lower import LoihiOptions, comparison_obstacle, extensions_of, lag_violations
 
@@ -59,6 +60,7 @@ def check_network(network: Network, spec: HardwareSpec, options: LoihiOptions = 
             violations += _check_semantics(p, spec, options)
             violations += check_native_population(p, spec) if p.neuron.number_format else check_decays(p, network, spec)
     violations += _check_fan_in(network, spec)
+    violations += check_learning(network, spec)
     for q in network.projections:
         violations += _check_pattern(q, spec)
         if q.native is not None:

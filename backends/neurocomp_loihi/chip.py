@@ -16,6 +16,7 @@ from neurocomp.ir.program import Program
 from neurocomp.ir.programs import NeuronProgram, neuron_program
 from neurocomp.ir.trace import Event, Trace
 from neurocomp_loihi import formats as fm
+from neurocomp_loihi.chip_learning import Learner, learners_of, sent_messages, weights_of
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -68,7 +69,7 @@ class ChipSimulation:
         """Run all samples from the initial state for (ticks of the stimulus + largest lag) ticks.
 
         Args:
-            program: A program of the format ``loihi-2``.
+            program: A program of the format ``loihi-3``.
             stimulus: One array of 32-bit integers (samples, ticks, n) per input and current. Of an input, not 0: a spike;
                 none beyond its ticks. Of a current: the same value in all ticks; how the host's bias registers hold it is
                 the compiler's care, here it is added as it is. For a program without either it is empty: one sample runs
@@ -101,14 +102,22 @@ class ChipSimulation:
             if name not in program.populations:
                 spikes[name][:, :ticks] = stimulus[name]
         per_sample = 8 * (machine.depth + 10) * max(machine.n_compartments, 1) + 17 * machine.n_axons
-        size = max(1, CHUNK_BYTES // per_sample)
+        learns = bool(program.learned)
+        size = 1 if learns else max(1, CHUNK_BYTES // per_sample)
+        for learner in machine.learners:
+            learner.load()
+        kept: dict[str, list[Array]] = {name: [] for name in program.learned}
         for begin in range(0, samples, size):
             chunk = slice(begin, min(begin + size, samples))
             machine.run(stimulus, chunk, ticks, chip_ticks, (spikes, u, v), counters, overflows, first_sample)
+            across = all(learner.across_samples for learner in machine.learners)
+            for name, found in program.learned.items() if state or not across or chunk.stop == samples else ():
+                kept[name].append(weights_of(program, found, machine.learners, machine.sent))
+        weights = {name: np.stack(values) for name, values in kept.items()}
         lag = dict.fromkeys((*program.inputs, *program.currents), 0) | {
             name: symbol.lag for name, symbol in program.populations.items()
         }
-        return Trace(self.name, ticks, lag, spikes, u, v, events=overflows.events(), counters=counters)
+        return Trace(self.name, ticks, lag, spikes, u, v, events=overflows.events(), weights=weights, counters=counters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -312,6 +321,9 @@ class _Machine:
     """(neuron, core) of the host's messages to axons that do not exist."""
     places: Mapping[str, IntArray | slice]
     """Compartment of each neuron, among all."""
+    learners: tuple[Learner, ...]
+    sent: IntArray
+    """Messages as (core, compartment, target core, axon), where some weights learn."""
 
     @classmethod
     def of(cls, program: Program) -> _Machine:
@@ -319,11 +331,15 @@ class _Machine:
         index_of = {(core.chip, core.core): index for index, core in enumerate(program.cores)}
         made: list[_Core] = []
         sources, targets, axons_there = [], [], []
+        learners: list[Learner] = []
+        decoded = []
         compartment_start, axon_start = np.zeros((2, len(program.cores) + 1), np.int64)
         for index, core in enumerate(program.cores):  # one at a time: what is decoded is larger than what is kept
             d = fm.decode_core(core)
             first, first_axon = int(compartment_start[index]), int(axon_start[index])
-            made.append(_core(d, first, first_axon))
+            made.append(_core(program, index, d, first, first_axon, learners))
+            if program.learned:
+                decoded.append((index, d, _targets(d, index_of)))
             sources.append(d.output_source + first)
             targets.append(_targets(d, index_of))
             axons_there.append(d.output_axon)
@@ -353,6 +369,8 @@ class _Machine:
             inputs,
             lost_inputs,
             {n: _as_slice(compartment_start[s.core] + s.compartment) for n, s in program.populations.items()},
+            tuple(learners),
+            sent_messages(decoded),
         )
 
     def run(
@@ -385,6 +403,8 @@ class _Machine:
         waits = any(core.form.refractory is not None for core in self.cores)
         waiting = np.zeros((samples, self.n_compartments), np.int16) if waits else None
         current = np.zeros((samples, self.n_compartments), np.int64) if self.program.currents else None
+        for learner in self.learners:
+            learner.begin(ticks)
 
         for t in range(chip_ticks):
             if current is not None:
@@ -447,6 +467,9 @@ class _Machine:
                 self._host(stimulus, chunk, t, active, values, counters)
             self.messages.send(spiked, active, values)
             self._deliver(active, values, arriving, t, chunk, counters)
+            for learner in self.learners:
+                learner.add(active[0], arriving[(t + 1) % self.depth, 0])
+                learner.learn(active[0], spiked[0], stimulus, chunk.start, t, ticks)
             for name, place in self.places.items():
                 for table, state in zip(recorded, (spiked, u, v), strict=True):
                     if name in table:
@@ -519,8 +542,10 @@ class _Machine:
                 arriving[(t + 1 + synapses.delay) % self.depth][:, core.compartments] += synapses.sums(own, size, exact)
 
 
-def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
-    """Make a decoded core ready to run."""
+def _core(
+    program: Program, index: int, d: fm.DecodedCore, first_compartment: int, first_axon: int, learners: list[Learner]
+) -> _Core:
+    """Make a decoded core ready to run; its synapses that learn join ``learners``."""
     h, c = d.header, d.compartments
     programmed, ternary = c["role"] == fm.PROGRAM, c["role"] == fm.TERNARY
     stateful, neuron = d.integrates, d.integrates & ~programmed
@@ -549,7 +574,16 @@ def _core(d: fm.DecodedCore, first_compartment: int, first_axon: int) -> _Core:
     compartment, delay = d.rows.index[item] + np.repeat(d.axon_base, count), d.rows.delay[item]
     exists = np.append(stateful, False)[np.minimum(compartment, n)]
     axon_counts = [count, *(np.bincount(axon[some], minlength=n_axons) for some in (has_weight, ~exists)), d.axon_words]
-    kept = exists & (weight != 0)
+    learns = (d.formats.learning[d.rows.item_format] > 0)[item]
+    if learns.any():
+        own = np.flatnonzero(learns & exists)
+        at = item[own]
+        learners += learners_of(
+            program, index, d, axon[own], compartment[own], d.rows.item_format[at],
+            d.formats.weights(d.rows.item_format, d.rows.weight)[at],
+            slice(first_axon, first_axon + n_axons), slice(first_compartment, first_compartment + n),
+        )  # fmt: skip
+    kept = exists & (weight != 0) & ~learns
     synapses = []
     for value in np.unique(delay[kept]):
         these = kept & (delay == value)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from neurocomp.errors import broken_invariant
 from neurocomp.hardware import HardwareSpec, NumberFormat
+from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import MappedNetwork
 from neurocomp.ir.network import frozen
-from neurocomp.ir.program import CoreTables, CurrentSymbol, InputSymbol, PopulationSymbol, Program
+from neurocomp.ir.program import CoreTables, CurrentSymbol, InputSymbol, LearnedSymbol, PopulationSymbol, Program
 from neurocomp.ir.programs import NAME_BYTES, neuron_program
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation
-from neurocomp.mapping.synapse_words import CoreRows, Members, members_of, rows_of_core
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.mapping.synapse_words import CoreRows, Members, learning_numbers, members_of, rows_of_core
 from neurocomp_loihi import formats as fm
 
 Array = NDArray[Any]
@@ -61,7 +62,7 @@ def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         _claim(core.synapse_words == r.words, f"core {core.core} has the synapse words that the mapper counted")
     outputs = _outputs(mapped, rows)
     cores = tuple(
-        CoreTables(core.chip, core.core, _tables(network, own, r, output, _payload(network, own), spec, lowered.lag))
+        CoreTables(core.chip, core.core, _tables(lowered, own, r, output, _payload(network, own), spec))
         for core, own, r, output in zip(mapped.cores, members, rows, outputs, strict=True)
     )
     populations = {
@@ -74,7 +75,21 @@ def emit(mapped: MappedNetwork, spec: HardwareSpec) -> Program:
         for name, p in network.populations.items()
         if p.dynamics == "current"
     }
-    return Program("loihi", fm.PROGRAM_FORMAT, cores, populations, inputs, network.ticks, currents)
+    numbers = learning_numbers(network)
+    learned = {
+        q.name: LearnedSymbol(q.source, q.target, numbers[q.name], q.mantissa.shape, *_ends(network, q), q.learning.modulators)
+        for q in network.projections
+        if q.learning is not None
+    }
+    return Program("loihi", fm.PROGRAM_FORMAT, cores, populations, inputs, network.ticks, currents, learned=learned)
+
+
+def _ends(network: IntegerNetwork, q: IntegerProjection) -> tuple[IntArray, IntArray]:
+    """Return source and target of each weight, in the order of the flat array."""
+    found = network.synapses(q)
+    order = np.argsort(found.slot, kind="stable")
+    _claim(np.array_equal(found.slot[order], np.arange(q.mantissa.size)), f"each synapse of '{q.name}' has a weight of its own")
+    return frozen(found.source[order]), frozen(found.target[order])
 
 
 def utilization(program: Program, spec: HardwareSpec) -> Mapping[str, tuple[int, int, int]]:
@@ -160,14 +175,14 @@ def _input_symbol(mapped: MappedNetwork, rows: list[CoreRows], name: str) -> Inp
 
 
 def _tables(
-    network: IntegerNetwork,
+    lowered: LoweredNetwork,
     members: Members,
     rows: CoreRows,
     output: tuple[IntArray, IntArray, IntArray],
     payload: int,
     spec: HardwareSpec,
-    lags: Mapping[str, int],
 ) -> Mapping[str, fm.ByteArray]:
+    network = lowered.network
     compartments, decays, thresholds = _compartments(network, members)
     for limit, profiles in (("decay_profiles", decays), ("threshold_profiles", thresholds), ("synapse_formats", rows.formats)):
         _claim(len(profiles) <= spec.limit(limit), f"a core has at most {spec.limit(limit)} {limit.replace('_', ' ')}")
@@ -203,8 +218,9 @@ def _tables(
         "output_axons": messages,
         "resets": _resets(network, members),
         "starts": _starts(network, members),
+        **_lessons(lowered, rows),
     }
-    records |= _programs(network, members, lags)
+    records |= _programs(network, members, lowered.lag)
     return {name: fm.to_bytes(records[name]) for name in fm.RECORDS if len(records[name]) or name not in fm.OPTIONAL}
 
 
@@ -314,6 +330,44 @@ def _programs(network: IntegerNetwork, members: Members, lags: Mapping[str, int]
     return {"programs": np.array(runs, fm.RUN), "program_words": np.concatenate(words).astype(fm.PROGRAM_WORD)}
 
 
+CONDITIONS = ("x0", "y0", "u")
+VARIABLES = ("x1", "x2", "y1", "y2", "y3", "w", "t")
+"""By their codes."""
+
+
+def _lessons(lowered: LoweredNetwork, rows: CoreRows) -> dict[str, Array]:
+    """Return the rules by which the synapses of a core learn."""
+    network, used = lowered.network, {f.learning for f in rows.formats}
+    lessons: list[Array] = []
+    products: list[tuple[int, ...]] = []
+    factors: list[tuple[int, ...]] = []
+    for number, q in enumerate((q for q in network.projections if q.learning is not None), 1):
+        if number not in used:
+            continue
+        assert q.learning is not None
+        lesson = np.zeros((), fm.LESSON)
+        lesson["rule"], lesson["first_product"] = number, len(products)
+        for target, found in enumerate((q.learning.weights, q.learning.tags)):
+            for p in found:
+                own = CONDITIONS.index(p.condition), p.decimation, p.mantissa, p.exponent
+                products.append((target, *own, len(p.factors), len(factors)))
+                factors += [(VARIABLES.index(f.variable), int(f.sign), f.constant) for f in p.factors]
+        lesson["products"] = len(products) - lesson["first_product"]
+        for name in ("epoch", "seed", "modulator_delay", "across_samples"):
+            lesson[name] = getattr(q.learning, name)
+        lesson["modulators"] = len(q.learning.modulators)
+        lesson["start"], lesson["lag"] = lowered.lag[q.source] + int(q.delay), lowered.lag[q.target]
+        for at, name in enumerate(VARIABLES[:5]):
+            if name in q.learning.traces:
+                lesson["keep"][at], lesson["impulse"][at] = q.learning.traces[name].keep, q.learning.traces[name].impulse
+        lessons.append(lesson)
+    return {
+        "lessons": np.array(lessons, fm.LESSON),
+        "learning_products": np.array(products, fm.LEARNING_PRODUCT),
+        "learning_factors": np.array(factors, fm.LEARNING_FACTOR),
+    }
+
+
 def _runs(p: IntegerPopulation, slots: IntArray) -> list[tuple[int, int]]:
     """Return all compartments of neurons in these slots as runs: (first compartment, how many)."""
     own = _slots(p, slots)
@@ -322,7 +376,16 @@ def _runs(p: IntegerPopulation, slots: IntArray) -> list[tuple[int, int]]:
 
 def _formats(rows: CoreRows) -> fm.Formats:
     columns = [
-        (SIGN_MODES[f.sign_mode], f.weight_bits, f.exponent, f.delay_bits, f.index_bits, fm.SPARSE if f.sparse else fm.DENSE)
+        (
+            SIGN_MODES[f.sign_mode],
+            f.weight_bits,
+            f.exponent,
+            f.delay_bits,
+            f.index_bits,
+            fm.SPARSE if f.sparse else fm.DENSE,
+            f.learning,
+            f.learning_bits,
+        )
         for f in rows.formats
     ]
-    return fm.Formats(*np.array(columns, np.int64).reshape(-1, 6).T)
+    return fm.Formats(*np.array(columns, np.int64).reshape(-1, 8).T)

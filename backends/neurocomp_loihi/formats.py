@@ -22,7 +22,7 @@ IntArray = NDArray[np.int64]
 ByteArray = NDArray[np.uint8]
 WordArray = NDArray[np.uint64]
 
-PROGRAM_FORMAT = "loihi-2"
+PROGRAM_FORMAT = "loihi-3"
 WEIGHT_BITS = np.array([0, 1, 2, 3, 4, 5, 6, 8])
 """Weight field widths by their code."""
 INDEX_BITS = np.array([0, 6, 7, 8, 9, 10, 11, 12])
@@ -91,6 +91,34 @@ PROGRAM_WORD = np.dtype("<i8")
 """Of each compartment: the bias; seed and key of its random numbers, 0 where it draws none; then its own words."""
 OWN_WORDS = 3
 """Words of a compartment before those that its program names."""
+LESSON = np.dtype(
+    [
+        ("rule", "u1"),
+        ("epoch", "u1"),
+        ("modulators", "u1"),
+        ("across_samples", "u1"),
+        ("first_product", "<u2"),
+        ("products", "<u2"),
+        ("start", "<u4"),
+        ("lag", "<u4"),
+        ("seed", "<u4"),
+        ("keep", "<f8", (5,)),
+        ("impulse", "<u2", (5,)),
+        ("modulator_delay", "<u2"),
+    ]
+)
+LEARNING_PRODUCT = np.dtype(
+    [
+        ("target", "u1"),
+        ("condition", "u1"),
+        ("decimation", "u1"),
+        ("mantissa", "i1"),
+        ("exponent", "u1"),
+        ("factors", "u1"),
+        ("first_factor", "<u2"),
+    ]
+)
+LEARNING_FACTOR = np.dtype([("variable", "u1"), ("sign", "u1"), ("constant", "<i2")])
 SYNAPSE_FORMAT = np.dtype("<u4")
 SYNAPSE_WORD = np.dtype("<u8")
 
@@ -108,10 +136,13 @@ RECORDS: dict[str, np.dtype[Any]] = {
     "starts": START,
     "programs": RUN,
     "program_words": PROGRAM_WORD,
+    "lessons": LESSON,
+    "learning_products": LEARNING_PRODUCT,
+    "learning_factors": LEARNING_FACTOR,
 }
 """Table -> its record, in the order of `CoreTables.tables`."""
-OPTIONAL = ("programs", "program_words")
-"""Tables that a core without programs leaves out."""
+OPTIONAL = ("programs", "program_words", "lessons", "learning_products", "learning_factors")
+"""Tables that a core without programs, or without synapses that learn, leaves out."""
 
 HEADER_RANGES: Mapping[str, tuple[int, int]] = {
     "cost_formula": (NXTF, NENGO_LOIHI),
@@ -135,6 +166,8 @@ FORMAT_FIELDS = {
     "delay_bits": (9, 3),
     "index_code": (12, 3),
     "compression": (15, 2),
+    "learning": (17, 4),
+    "learning_bits": (21, 4),
 }
 
 
@@ -148,6 +181,10 @@ class Formats:
     delay_bits: IntArray
     index_bits: IntArray
     compression: IntArray
+    learning: IntArray
+    """Number of the rule in the table of lessons, from 1 on; 0: the weights stay."""
+    learning_bits: IntArray
+    """Bits at the end of a synapse that learning needs; 0 at the start."""
 
     @property
     def shift(self) -> IntArray:
@@ -157,7 +194,8 @@ class Formats:
     @property
     def item_bits(self) -> IntArray:
         """Bits of a synapse: weight, delay and, in sparse entries, index."""
-        return np.asarray(self.weight_bits + self.delay_bits + np.where(self.compression == SPARSE, self.index_bits, 0))
+        index = np.where(self.compression == SPARSE, self.index_bits, 0)
+        return np.asarray(self.weight_bits + self.delay_bits + index + self.learning_bits)
 
     @property
     def header_bits(self) -> IntArray:
@@ -272,6 +310,8 @@ def encode_formats(formats: Formats) -> Array:
         "delay_bits": formats.delay_bits,
         "index_code": np.searchsorted(INDEX_BITS, formats.index_bits),
         "compression": formats.compression,
+        "learning": formats.learning,
+        "learning_bits": formats.learning_bits,
     }
     table = np.zeros(len(formats.sign_mode), np.int64)
     for name, (low, _) in FORMAT_FIELDS.items():
@@ -284,7 +324,7 @@ def decode_formats(table: Array) -> Formats:
     codes = {name: to_field(table.astype(np.int64) >> low, width) for name, (low, width) in FORMAT_FIELDS.items()}
     return Formats(
         codes["sign_mode"], WEIGHT_BITS[codes["weight_code"]], from_field(codes["exponent"], FORMAT_FIELDS["exponent"][1]),
-        codes["delay_bits"], INDEX_BITS[codes["index_code"]], codes["compression"],
+        codes["delay_bits"], INDEX_BITS[codes["index_code"]], codes["compression"], codes["learning"], codes["learning_bits"],
     )  # fmt: skip
 
 
@@ -463,6 +503,8 @@ class DecodedCore:
     """Fields of the reset schedule, (entries,)."""
     starts: Mapping[str, IntArray]
     """Fields of the late starts, (entries,)."""
+    lessons: tuple[Lesson, ...]
+    """The rules by which synapses learn."""
     programs: tuple[ProgramRun, ...] = ()
 
     @property
@@ -526,7 +568,8 @@ def decode_core(core: CoreTables) -> DecodedCore:
     return DecodedCore(
         core.chip, core.core, header, compartments, formats, axon_row.reshape(-1), axons["base"].astype(np.int64),
         axons["length"].astype(np.int64), rows, np.repeat(np.arange(len(lists)), count), chip, place, axon,
-        _runs(core, "resets", len(table)), _runs(core, "starts", len(table)), _programs(core, compartments["role"]),
+        _runs(core, "resets", len(table)), _runs(core, "starts", len(table)), _lessons(core, formats),
+        _programs(core, compartments["role"]),
     )  # fmt: skip
 
 
@@ -549,6 +592,49 @@ def _programs(core: CoreTables, role: IntArray) -> tuple[ProgramRun, ...]:
     if not np.array_equal(taken, role == PROGRAM):
         raise damaged(core, "programs and the compartments of that role do not match")
     return tuple(runs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """A rule by which synapses of a core learn; docs/loihi-program.md has the fields."""
+
+    fields: Mapping[str, int]
+    keep: NDArray[np.float64]
+    impulse: IntArray
+    products: IntArray
+    """(products, 7): target, condition, decimation, mantissa, exponent, first factor, behind the last one."""
+    factors: IntArray
+    """(factors, 3): variable, constant, sign."""
+
+
+def _lessons(core: CoreTables, formats: Formats) -> tuple[Lesson, ...]:
+    """Return the rules of a core, and check that synapses, products and factors name nothing that is not there."""
+    lessons, products, factors = (records_of(core, name) for name in ("lessons", "learning_products", "learning_factors"))
+    if len({*formats.learning.tolist()} - {0, *lessons["rule"].tolist()}):
+        raise damaged(core, "a synapse format names a rule of learning that does not exist")
+    ranges = {"target": 1, "condition": 2, "exponent": 15}
+    if any((products[name] > most).any() for name, most in ranges.items()) or (factors["variable"] > 6).any():
+        raise damaged(core, "a product of a rule of learning has no meaning")
+    found = []
+    for record in lessons:
+        first, last = int(record["first_product"]), int(record["first_product"]) + int(record["products"])
+        if last > len(products) or not 1 <= int(record["epoch"]) <= 63:
+            raise damaged(core, "a rule of learning has an epoch or products that do not exist")
+        own = products[first:last]
+        begin = own["first_factor"].astype(np.int64)
+        end = begin + own["factors"]
+        if (end > len(factors)).any():
+            raise damaged(core, "a product of a rule of learning leaves the table of factors")
+        columns = [own[name].astype(np.int64) for name in ("target", "condition", "decimation", "mantissa", "exponent")]
+        every = [factors[name].astype(np.int64) for name in ("variable", "constant", "sign")]
+        names = [name for name in LESSON.names or () if name not in ("keep", "impulse")]
+        found.append(
+            Lesson(
+                {name: int(record[name]) for name in names}, np.ascontiguousarray(record["keep"], np.float64),
+                record["impulse"].astype(np.int64), np.stack([*columns, begin, end], axis=1), np.stack(every, axis=1),
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _check_pairs(core: CoreTables, reset: IntArray, role: IntArray) -> None:

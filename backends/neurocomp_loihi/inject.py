@@ -29,7 +29,7 @@ def inject(program: Program, trace: Trace, kind: str, seed: int) -> Injection:
     some population's window. ``program`` is not modified.
 
     Args:
-        program: A program of the format ``loihi-2``.
+        program: A program of the format ``loihi-3``.
         trace: A run of it in chip ticks, with the spikes and the state of all populations and the spikes of all inputs and
             currents (their stimulus).
         kind: ``weight``, ``delay``, ``target`` (the compartment of a synapse) or ``threshold``.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from neurocomp.backend import Stimulus
 from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.ir.lowered import LoweredNetwork
-from neurocomp.ir.quantized import DYNAMICS, IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.quantized import DYNAMICS, IntegerNetwork, IntegerPopulation, IntegerProduct, IntegerProjection
 from neurocomp.ir.trace import Trace
 from neurocomp.models.patterns import PATTERNS
 from neurocomp_loihi.lava_shim import available
@@ -51,6 +51,9 @@ CONV_EXTENT = 127
 """Lava's Conv computes its geometry in 8 bits: kernels, padded extents, channels, groups."""
 CONV_BITS = 24
 """Lava's Conv wraps its sums at so many bits, where Dense does not."""
+ENDLESS = 2.0**60
+"""Ticks of a time constant from which on exp(-1 / tau) is 1 in float64; Lava's own variables hold no infinity."""
+
 _JOB_NAMES = {"u_init": "u0", "v_init": "v0"}
 
 
@@ -106,6 +109,10 @@ def _beyond_lava(network: IntegerNetwork) -> Iterator[str]:
         if p.compare != ">":
             yield f"'{p.name}' spikes where v >= threshold; Lava compares by >"
     for q in network.projections:
+        if q.learning is not None and q.learning.modulators:
+            yield f"'{q.name}' is modulated by '{q.learning.modulators[0]}'; no stock neuron of Lava sends what modulates"
+        if q.learning is not None and (q.pattern.kind != "dense" or int(q.delay) != 1):
+            yield f"'{q.name}' learns as '{q.pattern.kind}', delay {q.delay}; Lava's LearningDense is dense, with a delay of 1"
         if q.pool is not None:
             yield f"'{q.name}' has a max pool, which no process of Lava computes"
         if q.delay.size and int(q.delay.max()) > LONGEST_DELAY:
@@ -189,6 +196,9 @@ def write_job(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path) -> dict
             "name": q.name, "source": q.source, "target": q.target, "weight_exp": q.exponent,
             "weight_bits": q.weight_bits, "sign_mode": q.sign_mode, "binary": q.binary,
         }  # fmt: skip
+        if q.learning is not None:
+            weights = store(f"q{index}_weights.npy", q.weights)
+            return [{**entry, "kind": "learning", "weights": weights, "index": index, "learning": _lesson(lowered, q, ticks)}]
         if q.pattern.kind == "dense":
             weights = store(f"q{index}_weights.npy", q.weights)
             delay = int(q.delay) if q.delay.ndim == 0 else store(f"q{index}_delay.npy", q.delay)
@@ -242,6 +252,30 @@ def write_job(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path) -> dict
     return job
 
 
+def _lesson(lowered: LoweredNetwork, q: IntegerProjection, ticks: int) -> dict[str, Any]:
+    """Return what `neurocomp_loihi.lava_run` reads of a rule."""
+    learning = q.learning
+    assert learning is not None
+
+    def products(found: Sequence[IntegerProduct]) -> list[Any]:
+        return [
+            [p.condition, p.decimation, p.mantissa, p.exponent, [[f.variable, f.constant, f.sign] for f in p.factors]]
+            for p in found
+        ]
+
+    first = lowered.lag[q.source]
+    return {
+        "first": first,
+        "steps": max(0, lowered.lag[q.target] + ticks - first - int(q.delay)),
+        "epoch": learning.epoch,
+        "seed": learning.seed,
+        "across_samples": learning.across_samples,
+        "traces": {name: {"impulse": trace.impulse, "tau": min(trace.tau, ENDLESS)} for name, trace in learning.traces.items()},
+        "dw": products(learning.weights),
+        "dt": products(learning.tags),
+    }
+
+
 def _with_process(network: IntegerNetwork) -> list[IntegerPopulation]:
     """Return the populations that are a process of Lava, in the order of their files; a current is part of its target."""
     return [p for p in network.populations.values() if p.dynamics != "current"]
@@ -277,6 +311,8 @@ def samples_stay_apart(lowered: LoweredNetwork) -> bool:
     schedule) is cleared with u and v where the next window begins; currents flow in the window alone.
     """
     network = lowered.network
+    if any(q.learning is not None for q in network.projections):
+        return False
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_edges_from((q.source, q.target) for q in network.projections)
     if not nx.is_directed_acyclic_graph(graph):
@@ -349,4 +385,9 @@ def _read_trace(lowered: LoweredNetwork, stimulus: Stimulus, folder: Path, recor
             continue
         for register in ("spikes", "u", "v") if state else ("spikes",):
             tables[register][p.name] = np.load(folder / f"{register}_{place[p.name]}.npy", allow_pickle=False)
-    return Trace("lava", ticks, lowered.lag, tables["spikes"], tables["u"], tables["v"], windowed)
+    weights = {}
+    for index, q in enumerate(lowered.network.projections):
+        if q.learning is not None:
+            found = np.load(folder / f"weights_{index}.npy", allow_pickle=False)
+            weights[q.name] = found if state or not q.learning.across_samples else found[-1:]
+    return Trace("lava", ticks, lowered.lag, tables["spikes"], tables["u"], tables["v"], windowed, weights=weights)

@@ -204,6 +204,9 @@ class Network:
         if projection["kind"] == "conv":
             self._convolution(projection)
             return
+        if projection["kind"] == "learning":
+            self._learning(projection)
+            return
         from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
         from lava.proc.dense.process import DelayDense, Dense
         from lava.proc.sparse.models import PyDelaySparseModelBitAcc, PySparseModelBitAcc
@@ -242,6 +245,31 @@ class Network:
         self._run_by(process, stock, emptied)
         self.populations[projection["source"]].s_out.connect(process.s_in)
         process.a_out.connect(self.populations[projection["target"]].a_in)
+
+    def _learning(self, projection: dict[str, Any]) -> None:
+        """Add Lava's LearningDense, whose target sends its spikes back to it."""
+        from lava.proc.dense.process import LearningDense
+        from lava.utils.weightutils import SignMode
+
+        from neurocomp_loihi.lava_processes import models
+
+        job, learning = self.job, projection["learning"]
+        weights = np.asarray(job.array(projection["weights"]))
+        process = LearningDense(
+            weights=weights, weight_exp=projection["weight_exp"], num_weight_bits=projection["weight_bits"],
+            sign_mode=SignMode[projection["sign_mode"].upper()], learning_rule=learning_rule(learning),
+        )  # fmt: skip
+        path = str(job.folder / f"weights_{projection['index']}.npy")
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=(job.samples, *weights.shape))
+        process.proc_params["lesson"] = models.Lesson(
+            path, job.samples, job.chip_ticks, learning["first"], learning["steps"], learning["across_samples"]
+        )
+        process.proc_params["first_weights"] = weights.astype(np.int32)
+        self.models[process] = models.LearningDense
+        source, target = self.populations[projection["source"]], self.populations[projection["target"]]
+        source.s_out.connect(process.s_in)
+        process.a_out.connect(target.a_in)
+        target.s_out.connect(process.s_in_bap)
 
     def _convolution(self, projection: dict[str, Any]) -> None:
         """Add Lava's Conv, which ignores exponents, flips kernels and orders axes as (x, y, channel)."""
@@ -304,6 +332,46 @@ class Network:
             raise LavaError(_tracebacks(actors))
         process.wait()
         process.stop()
+
+
+def learning_rule(learning: dict[str, Any]) -> Any:
+    """Return Lava's rule of the products and traces of a job.
+
+    Raises:
+        LavaError: Lava reads other products than those that are meant.
+    """
+    from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
+
+    traces: dict[str, float] = {}
+    for name, trace in learning["traces"].items():
+        traces |= {f"{name}_impulse": trace["impulse"] / 256, f"{name}_tau": trace["tau"]}
+    sums = {key: learning[key] for key in ("dw", "dt") if learning[key]}
+    texts = {key: " + ".join(_product_text(product) for product in products) for key, products in sums.items()}
+    rule = Loihi2FLearningRule(**texts, **traces, t_epoch=learning["epoch"], rng_seed=learning["seed"])
+    for key, products in sums.items():
+        read = [
+            [
+                p.dependency,
+                p.decimate_exponent or 0,
+                p.s_mantissa,
+                p.s_exp,
+                [[f.state_var, f.const or 0, f.is_sgn] for f in p.factors],
+            ]
+            for p in getattr(rule, key).products
+        ]
+        if read != products:
+            raise LavaError(f"Lava reads '{texts[key]}' as {read}, not {products}")
+    return rule
+
+
+def _product_text(product: list[Any]) -> str:
+    """Return a product (condition, decimation, mantissa, exponent, factors) in the language of Lava's rules."""
+    condition, decimation, mantissa, exponent, factors = product
+    parts = [f"({mantissa})", f"2 ^ {exponent - 7}", f"u{decimation}" if condition == "u" else condition]
+    for variable, constant, sign in factors:
+        text = f"({variable} {'-' if constant < 0 else '+'} {abs(constant)})" if constant else variable
+        parts.append(f"sgn({variable})" if sign and not constant else f"sgn{text}" if sign else text)
+    return " * ".join(parts)
 
 
 def _tracebacks(actors: list[Any]) -> str:

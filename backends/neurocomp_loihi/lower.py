@@ -59,8 +59,15 @@ def lower(quantized: QuantizedNetwork, spec: HardwareSpec, options: LoihiOptions
             p.name, lag[p.name], step.lossy is not None, step.lossy or "; ".join(step.exact) or None, step.exact_ticks
         )
     projections = tuple(
-        replace(q, delay=frozen(np.asarray(q.delay + lag[q.target] - lag[q.source], np.int64))) for q in network.projections
-    )
+        replace(
+            q,
+            delay=frozen(np.asarray(q.delay + lag[q.target] - lag[q.source], np.int64)),
+            learning=q.learning and replace(
+                q.learning, modulator_delay=max((lag[q.source] - lag[m] for m in q.learning.modulators), default=0)
+            ),
+        )
+        for q in network.projections
+    )  # fmt: skip
     used = tuple(name for name in spec.extensions if name in extensions_of(network))
     notes += [f"not on {spec.name}: {name}, {EXTENSIONS[name][2]}" for name in used]
     inputs = {p.name: Representative(p.name, 0) for p in network.populations.values() if p.is_input}
@@ -313,6 +320,15 @@ def lag_violations(network: IntegerNetwork, spec: HardwareSpec, ticks_per_step: 
         if q.delay.size == 0:
             continue
         stored = int(q.delay.max()) + lag[q.target] - lag[q.source] - 1
+        if q.learning is not None and stored:
+            message = f"projection '{q.name}' learns, and its synapses wait {stored} ticks; those that learn do not wait"
+            hint = "lower its delay, or raise those of the other ways into its target"
+            violations.append(Violation("NC0350", q.name, message, stored, 0, hint=hint, origin=q.origin))
+        for name in q.learning.modulators if q.learning is not None else ():
+            if not network.populations[name].is_input:
+                message = f"projection '{q.name}' is modulated by neurons, those of '{name}'; on {spec.name} the host modulates"
+                hint = "make the modulator an input"
+                violations.append(Violation("NC0350", q.name, message, name, "an input", hint=hint, origin=q.origin))
         if stored > spec.limit("delay"):
             extra = lag[q.target] - lag[q.source]
             late = f" and {extra} for the lag" if extra else ""

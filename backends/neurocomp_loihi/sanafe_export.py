@@ -97,6 +97,9 @@ def _refuse(mapped: MappedNetwork, program: Program, stimulus: Stimulus) -> None
         if source.graded and ((values != 0) & (values != 1)).any():
             message = f"the input '{name}' has spikes of other values than 1; those of SANA-FE carry none"
             problems.append(Diagnostic("NC0342", message, mapped.lowered.network.populations[name].origin))
+    for q in mapped.lowered.network.projections:
+        if q.learning is not None:
+            problems.append(Diagnostic("NC0342", f"'{q.name}' learns; synapses of SANA-FE keep their weights", q.origin))
     if problems:
         raise UnsupportedError(problems)
 

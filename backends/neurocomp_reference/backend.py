@@ -186,6 +186,7 @@ class _Tables:
             "pool": None if q.pool is None else self.pattern(f"projections/{q.name}/pool", q.pool),
             "mantissa": self.stored(f"projections/{q.name}/mantissa", q.mantissa),
             "delay": self.stored(f"projections/{q.name}/delay", q.delay),
+            **({} if q.learning is None else {"learning": q.learning.as_json()}),
         }
 
     def pattern(self, place: str, pattern: Pattern) -> dict[str, Any]:

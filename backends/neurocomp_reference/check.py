@@ -17,6 +17,7 @@ from neurocomp.passes.check_integers import (
     check_native_projection,
     check_program,
 )
+from neurocomp.passes.check_learning import check_learning
 
 # What the integer semantics have; a spec may list less.
 _KNOWN = {
@@ -48,6 +49,7 @@ def check_network(network: Network, spec: HardwareSpec) -> Sequence[Violation]:
         if p.neuron is not None:
             violations += _check_semantics(p, spec)
             violations += check_native_population(p, spec) if p.neuron.number_format else check_decays(p, network, spec)
+    violations += check_learning(network, spec)
     for q in network.projections:
         violations += _check_patterns(q, spec)
         violations += check_native_projection(q, spec) if q.native is not None else []

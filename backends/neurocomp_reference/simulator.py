@@ -14,6 +14,7 @@ from neurocomp.errors import broken_invariant
 from neurocomp.ir.quantized import REGISTERS, IntegerNetwork, IntegerProjection, synapse_slot
 from neurocomp.ir.stimulus import recorded_populations, samples_and_ticks
 from neurocomp.ir.trace import Event, Trace
+from neurocomp_reference.learning import Synapses
 from neurocomp_reference.steps import (
     DYNAMICS,
     PATTERNS,
@@ -81,9 +82,15 @@ class ReferenceSimulator:
             return (name for name in recorded if state and register in REGISTERS.get(network.populations[name].dynamics, ()))
 
         results = _Results(empty(recorded), empty(having("u")), empty(having("v")))
-        for chunk in _chunks(samples, machine.bytes_per_sample):
+        # Samples that learn run one by one, as one may go on from the other.
+        for chunk in _chunks(samples, CHUNK_BYTES if machine.learning else machine.bytes_per_sample):
             machine.run({name: values[chunk] for name, values in stimulus.items()}, chunk, results, first_sample)
-        return Trace(self.name, ticks, lags, results.spikes, results.u, results.v, events=results.overflows.events(network))
+            for name, synapses in machine.learning.items():
+                if state or not synapses.learning.across_samples or chunk.stop == samples:
+                    results.weights.setdefault(name, []).append(synapses.stored())
+        weights = {name: np.stack(values) for name, values in results.weights.items()}
+        events = results.overflows.events(network)
+        return Trace(self.name, ticks, lags, results.spikes, results.u, results.v, events=events, weights=weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,8 @@ class _Machine:
     groups: Mapping[str, tuple[DelayGroup | StochasticSynapses | CrossbarSums, ...]]
     """Population -> what all projections and crossbars into it add."""
     compartments: Mapping[str, Neurons]
+    learning: Mapping[str, Synapses]
+    """Projections that learn; what they add is not among ``groups``."""
     ticks: int
     lag: Mapping[str, int]
 
@@ -105,7 +114,9 @@ class _Machine:
         order = update_order(network)
         groups: dict[str, list[DelayGroup | StochasticSynapses | CrossbarSums]] = {name: [] for name in order}
         for number, projection in enumerate(network.projections):
-            groups[projection.target] += _delay_groups(network, projection, number)
+            if projection.learning is None:
+                groups[projection.target] += _delay_groups(network, projection, number)
+        learning = {q.name: Synapses.of(network, q) for q in network.projections if q.learning is not None}
         for crossbar in network.crossbars:
             groups[crossbar.neurons].append(CrossbarSums(crossbar, network.populations[crossbar.neurons]))
         compartments: dict[str, Neurons] = {}
@@ -115,7 +126,8 @@ class _Machine:
             if population.dynamics not in DYNAMICS:
                 raise broken_invariant("the reference", f"the dynamics '{population.dynamics}' of '{name}' are known")
             compartments[name] = DYNAMICS[population.dynamics](population, network.number_format)
-        return cls(network, order, {name: tuple(found) for name, found in groups.items()}, compartments, ticks, lag)
+        found = {name: tuple(groups[name]) for name in order}
+        return cls(network, order, found, compartments, learning, ticks, lag)
 
     @property
     def chip_ticks(self) -> int:
@@ -144,6 +156,8 @@ class _Machine:
                 spikes[name][:] = (since >= 0) & (since < population.values("count"))
         state = {name: machine.first(populations[name], samples) for name, machine in self.compartments.items()}
         numbers = first_sample + np.arange(chunk.start, chunk.stop)
+        for synapses in self.learning.values():
+            synapses.begin()
 
         for t in range(self.chip_ticks):
             for name in self.order:
@@ -155,6 +169,10 @@ class _Machine:
                 for group in self.groups[name]:
                     if t >= group.delay:
                         activation += group.activation(spikes[group.source][:, t - group.delay], clock)
+                for synapses in self.learning.values():
+                    q = synapses.projection
+                    if q.target == name and t >= int(q.delay):
+                        activation += synapses.activation(spikes[q.source][:, t - int(q.delay)])
                 if populations[name].dynamics == "axons":
                     spikes[name][:, t] = activation > 0
                     continue
@@ -170,8 +188,27 @@ class _Machine:
                     results.v[name][chunk, t] = tick.state.v
                 for register, where in tick.overflows.items():
                     results.overflows.add(name, register, where, chunk.start, t)
+            for synapses in self.learning.values():
+                self.learn(synapses, spikes, t)
         for name in results.spikes:
             results.spikes[name][chunk] = spikes[name]
+
+    def learn(self, synapses: Synapses, spikes: Mapping[str, Int32Array], t: int) -> None:
+        """Let a projection take its step of tick ``t`` of its target, if the tick lies in the window of both ends.
+
+        It sees the spikes that have just arrived, and those with which the target answered the ones before.
+        """
+        q, delay = synapses.projection, int(synapses.projection.delay)
+        if not self.lag[q.source] + delay <= t < self.lag[q.target] + self.ticks:
+            return
+        pre = spikes[q.source][0, t - delay] != 0
+        post = spikes[q.target][0, t - 1] != 0 if t else np.zeros(synapses.sizes[1], np.bool_)
+        modulators: dict[str, IntArray] = {}
+        for trace, name in zip(("y2", "y3"), synapses.learning.modulators, strict=False):
+            at = t - delay - synapses.learning.modulator_delay
+            values = spikes[name][0, at] if at >= 0 else np.zeros(1, np.int32)
+            modulators[trace] = np.broadcast_to(values, (synapses.sizes[1],)).astype(np.int64)
+        synapses.learn(pre, post, modulators)
 
     def current(self, name: str, stimulus: Mapping[str, Array], t: int) -> IntArray | None:
         """Return what the stimulus adds to the potential of a population in tick ``t``: (samples, n), in its window alone."""
@@ -262,6 +299,7 @@ class _Results:
     spikes: dict[str, Int32Array]
     u: dict[str, Int32Array]
     v: dict[str, Int32Array]
+    weights: dict[str, list[NDArray[np.int16]]] = field(default_factory=dict)
     overflows: _Overflows = field(default_factory=_Overflows)
 
 

@@ -16,6 +16,7 @@ from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork, compartment_ranges
 from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel
 from neurocomp.passes.check_integers import check_program
+from neurocomp.passes.check_learning import check_learning
 from neurocomp_truenorth.lags import delays_between, lags, least_delay
 from neurocomp_truenorth.options import TrueNorthOptions
 from neurocomp_truenorth.partial_sums import axons_per_line
@@ -59,7 +60,7 @@ def check(
 
 def check_network(network: Network, spec: HardwareSpec, options: TrueNorthOptions = _OPTIONS) -> Sequence[Violation]:
     """Return the models, semantics, patterns, delays, encoders and decoders that the chip does not have."""
-    violations: list[Violation] = []
+    violations: list[Violation] = list(check_learning(network, spec))
     for p in network.populations.values():
         if p.neuron is not None:
             violations += _check_neurons(p, network, spec, options)

@@ -11,7 +11,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
-from neurocomp.engine.kernels import layout, records
+from neurocomp.engine.kernels import layout, learning, records
 from neurocomp.engine.kernels.counting import Meter
 from neurocomp.engine.kernels.programs import Compiled, compiled
 from neurocomp.engine.kernels.records import LINE, TILE, Chunk, Tables
@@ -19,7 +19,7 @@ from neurocomp.engine.metering import NodeKey, Wiring, node_key
 from neurocomp.errors import Diagnostic, EngineUnavailable, broken_invariant
 from neurocomp.fixedpoint import running_sum, shifted
 from neurocomp.ir.programs import NeuronProgram, neuron_program
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, learned_range
 from neurocomp.models.patterns import Pattern, Shape, blocks_of, size_of
 
 Array = NDArray[Any]
@@ -56,6 +56,7 @@ class Plan:
     orders: Mapping[str, IntArray]
     """Population whose neurons the engine holds in another order -> the number in the population of each."""
     groups: tuple[Group, ...]
+    learned: tuple[Learned, ...]
     events: int
     """Places of a sample's row; the next ones likewise."""
     ptr: int
@@ -103,6 +104,26 @@ def place_of(orders: Mapping[str, IntArray], name: str, n: int) -> IntArray:
     return result
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """A projection that learns: its weights, in the tables, are what moves."""
+
+    projection: IntegerProjection
+    rule: learning.Rule
+    synapses: learning.Synapses
+    slots: IntArray
+    """Where the weight of each synapse stands in the projection's flat array."""
+    place: int
+    """Where the weights begin among the words."""
+    source: int
+    """Its node."""
+    target: int
+    start: int
+    """The first tick of the target in which it takes a step."""
+    end: int
+    """Behind the last one."""
+
+
 @dataclass(slots=True, eq=False)
 class Group:
     """The synapses of one projection that have one delay, before their weights have a place."""
@@ -118,12 +139,16 @@ class Group:
     """Low bits that all stored weights may lose as they are 0."""
     pairs: tuple[IntArray, IntArray, Array] | None = None
     """Sparse: sources, targets, stored weights."""
+    learned: tuple[learning.Synapses, IntArray] | None = None
+    """Where it learns: whom its synapses join, and which of the projection's each is."""
     key: int = -1
     record: dict[str, int] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
         """Which array holds the weights."""
+        if self.projection.learning is not None:
+            return records.INT32
         return {np.dtype(np.int8): records.INT8, np.dtype(np.uint8): records.UINT8}.get(
             self.projection.mantissa.dtype, records.INT32
         )
@@ -215,7 +240,12 @@ class _Planner:
         names = [name for stage in stages for name in stage]
         groups = {name: list(self.groups_to(name)) for name in names}
         nodes = self.nodes()
-        single = {name for stage in stages for name in stage if len(stage) == 1 and not self.hears_itself(name)}
+        single = {
+            name
+            for stage in stages
+            for name in stage
+            if len(stage) == 1 and not self.hears_itself(name) and not any(g.projection.learning for g in groups[name])
+        }
         widest = max((_padded(p.size) for p in self.network.populations.values()), default=LINE)
         block = min(self.chip_ticks, max(LEAST_BLOCK, min(MOST_BLOCK, BLOCK_SUMS // (4 * widest))))
 
@@ -266,9 +296,29 @@ class _Planner:
             tuple((positions[stage[0]], positions[stage[-1]] + 1) for stage in stages),
             tuple(node_number),
             {name: node_number[name, None] for name, p in self.network.populations.items() if p.dynamics == "input"},
-            currents, self.orders, every, events, ptr, state, tile, waiting, acc, current, widest,
+            currents, self.orders, every, tuple(self.learned(g, node_number) for g in every if g.learned),
+            events, ptr, state, tile, waiting, acc, current, widest,
             any(row["graded"] for row in node_rows), tuple(self.programs),
         )  # fmt: skip
+
+    def learned(self, g: Group, node_number: Mapping[NodeKey, int]) -> Learned:
+        """Return what the kernel of learning needs of a group."""
+        q = g.projection
+        assert q.learning is not None
+        assert g.learned is not None
+        synapses, slots = g.learned
+        begin, end = self.lag[q.source] + g.delay, self.lag[q.target] + self.chip_ticks - max(self.lag.values(), default=0)
+        return Learned(
+            q,
+            rule_of(q),
+            synapses,
+            slots,
+            g.record["weights"],
+            node_number[q.source, None],
+            node_number[q.target, None],
+            begin,
+            end,
+        )
 
     def hears_itself(self, name: str) -> bool:
         """Return whether a population has synapses onto itself."""
@@ -295,9 +345,11 @@ class _Planner:
                 and (kind == "dense" or (kind == "block" and name not in self.orders))
             )
             for delay in (int(d) for d in np.unique(q.delay)):
-                if delay >= self.chip_ticks:
+                if delay >= self.chip_ticks and q.learning is None:
                     continue
-                if convolves:
+                if q.learning is not None:
+                    yield Group(q, delay, records.SPARSE, (q.source, None), 0, 0, self.pairs(q, delay))
+                elif convolves:
                     fan_in = size_of(q.mantissa.shape[1:])
                     yield Group(q, delay, records.CONVOLUTION, (q.source, q.pool), fan_in, loses)
                 elif plain:
@@ -346,6 +398,14 @@ class _Planner:
             assert g.pairs is not None
             sources, targets, weights = g.pairs
             n = size_of(source)
+            if q.learning is not None:
+                # Weights of 0 stay: they may grow.
+                synapses, by_source = learning.synapses_of(sources, targets, n, size_of(target))
+                places = np.arange(len(by_source)) if q.pattern.kind == "sparse" else self.network.synapses(q).slot
+                g.learned = synapses, places[by_source]
+                row |= {"table": self.table.add(synapses.start), "targets": self.targets.add(synapses.target)}
+                row["weights"], g.pairs, g.record = arena.add(np.zeros(len(by_source), np.int32)), None, row
+                return row
             dtype = arena.dtype
             begins, found = np.zeros(n + 1, np.int64), int(np.count_nonzero(weights))
             out_targets, out_weights = np.empty(found, np.int32), np.empty(found, dtype)
@@ -456,12 +516,24 @@ class _Planner:
             key = node_key(source, pool)
             heard = [g for g in listening if node_key(*g.source) == key]
             history = max((g.delay for g in heard), default=0)
+            for q in self.network.projections if pool is None else ():
+                if q.learning is not None:
+                    # Learning sees the answers of the tick before, and modulators as late as the spikes that arrive.
+                    history = max(
+                        history, int(q.target == source), self.modulation(q) if source in q.learning.modulators else 0
+                    )
             graded = int(any(not g.projection.binary for g in heard))
             number[key] = len(rows)
             rows.append({"n": n, "events": events, "ptr": ptr, "history": history, "graded": graded})
             # A word of spikes is written whole: eight numbers, of which only those that spiked count.
             events, ptr = events + n * (history + block) + 8, ptr + history + block + 1
         return rows, number, events, ptr
+
+    @staticmethod
+    def modulation(q: IntegerProjection) -> int:
+        """Return how many ticks after a modulator's value the step that reads it is taken."""
+        assert q.learning is not None
+        return int(q.delay) + q.learning.modulator_delay
 
     def pool_rows(
         self, nodes: list[tuple[str, Pattern | None]], node_number: Mapping[NodeKey, int]
@@ -583,6 +655,30 @@ def loop_of(program: NeuronProgram) -> Compiled:
         raise EngineUnavailable(Diagnostic("NC0320", message, hint=hint)) from error
 
 
+CONDITIONS = {"x0": learning.PRE, "y0": learning.POST, "u": learning.EVERY}
+VARIABLES = {"x1": learning.X1, "x2": learning.X2, "y1": learning.Y1, "y2": learning.Y2, "y3": learning.Y3,
+             "w": learning.WEIGHT, "t": learning.TAG}  # fmt: skip
+
+
+def rule_of(q: IntegerProjection) -> learning.Rule:
+    """Return the rule of a projection that learns as its kernel reads it."""
+    assert q.learning is not None
+    products: list[tuple[int, ...]] = []
+    factors: list[tuple[int, ...]] = []
+    for kind, found in ((learning.OF_WEIGHT, q.learning.weights), (learning.OF_TAG, q.learning.tags)):
+        for p in found:
+            first = len(factors)
+            factors += [(VARIABLES[f.variable], f.constant, int(f.sign)) for f in p.factors]
+            products.append((kind, CONDITIONS[p.condition], p.decimation, p.mantissa, p.exponent, first, len(factors)))
+    traces = [q.learning.traces.get(name) for name in ("x1", "x2", "y1", "y2", "y3")]
+    low, high = learned_range(q.sign_mode)
+    return learning.Rule(
+        np.array(products, np.int64).reshape(-1, 7), np.array(factors, np.int64).reshape(-1, 3),
+        np.array([0.0 if t is None else t.keep for t in traces]), np.array([0 if t is None else t.impulse for t in traces]),
+        q.learning.epoch, low, high, len(q.learning.modulators),
+    )  # fmt: skip
+
+
 def stages_of(network: IntegerNetwork) -> list[list[str]]:
     """Return the populations with neurons in the order in which they run; those that hear one another run together.
 
@@ -596,6 +692,8 @@ def stages_of(network: IntegerNetwork) -> list[list[str]]:
             graph.add_edge(q.source, q.target)
             if int(q.delay.min()) == 0:
                 immediate.add_edge(q.source, q.target)
+        if q.learning is not None:
+            graph.add_edges_from((name, q.target) for name in q.learning.modulators if name in graph)
     if not nx.is_directed_acyclic_graph(immediate):
         raise broken_invariant("the fast engine", f"'{network.name}' has no cycle of projections without delay")
     place = {name: index for index, name in enumerate(nx.topological_sort(immediate))}
@@ -615,6 +713,10 @@ def _share_keys(groups: list[Group]) -> list[tuple[int, int, int]]:
     bounds: dict[int, int] = {}
     for g in groups:
         q = g.projection
+        if q.learning is not None:
+            g.key = len(keys)
+            keys.append((0, 0, q.exponent))
+            continue
         shift, negative = q.shift + g.loses, int(q.sign_mode == "inhibitory")
         bound = g.fan_in * g.largest
         total = shift + q.exponent

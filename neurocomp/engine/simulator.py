@@ -15,6 +15,7 @@ from neurocomp.engine.counting import Counting
 from neurocomp.engine.kernels import counting, machine
 from neurocomp.engine.kernels.layout import readable
 from neurocomp.engine.kernels.records import TILE, Chunk
+from neurocomp.engine.learning import Learner
 from neurocomp.engine.metering import Tally, Wiring
 from neurocomp.engine.plan import Plan, plan_of
 from neurocomp.engine.product import Products
@@ -47,6 +48,7 @@ class FastSimulator:
         self.jobs = available_processors() if jobs is None else jobs
         self._plan: tuple[IntegerNetwork, int, dict[str, int], Plan] | None = None
         self._lock = threading.Lock()
+        self._learning = threading.Lock()
 
     def run(
         self,
@@ -76,6 +78,7 @@ class FastSimulator:
             EngineUnavailable: A number leaves 32 bits (NC0320); only formats without limits allow that.
         """
         compile_kernels()
+        compile_learning(network)
         return self.simulate(network, stimulus, lag=lag, record=record, state=state, first_sample=first_sample)[0]
 
     def count(
@@ -94,6 +97,7 @@ class FastSimulator:
         ``state`` may also name those of the recorded populations whose u and v are recorded.
         """
         compile_kernels()
+        compile_learning(network)
         trace, tally = self.simulate(
             network, stimulus, lag=lag, record=record, state=state, wiring=wiring, first_sample=first_sample
         )
@@ -118,12 +122,17 @@ class FastSimulator:
         plan = self.plan(network, ticks + max(lags.values(), default=0), lags)
         readable_stimulus = {name: _readable(values) for name, values in stimulus.items()}
         run = _Run(plan, readable_stimulus, samples, ticks, names, state, wiring, first_sample)
-        parts = list(_spans(samples, _together(plan, samples, self.jobs)))
         workers = _Workers(run)
-        for _ in in_order(workers.run, parts, self.jobs):
-            pass
+        weights: dict[str, Array] = {}
+        if plan.learned:
+            with self._learning:  # what moves are the weights of the plan
+                weights = workers.learn(bool(state))
+        else:
+            parts = list(_spans(samples, _together(plan, samples, self.jobs)))
+            for _ in in_order(workers.run, parts, self.jobs):
+                pass
         run.take_inputs(stimulus)
-        trace = Trace(self.name, ticks, lags, run.spikes, run.u, run.v, events=run.events())
+        trace = Trace(self.name, ticks, lags, run.spikes, run.u, run.v, events=run.events(), weights=weights)
         return trace, run.count.tally() if run.count is not None else None
 
     def plan(self, network: IntegerNetwork, chip_ticks: int, lag: dict[str, int]) -> Plan:
@@ -139,6 +148,14 @@ def compile_kernels() -> None:
     from neurocomp.engine import warm
 
     warm.compile_once(warm.ENGINE, lambda: warm.run_every_kernel(FastSimulator(jobs=1)))
+
+
+def compile_learning(network: IntegerNetwork) -> None:
+    """Compile the kernels of learning if the network needs them and they are not compiled yet."""
+    from neurocomp.engine import warm
+
+    if any(q.learning is not None for q in network.projections):
+        warm.compile_once(warm.LEARNING, lambda: warm.run_learning(FastSimulator(jobs=1)))
 
 
 def _spans(samples: int, size: int) -> Iterator[tuple[int, int]]:
@@ -228,6 +245,21 @@ class _Workers:
     """Runs chunks of samples; the memory of a chunk serves the next one."""
 
     work: _Run
+    learners: tuple[Learner, ...] = ()
+
+    def learn(self, state: bool) -> dict[str, Array]:
+        """Run all samples one after the other and return the learned weights: `neurocomp.ir.trace.Trace.weights`."""
+        plan, samples = self.work.plan, self.work.samples
+        self.learners = tuple(Learner(plan, learned) for learned in plan.learned)
+        kept: dict[str, list[Array]] = {learner.learned.projection.name: [] for learner in self.learners}
+        for sample in range(samples):
+            for learner in self.learners:
+                learner.begin()
+            self.run((sample, 1))
+            for learner in self.learners:
+                if state or not learner.integers.across_samples or sample == samples - 1:
+                    kept[learner.learned.projection.name].append(learner.stored())
+        return {name: np.stack(values) for name, values in kept.items()}
 
     def run(self, span: tuple[int, int]) -> int:
         """Run some samples, (first, how many), and return how many they were."""
@@ -268,7 +300,12 @@ class _Workers:
             for begin, end in plan.stages:
                 if plan.graded or logger.isEnabledFor(logging.DEBUG):
                     work.products.multiply(chunk, begin, end, t0, t1)
-                machine.run_stage(tables, chunk, begin, end, t0, t1)
+                names = plan.populations[begin:end]
+                learners = [learner for learner in self.learners if learner.learned.projection.target in names]
+                for tick, last in ((t, t + 1) for t in range(t0, t1)) if learners else ((t0, t1),):
+                    machine.run_stage(tables, chunk, begin, end, t0, tick, last)
+                    for learner in learners:
+                        learner.step(chunk, work.stimulus, first, t0, last - 1)
             if count_of is not None:
                 counting.tally(tables, count_of.meter, count_of.counters, spikes, chunk, t0, t1)
             machine.forget(tables, chunk, t0, t1)

@@ -13,7 +13,16 @@ import numpy as np
 from neurocomp.engine.kernels import jit
 from neurocomp.engine.metering import Ways, Wiring
 from neurocomp.hardware import NumberFormat
-from neurocomp.ir.quantized import COMPARTMENT, IntegerNetwork, IntegerPopulation, IntegerProjection
+from neurocomp.ir.quantized import (
+    COMPARTMENT,
+    IntegerFactor,
+    IntegerLearning,
+    IntegerNetwork,
+    IntegerPopulation,
+    IntegerProduct,
+    IntegerProjection,
+    IntegerTrace,
+)
 from neurocomp.models.patterns import Pattern
 
 if TYPE_CHECKING:
@@ -24,6 +33,8 @@ logger = logging.getLogger("neurocomp")
 
 ENGINE = "the fast engine"
 """What the kernels of the simulation belong to."""
+LEARNING = "learning in the fast engine"
+"""What those of learning belong to, which few networks need."""
 
 _compiling = threading.Lock()
 
@@ -59,6 +70,15 @@ def smallest_network() -> IntegerNetwork:
     projections.append(replace(projections[0], name="values", binary=False))
     unchecked = NumberFormat("warm", checked=False)
     return IntegerNetwork("warm", 1e-3, 2, unchecked, {p.name: p for p in populations}, tuple(projections))
+
+
+def run_learning(simulator: FastSimulator) -> None:
+    """Run the smallest network that learns; those of `ENGINE` are compiled."""
+    network = smallest_network()
+    product = IntegerProduct("y0", 1, 7, (IntegerFactor("x1"),))
+    learning = IntegerLearning({"x1": IntegerTrace(256, 0.5, 1.0)}, (product,), (), (), 1, 0, True)
+    learned = replace(network.projections[0], name="learned", learning=learning)
+    simulator.simulate(replace(network, projections=(learned,)), {"x": np.ones((1, 2, 2), np.int8)})
 
 
 def run_every_kernel(simulator: FastSimulator) -> None:

@@ -116,6 +116,12 @@ CATALOGUE: dict[str, Entry] = {
         "A file leaves open what cannot be guessed, or two of its statements or options contradict one another.",
         "Say it with the option that the message names.",
     ),
+    "NC0220": _e(
+        "learning",
+        3,
+        "The 'learn' of a projection does not fit it: weights that are shared, delays that differ, parameters of another rule.",
+        "Change what the message names; docs/learning.md lists the rules.",
+    ),
     # 03: the target cannot do it
     "NC0301": _e("reset", 4, "The target resets a neuron in another way.", "Use a reset that it has, and retrain."),
     "NC0302": _e(
@@ -212,6 +218,18 @@ CATALOGUE: dict[str, Entry] = {
         4,
         "A node of an ONNX file does what a spiking network of rates does not: only weighted sums and ReLU convert.",
         "Replace it as the hint says, and train again.",
+    ),
+    "NC0350": _e(
+        "no-learning",
+        4,
+        "The target has no synapses that learn, or not from such messages.",
+        "Train before compiling and leave 'learn' out, or use a target that learns.",
+    ),
+    "NC0351": _e(
+        "learning-range",
+        4,
+        "A coefficient or bound of a learning rule lies outside of what mantissas, exponents and 9-bit weights hold.",
+        "Change the rate, the bounds or the number of factors as the message says.",
     ),
     "NC0320": _e("engine-unavailable", 4, "A simulation engine is not there.", "Install it as said, or use another one."),
     "NC0321": _e(

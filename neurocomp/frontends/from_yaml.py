@@ -36,6 +36,7 @@ from neurocomp.frontends.vocabulary import (
     DATA_KEYS,
     FORMATS,
     INPUT_KEYS,
+    LEARN_KEYS,
     MAX_COUNT,
     MEMBRANE_AXES,
     NATIVE_PROJECTION_KEYS,
@@ -58,6 +59,7 @@ from neurocomp.ir.network import (
     Decoder,
     Encoder,
     FrontFilter,
+    Learning,
     NativeWeights,
     Network,
     Neuron,
@@ -66,8 +68,10 @@ from neurocomp.ir.network import (
     Samples,
     frozen,
 )
+from neurocomp.ir.quantized import learned_range
 from neurocomp.located import Path as Place
 from neurocomp.located import parse
+from neurocomp.models.learning import LEARNING_RULES, LONGEST_EPOCH
 from neurocomp.models.neurons import NATIVE_FORMATS, NEURON_MODELS, NeuronModel, Parameter, Semantics
 
 Array = NDArray[Any]
@@ -102,7 +106,7 @@ def loads(text: str, folder: Path, file: str = "net.yaml") -> Network:
 
     Raises:
         NetworkError: With every problem of the file's form and arrays; if there is none, every problem of the network.
-        UnsupportedError: The file is right but uses what is not there yet: learning or groups (NC0311).
+        UnsupportedError: The file is right but uses what is not there yet: groups (NC0311).
     """
     return _NetworkReader(parse(text, file), folder).network().verify()
 
@@ -420,6 +424,11 @@ class _NetworkReader(ChainReader):
         delay = self._delay((*place, "delay"), what, table.get("delay", 0), table.get("transpose") is True)
         form = target.neuron.number_format if target is not None and target.neuron is not None else None
         integers = self._native_weights(place, what, table, chain, form) if native else None
+        learning = None
+        if "learn" in table:
+            learning = self._learning((*place, "learn"), what, table["learn"], integers)
+            if learning is not None and integers is not None and "sign" not in table:
+                integers = replace(integers, sign_mode="mixed")  # weights that learn may change their sign
         for key in others:
             if key in table:
                 self.unknown_key((*place, key), what, f"it belongs to integers of a chip; '{ends[1]}' has no 'format'")
@@ -427,8 +436,49 @@ class _NetworkReader(ChainReader):
             return None
         where = self.document.at(place)
         return Projection(
-            name, str(ends[0]), str(ends[1]), chain.pattern, chain.weights, bias, delay, integers, chain.before, where
+            name, str(ends[0]), str(ends[1]), chain.pattern, chain.weights, bias, delay, integers, chain.before, where, learning
         )
+
+    def _learning(self, place: Place, what: str, value: Any, native: NativeWeights | None) -> Learning | None:
+        what = f"{what}: learn"
+        table = self.mapping(place, value, what)
+        if table is None:
+            return None
+        if "rule" not in table:
+            self.bad("NC0105", place, f"{what}: the key 'rule' is missing", did_you_mean("", list(LEARNING_RULES)))
+            return None
+        name = self.member((*place, "rule"), table["rule"], f"{what}: rule", "learning rule", LEARNING_RULES)
+        if name is None:
+            return None
+        before, rule = len(self.problems), LEARNING_RULES[name]
+        self.fields(place, what, table, (*LEARN_KEYS, *rule.parameters, *rule.texts))
+        parameters: dict[str, float | str] = {}
+        low, high = learned_range(native.sign_mode if native is not None and native.sign_mode is not None else "mixed")
+        defaults = {} if native is None else {"w_min": float(low), "w_max": float(high)}
+        for key, parameter in rule.parameters.items():
+            at, default = (*place, key), defaults.get(key, parameter.default)
+            if key in table:
+                read = self.time(at, table[key], f"{what}: {key}", endless=True) if parameter.unit == "s" else None
+                number = self.number(at, table[key], f"{what}: {key}") if parameter.unit != "s" else read
+                if number is not None:
+                    parameters[key] = float(number)
+            elif default is None:
+                self.bad("NC0105", place, f"{what}: the rule '{name}' needs '{key}', the {parameter.doc}")
+            else:
+                parameters[key] = default
+        for key in rule.texts:
+            text = self.text((*place, key), table[key], f"{what}: {key}") if key in table else None
+            parameters |= {} if text is None else {key: text}
+        modulators = table.get("modulator", [])
+        modulators = modulators if isinstance(modulators, list) else [modulators]
+        for modulator in modulators:
+            self._name_of_population((*place, "modulator"), modulator, what)
+        epoch = self.integer((*place, "epoch"), table.get("epoch", 1), f"{what}: epoch", 1, LONGEST_EPOCH)
+        seed = self.integer((*place, "seed"), table.get("seed", 0), f"{what}: seed", 0, MAX_COUNT)
+        across = self.flag((*place, "across_samples"), table.get("across_samples", True), f"{what}: across_samples")
+        if len(self.problems) > before or epoch is None or seed is None or across is None:
+            return None
+        return Learning(name, parameters, tuple(modulators), epoch, seed, across)
 
     def _name_of_population(self, place: Place, value: Any, what: str) -> None:
         if value is None and place not in self.document.values:

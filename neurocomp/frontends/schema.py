@@ -29,6 +29,7 @@ from neurocomp.frontends.vocabulary import (
     WORD_AXES,
     native_defaults,
 )
+from neurocomp.models.learning import LEARNING_RULES, LONGEST_EPOCH, LearningRule
 from neurocomp.models.neurons import NATIVE_FORMATS, NEURON_MODELS, NeuronModel, Parameter
 from neurocomp.models.patterns import PATTERNS, PatternOption, PatternType
 
@@ -84,6 +85,7 @@ def schema() -> Schema:
             "front": _front(),
             "pattern": _pattern(own_weights=False),
             "weighted_pattern": _pattern(own_weights=True),
+            "learn": {"oneOf": [_learn(LEARNING_RULES[name]) for name in LEARNING_RULES]},
             "projection": _projection(),
         },
     }
@@ -215,6 +217,7 @@ def _projection() -> Schema:
         "transpose": {"type": "boolean", "default": False},
         "bias": _ref("array") | {"description": "one per channel or per neuron"},
         "delay": {"anyOf": [_ref("ticks"), _ref("array")], "default": 0},
+        "learn": _ref("learn") | {"description": "how the weights learn while the network runs"},
         "weight_exp": {"type": "integer", "minimum": -64, "maximum": 64, "default": 0},
         "weight_bits": {"type": "integer", "minimum": low, "maximum": high, "default": 8},
         "sign": {"enum": list(SIGNS), "description": "default: by the weights"},
@@ -222,6 +225,29 @@ def _projection() -> Schema:
     weighted: Schema = {"required": ["pattern"], "properties": {"pattern": _ref("weighted_pattern")}}
     projection = _object({key: properties[key] for key in PROJECTION_KEYS}, PROJECTION_NEEDS)
     return projection | {"anyOf": [{"required": ["weights"]}, weighted]}
+
+
+def _learn(rule: LearningRule) -> Schema:
+    """Return the schema of what a projection says about its learning."""
+
+    def value(parameter: Parameter) -> Schema:
+        times: Schema = {"anyOf": [_ref("time"), _ref("endless")]}
+        default = {} if parameter.default is None or parameter.unit == "s" else {"default": parameter.default}
+        return (times if parameter.unit == "s" else {"type": "number"}) | {"description": parameter.doc} | default
+
+    one: Schema = {"type": "string"}
+    several: Schema = {"type": "array", "items": one, "minItems": 1, "maxItems": 2}
+    properties: Schema = {
+        "rule": {"const": rule.name, "description": rule.doc},
+        **{name: value(parameter) for name, parameter in rule.parameters.items()},
+        **{name: {"type": "string", "description": "a sum of products"} for name in rule.texts},
+        "modulator": {"anyOf": [one, several], "description": "populations whose values are the traces y2 and y3"},
+        "epoch": {"type": "integer", "minimum": 1, "maximum": LONGEST_EPOCH, "default": 1, "description": "ticks"},
+        "seed": {"type": "integer", "minimum": 0, "maximum": MAX_COUNT, "default": 0},
+        "across_samples": {"type": "boolean", "default": True},
+    }
+    needed = [name for name, parameter in rule.parameters.items() if parameter.default is None]
+    return _object(properties, ("rule", *needed))
 
 
 def _schemes(table: Any, *, front: bool = False) -> list[Schema]:

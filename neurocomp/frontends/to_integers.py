@@ -165,6 +165,7 @@ def _projection_entry(q: IntegerProjection, source: Shape) -> dict[str, Any]:
         "binary": q.binary,
         "group_of": q.group_of,
         "pool": pool,
+        **({} if q.learning is None else {"learning": q.learning.as_json()}),
     }
 
 

@@ -190,6 +190,8 @@ class _Graph:
         if q.native is not None:
             self.bad(f"projection '{q.name}': NIR has no integers of a chip", q.origin)
             return
+        if q.learning is not None:
+            self.lost.append(f"'{q.name}': its learning rule, {q.learning.rule}: lost")
         if q.delay.ndim:
             self.by_delay(q)
             return

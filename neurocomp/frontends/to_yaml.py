@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from neurocomp.data.whole_file import whole_file
 from neurocomp.errors import Diagnostic, UnsupportedError, UsageError
 from neurocomp.frontends.vocabulary import MEMBRANE_AXES, WORD_AXES
-from neurocomp.ir.network import Network, Neuron, Population, Projection, Samples, Stage
+from neurocomp.ir.network import Learning, Network, Neuron, Population, Projection, Samples, Stage
+from neurocomp.models.learning import LEARNING_RULES
 from neurocomp.models.neurons import NATIVE_FORMATS, NEURON_MODELS
 from neurocomp.models.patterns import PATTERNS, Shape
 
@@ -170,7 +171,21 @@ class _Writer:
         if q.native is not None:
             entry |= {"weight_exp": q.native.weight_exp, "weight_bits": q.native.weight_bits}
             entry |= {} if q.native.sign_mode is None else {"sign": q.native.sign_mode}
+        if q.learning is not None:
+            entry["learn"] = self.learning(q.learning)
         return entry
+
+    def learning(self, learning: Learning) -> dict[str, Any]:
+        """Return what a projection says about its learning."""
+        parameters = LEARNING_RULES[learning.rule].parameters
+        entry: dict[str, Any] = {"rule": learning.rule}
+        for key, value in learning.parameters.items():
+            timed = key in parameters and parameters[key].unit == "s"
+            if not (timed and value == 0.0):
+                entry[key] = _Plain(f"{_number(float(value))} s") if timed else value
+        if learning.modulators:
+            entry["modulator"] = list(learning.modulators)
+        return {**entry, "epoch": learning.epoch, "seed": learning.seed, "across_samples": learning.across_samples}
 
     def unspoken(self, q: Projection, stage: Stage, made: Shape | None) -> UnsupportedError:
         """Return the error for a shape that does not follow from the patterns."""

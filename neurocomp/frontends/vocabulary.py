@@ -18,7 +18,7 @@ NETWORK_NEEDS = ("neurocomp", "name", "timestep", "ticks", "populations")
 INPUT_KEYS = ("kind", "shape")
 POPULATION_KEYS = ("shape", "neuron")
 NATIVE_PROJECTION_KEYS = ("weight_exp", "weight_bits", "sign")
-PROJECTION_KEYS = ("name", "from", "to", "pattern", "weights", "transpose", "bias", "delay", *NATIVE_PROJECTION_KEYS)
+PROJECTION_KEYS = ("name", "from", "to", "pattern", "weights", "transpose", "bias", "delay", "learn", *NATIVE_PROJECTION_KEYS)
 PROJECTION_NEEDS = ("from", "to")
 TRANSPOSABLE = ("dense",)
 """Patterns whose weights are a matrix that 'transpose' turns."""
@@ -42,7 +42,11 @@ HIGHEST_VTH = 131071
 WEIGHT_BITS = (1, 8)
 SIGNS = ("mixed", "excitatory", "inhibitory")
 
-LATER_KEYS = ("groups", "modulators", "modulator", "learning", "learning_rule")
+LEARN_KEYS = ("rule", "modulator", "epoch", "seed", "across_samples")
+"""What every learning rule may state beside its own parameters."""
+BOUND_KEYS = ("w_min", "w_max")
+
+LATER_KEYS = ("groups",)
 """Keys that the language will have; a file that uses one is refused with a code of its own."""
 
 UNITS = {"s": 0, "ms": -3, "us": -6, "µs": -6, "ns": -9}

@@ -121,7 +121,7 @@ class LoweredNetwork:
 
         return Trace(
             trace.engine, trace.ticks, dict.fromkeys(self.map, 0), cut(trace.spikes), cut(trace.u), cut(trace.v),
-            True, trace.events, trace.counters,
+            True, trace.events, trace.weights, trace.counters,
         )  # fmt: skip
 
     def verify(self, delays: Mapping[str, np.ndarray], max_delay: int, least: int = 1) -> LoweredNetwork:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.errors import Diagnostic, Location, NetworkError, broken_invariant
+from neurocomp.models.learning import LEARNING_RULES, LONGEST_EPOCH, LearningForm
 from neurocomp.models.neurons import NEURON_MODELS, ProgrammedModel, Semantics
 from neurocomp.models.patterns import PATTERNS, Pattern, Shape, blocks_of, form_problem, size_of
 
@@ -81,6 +82,41 @@ class Stage:
     shape: tuple[int, ...]
 
 
+LEARNING_PATTERNS = ("dense", "sparse", "one_to_one")
+"""Patterns whose synapses each have a weight of their own, which can learn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How the weights of a projection learn while it runs; docs/learning.md writes out when what happens."""
+
+    rule: str
+    """The registered name."""
+    parameters: Mapping[str, float | str]
+    """Numbers, times in seconds, and text, by the names of the rule; all that have a default are present."""
+    modulators: tuple[str, ...] = ()
+    """Populations of one neuron, or one per target neuron, whose values are the traces y2 and y3."""
+    epoch: int = 1
+    """Weights move every so many ticks."""
+    seed: int = 0
+    """Of the stochastic rounding."""
+    across_samples: bool = True
+    """Whether a sample starts with what the ones before it have learned, or each with the stored weights."""
+
+    def form(self) -> LearningForm:
+        """Return the sums of products.
+
+        Raises:
+            ValueError: The parameters do not go together.
+        """
+        return LEARNING_RULES[self.rule].form({**self.parameters, "modulators": float(len(self.modulators))})
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The smallest and the largest weight, of weights that are real numbers."""
+        return float(self.parameters["w_min"]), float(self.parameters["w_max"])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
     """All synapses of one pattern from ``source`` to ``target``, or of a chain: the stages ``before``, in order, then it.
@@ -99,6 +135,7 @@ class Projection:
     native: NativeWeights | None = None
     before: tuple[Stage, ...] = ()
     origin: Location | None = None
+    learning: Learning | None = None
 
     def source_shape(self, source: Shape) -> Shape:
         """Return the shape that ``pattern`` starts from, where the population ``source`` has the shape given."""
@@ -302,6 +339,68 @@ class Network:
                 )
             elif array.dtype.kind == "f":
                 problems += _not_finite(array, f"projection '{name}': {what}", where)
+        if projection.learning is not None and not problems:
+            problems += self._learning_problems(projection, projection.learning)
+        return problems
+
+    def _learning_problems(self, projection: Projection, learning: Learning) -> list[Diagnostic]:
+        where, name = projection.origin, projection.name
+        rule = LEARNING_RULES[learning.rule]
+        problems: list[Diagnostic] = []
+
+        def bad(code: str, message: str, hint: str | None = None) -> None:
+            problems.append(Diagnostic(code, f"projection '{name}': {message}", where, hint=hint))
+
+        if projection.before or projection.pattern.kind not in LEARNING_PATTERNS:
+            kinds = ", ".join(LEARNING_PATTERNS)
+            bad(
+                "NC0220",
+                f"'{projection.pattern.kind}' shares weights or is a chain; {kinds} can learn",
+                "write it as one of these",
+            )
+        if projection.delay.ndim:
+            bad("NC0220", "synapses that learn have one delay, not one each", "write one number of ticks")
+        ends = projection.pattern.arrays
+        if projection.pattern.kind == "sparse":
+            pairs = np.stack([ends["sources"], ends["targets"]])
+            if np.unique(pairs, axis=1).shape[1] < pairs.shape[1]:
+                bad("NC0220", "a pair of neurons has two synapses, which could not be told apart", "join them")
+        source = self.populations[projection.source]
+        if not source.is_input and source.neuron is not None and NEURON_MODELS[source.neuron.model].signed:
+            bad("NC0220", f"'{source.name}' also sends -1; learning counts spikes", "let an unsigned model be the source")
+        if not 1 <= learning.epoch <= LONGEST_EPOCH:
+            bad("NC0209", f"epoch {learning.epoch} lies outside 1..{LONGEST_EPOCH}")
+        least, most = rule.modulated
+        if not least <= len(learning.modulators) <= most:
+            count = f"{least}" if least == most else f"{least} to {most}"
+            bad("NC0220", f"the rule '{rule.name}' has {count} modulators, {len(learning.modulators)} given")
+        for modulator in learning.modulators:
+            if modulator not in self.populations:
+                bad("NC0201", f"there is no population '{modulator}' to modulate it")
+                continue
+            sender, size = self.populations[modulator], self.populations[projection.target].size
+            if sender.size not in (1, size):
+                bad(
+                    "NC0220",
+                    f"the modulator '{modulator}' has {sender.size} neurons; 1 or {size}, as '{projection.target}', are needed",
+                )
+            if sender.neuron is not None and NEURON_MODELS[sender.neuron.model].signed:
+                bad(
+                    "NC0220", f"the modulator '{modulator}' also sends -1; values from 0 on are needed", "use one for each sign"
+                )
+        try:
+            learning.form()
+        except ValueError as error:
+            bad("NC0220", str(error))
+        if projection.native is None and not problems:
+            low, high = learning.bounds
+            if high <= 0 or low not in (0.0, -high):
+                bad("NC0209", f"w_min {low:g} and w_max {high:g}; w_max > 0 and w_min 0 or -w_max are needed")
+            elif projection.weights.size and (projection.weights.min() < low or projection.weights.max() > high):
+                worst = projection.weights.min() if projection.weights.min() < low else projection.weights.max()
+                bad(
+                    "NC0209", f"a weight is {worst:g}; it learns within {low:g}..{high:g}", "change w_min, w_max or the weights"
+                )
         return problems
 
     def _cycle_problems(self) -> list[Diagnostic]:

@@ -79,6 +79,24 @@ class CurrentSymbol:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LearnedSymbol:
+    """A projection whose weights move: where each stands follows from the axons of its source and its target's compartments."""
+
+    source: str
+    """Key of `Program.inputs` or `Program.populations`."""
+    target: str
+    rule: int
+    """Number of its rule in the cores' tables."""
+    shape: tuple[int, ...]
+    """Of its weights."""
+    source_neuron: IntArray
+    """Of each weight, in C order."""
+    target_neuron: IntArray
+    modulators: tuple[str, ...] = ()
+    """Keys of `Program.inputs`, whose values the host writes to the cores."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CoreTables:
     """The tables of one core by name, each a read-only uint8 array of the chip's own layout."""
 
@@ -93,7 +111,7 @@ class Program:
 
     backend: str
     format: str
-    """Name and version of the table layout, such as ``loihi-2``."""
+    """Name and version of the table layout, such as ``loihi-3``."""
     cores: tuple[CoreTables, ...]
     populations: Mapping[str, PopulationSymbol]
     inputs: Mapping[str, InputSymbol]
@@ -104,6 +122,7 @@ class Program:
     outputs: Mapping[str, OutputSymbol] = field(default_factory=dict)
     axons: Mapping[str, PopulationSymbol] = field(default_factory=dict)
     """Banks of input axons: where each one is, (n,) index of the core and axon on it."""
+    learned: Mapping[str, LearnedSymbol] = field(default_factory=dict)
 
     @property
     def largest_lag(self) -> int:
@@ -206,6 +225,12 @@ class Program:
             size = (size_of(current.shape),)
             fits = all(p in self.populations and self.populations[p].core.shape == size for p in current.populations)
             claim(fits, f"the current '{name}' has a value for each neuron that it drives")
+        for name, found in self.learned.items():
+            claim(found.target in self.populations, f"the target of '{name}' is a population")
+            claim(found.source in self.populations or found.source in self.inputs, f"the source of '{name}' exists")
+            size = (size_of(found.shape),)
+            claim(found.source_neuron.shape == found.target_neuron.shape == size, f"each weight of '{name}' has two ends")
+            claim(all(modulator in self.inputs for modulator in found.modulators), f"what modulates '{name}' is an input")
         return self
 
     def digest(self) -> str:
@@ -218,6 +243,7 @@ class Program:
         head += [[core.chip, core.core, list(core.tables)] for core in self.cores]
         head += [[name, list(s.shape)] for table in (self.pulses, self.outputs) for name, s in table.items()]
         head += [[name, list(a.shape), a.lag] for name, a in self.axons.items()]
+        head += [[name, s.source, s.target, s.rule, list(s.shape), list(s.modulators)] for name, s in self.learned.items()]
         digest.update(json.dumps(head).encode())
         arrays: list[NDArray[Any]] = [table for core in self.cores for table in core.tables.values()]
         for population in self.populations.values():
@@ -229,6 +255,8 @@ class Program:
         arrays += [output.line for output in self.outputs.values()]
         for bank in self.axons.values():
             arrays += [bank.core, bank.compartment]
+        for found in self.learned.values():
+            arrays += [found.source_neuron, found.target_neuron]
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -142,6 +143,89 @@ class IntegerPopulation:
         return np.broadcast_to(self.parameters[name], (self.size,))
 
 
+@dataclass(frozen=True, slots=True)
+class IntegerFactor:
+    """``variable + constant`` or its sign, as `neurocomp.models.learning.Factor`, in integers."""
+
+    variable: str
+    constant: int = 0
+    sign: bool = False
+
+    @property
+    def bits(self) -> int:
+        """Bits of the variable without its sign: the factor saturates at -2**bits and 2**bits - 1."""
+        return 9 if self.variable in ("w", "t") else 7
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerProduct:
+    """``mantissa * 2**(exponent - 7) * condition * factors``, in steps of 1/128 of a weight."""
+
+    condition: str
+    mantissa: int
+    exponent: int
+    factors: tuple[IntegerFactor, ...] = ()
+    decimation: int = 0
+
+    @property
+    def shift(self) -> int:
+        """Low bits that the product of mantissa and factors loses before it is shifted by the exponent."""
+        return max(0, sum(factor.bits for factor in self.factors) + MANTISSA_BITS - ACCUMULATOR_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerTrace:
+    """A trace of 7 bits: what a spike adds, in 256ths, and the factor that it keeps per tick, a float64."""
+
+    impulse: int
+    keep: float
+    tau: float
+    """The time constant in ticks that ``keep`` was made of; inf: no decay."""
+
+
+MANTISSA_BITS, ACCUMULATOR_BITS = 4, 15
+MANTISSAS, EXPONENTS = (-7, 7), (0, 15)
+MOST_PRODUCT_BITS = 31
+"""Of a product before its shift: the words of 32 bits that it is computed in."""
+TAG_RANGE = (-257, 255)
+TRACE_MAX = 127
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IntegerLearning:
+    """How the weights of a projection learn, in the integers of lava-nc 0.10.0's fixed-point LearningDense.
+
+    docs/semantics.md writes out the arithmetic and what happens in which tick.
+    """
+
+    traces: Mapping[str, IntegerTrace]
+    weights: tuple[IntegerProduct, ...]
+    tags: tuple[IntegerProduct, ...]
+    modulators: tuple[str, ...]
+    epoch: int
+    seed: int
+    across_samples: bool
+    modulator_delay: int = 0
+    """Ticks from a value of the modulators to the step that reads it."""
+
+    @property
+    def products(self) -> tuple[IntegerProduct, ...]:
+        """All products, those of weights first."""
+        return (*self.weights, *self.tags)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all fields as JSON can hold them: an endless ``tau`` is null."""
+        document = asdict(self)
+        for trace in document["traces"].values():
+            trace["tau"] = trace["tau"] if math.isfinite(trace["tau"]) else None
+        return document
+
+
+def learned_range(sign_mode: str) -> tuple[int, int]:
+    """Return the smallest and the largest weight that learning reaches."""
+    return {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}[sign_mode]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class IntegerProjection:
     """Synapses with integer weights: what arrives at the target in a tick is ``sum(weights) << exponent``.
@@ -169,6 +253,8 @@ class IntegerProjection:
     group_of: str | None = None
     """For an exponent group: the projection of the user, of whose largest weights it holds the part beyond that one."""
     origin: Location | None = None
+    learning: IntegerLearning | None = None
+    """How its weights move; ``mantissa`` then holds those of the start, and those learned have 9 bits and no shift."""
 
     @property
     def weights(self) -> Array:
@@ -363,6 +449,8 @@ class IntegerNetwork:
             )
             if q.pool is not None:
                 claim(not PATTERNS[q.pool.kind].linear and q.binary, f"the pool of '{q.name}' is a maximum of 0 and 1")
+            if q.learning is not None:
+                self._verify_learning(q, q.learning, claim)
             if self.crossbars:
                 whole = q.mantissa.dtype == np.uint8 and int(q.mantissa.max(initial=0)) <= 1 and q.shift == q.exponent == 0
                 claim(whole, f"'{q.name}' sends packets, with weight 0 where schedulers drop them")
@@ -387,6 +475,29 @@ class IntegerNetwork:
                         claim(not (values % (1 << -q.exponent)).any(), f"'{q.name}' loses no bit by its negative exponent")
         for c in self.crossbars:
             self._verify_crossbar(c, claim)
+
+    def _verify_learning(self, q: IntegerProjection, learning: IntegerLearning, claim: Callable[[bool, str], None]) -> None:
+        claim(q.delay.shape == () and q.pool is None and q.binary, f"'{q.name}' learns from spikes, with one delay")
+        claim(q.pattern.kind in ("dense", "sparse", "one_to_one"), f"each synapse of '{q.name}' has its own weight")
+        claim(1 <= learning.epoch <= 63 and learning.modulator_delay >= 0, f"the epochs of '{q.name}' have 1..63 ticks")
+        claim(set(learning.traces) <= {"x1", "x2", "y1", "y2", "y3"}, f"the traces of '{q.name}' are known")
+        for trace in learning.traces.values():
+            claim(0 <= trace.impulse <= TRACE_MAX << 8 and 0.0 <= trace.keep <= 1.0, f"the traces of '{q.name}' have 7 bits")
+        claim(len({p.decimation for p in learning.products if p.condition == "u"}) <= 1, f"'{q.name}' has one decimation")
+        for p in learning.products:
+            inside = MANTISSAS[0] <= p.mantissa <= MANTISSAS[1] and EXPONENTS[0] <= p.exponent <= EXPONENTS[1]
+            claim(inside, f"the products of '{q.name}' have mantissas of 4 bits")
+            bits = sum(factor.bits for factor in p.factors) + MANTISSA_BITS
+            claim(p.condition in ("x0", "y0", "u") and bits <= MOST_PRODUCT_BITS, f"the products of '{q.name}' fit 32 bits")
+        sizes = (1, self.populations[q.target].size)
+        for name in learning.modulators:
+            claim(name in self.populations and self.populations[name].size in sizes, f"'{q.name}' is modulated by a population")
+        low, high = learned_range(q.sign_mode)
+        for block in blocks_of(q.mantissa):
+            values = q.weights_of(block)
+            claim(
+                low <= int(values.min()) and int(values.max()) <= high, f"the weights of '{q.name}' start within {low}..{high}"
+            )
 
     def _verify_crossbar(self, c: Crossbar, claim: Callable[[bool, str], None]) -> None:
         axons, neurons = self.populations.get(c.axons), self.populations.get(c.neurons)

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.lowered import LoweredNetwork
 from neurocomp.ir.mapped import Core, MappedNetwork
-from neurocomp.ir.network import Data, Network, Population, Projection, Samples
+from neurocomp.ir.network import Data, Learning, Network, Population, Projection, Samples
 from neurocomp.ir.program import Program
 from neurocomp.ir.quantized import (
     Crossbar,
+    IntegerLearning,
     IntegerNetwork,
     IntegerPopulation,
+    IntegerProduct,
     IntegerProjection,
     QuantizedNetwork,
     Verdict,
@@ -196,6 +198,9 @@ def _projection(q: Projection) -> Lines:
     if q.native is not None:
         signs = q.native.sign_mode or "signs by content"
         yield f"    native integers: {q.native.weight_bits} bits, exponent {q.native.weight_exp}, {signs}"
+    if q.learning is not None:
+        values = ", ".join(f"{key} {value}" for key, value in q.learning.parameters.items())
+        yield f"    learns by {q.learning.rule} ({values}), {_lesson(q.learning)}"
 
 
 def _scheme(name: str, entry: Any) -> tuple[str, ...]:
@@ -321,6 +326,28 @@ def _integer_projection(q: IntegerProjection) -> Lines:
     group = f", exponent group of {q.group_of}" if q.group_of is not None else ""
     yield f"    {q.sign_mode}, {q.weight_bits} bits, shift {q.shift}, exponent {q.exponent}{spikes}{group}"
     yield f"    mantissa {array_text(q.mantissa)}"
+    if q.learning is not None:
+        yield f"    learns, {_lesson(q.learning)}"
+        for name, trace in q.learning.traces.items():
+            yield f"      {name}: impulse {trace.impulse / 256:g}, keeps {trace.keep!r} per tick"
+        for what, products in (("dw", q.learning.weights), ("dt", q.learning.tags)):
+            for p in products:
+                yield f"      {what} += {_product(p)}"
+
+
+def _lesson(learning: Learning | IntegerLearning) -> str:
+    modulators = f", modulated by {' and '.join(learning.modulators)}" if learning.modulators else ""
+    on = "samples go on from one another" if learning.across_samples else "each sample from the stored weights"
+    return f"epochs of {_counted(learning.epoch, 'tick')}, seed {learning.seed}, {on}{modulators}"
+
+
+def _product(p: IntegerProduct) -> str:
+    condition = f"u{p.decimation}" if p.condition == "u" else p.condition
+    parts = [f"{p.mantissa} * 2^{p.exponent - 7}", condition]
+    for f in p.factors:
+        text = f"({f.variable} {'-' if f.constant < 0 else '+'} {abs(f.constant)})" if f.constant else f.variable
+        parts.append(f"sgn {text}" if f.sign else text)
+    return " * ".join(parts)
 
 
 # --- mapped and program

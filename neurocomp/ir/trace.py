@@ -43,6 +43,9 @@ class Trace:
     v: Mapping[str, Array] = field(default_factory=dict)
     windowed: bool = False
     events: tuple[Event, ...] = ()
+    weights: Mapping[str, Array] = field(default_factory=dict)
+    """Projection that learns -> its weights after each sample, (samples, *shape of the weights), at 8-bit scale; without state,
+    and where samples go on from one another, after the last one alone."""
     counters: Mapping[str, Array] = field(default_factory=dict)
     """A chip simulation's own counters: event -> (cores, samples) or (cores, samples, ticks)."""
 
@@ -78,5 +81,5 @@ class Trace:
 
         return Trace(
             self.engine, self.ticks, dict.fromkeys(self.lag, 0), cut(self.spikes), cut(self.u), cut(self.v),
-            True, self.events, self.counters,
+            True, self.events, self.weights, self.counters,
         )  # fmt: skip

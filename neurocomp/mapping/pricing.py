@@ -70,14 +70,15 @@ class Pricing:
         self.rows, self.scratch = _rows(0), _scratch(0)
 
     def price(self, members: Members) -> Price | None:
-        """Return what the synapses onto some neurons need of a core; None where a source has several projections onto it.
+        """Return what the synapses onto some neurons need of a core; None where a source has several projections onto it,
+        or some learn.
 
         Args:
             members: Neurons and compartments of the core; (n,) each.
         """
         here = by_population(members)
         into = [q for name in here for q in self.into[name]]
-        if len({q.source for q in into}) < len(into):
+        if len({q.source for q in into}) < len(into) or any(q.learning is not None for q in into):
             return None
         self._make_room(into)
         width = {name: self.network.populations[name].compartments for name in here}
@@ -99,6 +100,8 @@ class Pricing:
         None where `price` has to look at each neuron.
         """
         weights = [self.kernels[w.projection.name] for w in windows]
+        if any(w.projection.learning is not None for w in windows):
+            return None
         if p.compartments > 1 or len({w.projection.source for w in windows}) < len(windows):
             return None
         self._make_room(w.projection for w in windows)

@@ -6,7 +6,7 @@ encoded by a backend, whose bytes must have exactly the length that the formula 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,8 @@ HEADER_BITS = FORMAT_ID_BITS + COUNT_BITS
 WEIGHT_BITS = (0, 1, 2, 3, 4, 5, 6, 8)
 INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)
 DELAY_BITS = (0, 3, 4, 5, MOST_DELAY_BITS)
+LEARNED_BITS, TAG_BITS = 1, 9
+"""What a synapse that learns holds beside the 8 bits of its start weight: its sign, and the tag of rules that have one."""
 NENGO_LOIHI_SYNAPSES_PER_ENTRY = 64
 SYNAPSES_AT_ONCE = 1 << 22
 """Counts over whole projections work through so many synapses at a time."""
@@ -51,10 +53,15 @@ class RowFormat:
     sparse: bool
     """One index per synapse; else a run of compartments from a first one on, zero weights included."""
 
+    learning: int = 0
+    """Number of the rule among those of the program, from 1 on; 0: the weights stay."""
+    learning_bits: int = 0
+    """Bits beside the start weight that learning needs: the weight's ninth, and the tag."""
+
     @property
     def synapse_bits(self) -> int:
         """Bits of one synapse."""
-        return self.weight_bits + self.delay_bits + (self.index_bits if self.sparse else 0)
+        return self.weight_bits + self.delay_bits + self.learning_bits + (self.index_bits if self.sparse else 0)
 
     @property
     def header_bits(self) -> int:
@@ -217,6 +224,11 @@ def axon_counts(network: IntegerNetwork, members: Members, spec: HardwareSpec) -
         np.add.at(total, owner, amount)
     words = nxtf_words(bits) if core.formula == "nxtf" else bits // WORD
     return AxonCounts(keys >> 40, keys & ((1 << 40) - 1), synapses, sops, words)
+
+
+def learning_numbers(network: IntegerNetwork) -> dict[str, int]:
+    """Return the number of each projection that learns, from 1 on."""
+    return {q.name: number for number, q in enumerate((q for q in network.projections if q.learning is not None), 1)}
 
 
 def members_of(mapped: MappedNetwork, core: int) -> Members:
@@ -413,6 +425,7 @@ class _Blocks:
     index: IntArray
     weight: NDArray[np.uint8]
     delay: NDArray[np.uint8]
+    learns: bool
 
 
 def stored_weights(q: IntegerProjection, mantissa: Array, weight_bits: int) -> NDArray[np.uint8]:
@@ -449,6 +462,8 @@ class _Layout:
     index_bits: int
     no_neurons: IntArray
     """How many of the first 0, 1, … compartments are no neurons, (compartments + 1,)."""
+    lessons: Mapping[str, int]
+    """The numbers of the projections that learn."""
 
     @classmethod
     def of(cls, network: IntegerNetwork, members: Members, spec: HardwareSpec) -> _Layout:
@@ -460,7 +475,8 @@ class _Layout:
             for behind in range(1, width[name]):
                 no_neuron[slots + behind] = 1
         per_entry = min(spec.limit("synapses_per_entry"), 1 << COUNT_BITS)
-        return cls(spec.synapse_cost, per_entry, compartments, index_bits_of(compartments), running_sum(no_neuron))
+        index_bits, lessons = index_bits_of(compartments), learning_numbers(network)
+        return cls(spec.synapse_cost, per_entry, compartments, index_bits, running_sum(no_neuron), lessons)
 
     def incoming(
         self, network: IntegerNetwork, members: Members
@@ -487,8 +503,13 @@ class _Layout:
         repeated[1:] = slot[1:] == slot[:-1]
         repeated[first] = False
         run = ~np.logical_or.reduceat(repeated, first) & (self.no_neurons[slot[last]] == self.no_neurons[slot[first]])
+        lesson, extra = 0, 0
+        if q.learning is not None:  # weights of 0 may grow: all are stored, in runs without gaps or in lists
+            lesson, extra = self.lessons[q.name], LEARNED_BITS + (TAG_BITS if q.learning.tags else 0)
+            n_sparse = np.broadcast_to(np.diff(found.start), n_sparse.shape)
+            run = run & (n_dense == np.diff(found.start))
         common = q.sign_mode, weight_bits, q.exponent, delay_bits, self.index_bits
-        layouts = RowFormat(*common, sparse=False), RowFormat(*common, sparse=True)
+        layouts = RowFormat(*common, False, lesson, extra), RowFormat(*common, True, lesson, extra)
         costs = []
         for layout, n in zip(layouts, (n_dense, n_sparse), strict=True):
             bits = np.array(layout.synapse_bits), np.array(layout.header_bits)
@@ -527,7 +548,8 @@ def _blocks(
         if used:
             ids[which] = formats.setdefault(layouts[which], len(formats))
     form = np.where(dense, ids[0], ids[1]).reshape(-1)
-    return _Blocks((population << 40) + found.source.reshape(-1), order, form, count.reshape(-1), index, weight, delay)
+    axon = (population << 40) + found.source.reshape(-1)
+    return _Blocks(axon, order, form, count.reshape(-1), index, weight, delay, q.learning is not None)
 
 
 def _with_gaps(
@@ -574,6 +596,9 @@ def _assemble(
     base[base == compartments] = 0  # rows without synapses
     index = index - np.repeat(base[owner], count)
     content = (index << 16) | (weight.astype(np.int64) << 8) | delay
+    if any(p.learns for p in parts):  # a row that learns is no one else's, whatever it starts with
+        learns = np.concatenate([np.full(len(p.axon), p.learns) for p in parts])
+        content |= np.repeat(np.where(learns, owner + 1, 0), count) << 32
 
     lists = _Lists(
         running_sum(np.bincount(owner[blocks], minlength=len(keys))), form[blocks], begin[blocks], count[blocks], content

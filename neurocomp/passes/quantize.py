@@ -25,14 +25,17 @@ from neurocomp.ir.quantized import (
     Scale,
     SignMode,
     Verdict,
+    weight_range,
     weight_shift,
 )
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import Pattern, blocks_of
+from neurocomp.passes.quantize_learning import integers_of
 from neurocomp.passes.quantize_plan import (
     CLIP_OCTAVES,
     HEADROOM,
+    LEARNED_HIGH,
     MIN_THRESHOLD,
     WORD,
     Choice,
@@ -154,7 +157,8 @@ def _calibrate(
         if lowered := _ceilings(builder, trace, form):
             ceilings |= lowered
             continue
-        movable = {name for name in scales if scales[name].scale > SMALLEST_SCALE}
+        learning = {q.target for q in network.projections if q.learning is not None}  # their bounds fix the scale
+        movable = {name for name in scales if scales[name].scale > SMALLEST_SCALE} - learning
         if overflowing := {event.population for event in trace.events} & movable:
             caps |= {name: scales[name].scale / 2 for name in overflowing}
             continue
@@ -291,6 +295,9 @@ class _Builder:
         )
         scale, choices, factors = plan.choose(cap, self.calibrated, ceilings)
         warnings: list[str] = []
+        if any(q.learning is not None for q in incoming):
+            scale, choices = plan.pinned(scale)
+            factors = np.asarray(1.0)
         if plan.program is None:
             population, rows = plan.integers(scale, factors, _integer_semantics(p), warnings)
         else:
@@ -307,7 +314,10 @@ class _Builder:
             rows.append(("neuron scales", "1", _factors_text(factors)))
             warnings.append(f"'{p.name}': single neurons have larger weights and thresholds: {_factors_text(factors)}")
         taken = {q.name for q in self.network.projections}
-        results = [_projections(i, c, scale, factors, taken) for i, c in zip(plan.incoming, choices, strict=True)]
+        results = [
+            _projections(i, c, scale, factors, taken) if i.projection.learning is None else _learned(self.network, i, c)
+            for i, c in zip(plan.incoming, choices, strict=True)
+        ]
         if any(i.distribution.largest for i in plan.incoming):
             rows.append(_plain_maximum(plan.incoming, results))
         for result in results:
@@ -404,6 +414,31 @@ def _projections(i: Incoming, choice: Choice, scale: float, factors: Array, take
     return _Projections(made, rows, warnings, found.squared, found.zeroed)
 
 
+def _learned(network: Network, i: Incoming, choice: Choice) -> _Projections:
+    """Return a projection that learns: its bounds are those of the weight's 9 bits."""
+    q, learning = i.projection, i.projection.learning
+    assert learning is not None
+    low, high = learning.bounds
+    unit = high / LEARNED_HIGH
+    mode: SignMode = "mixed" if low < 0 else "excitatory"
+    step, (least, most) = 1 << weight_shift(mode, i.form.weight_bits), weight_range(mode, i.form.weight_bits)
+    real = np.asarray(q.weights, np.float64)
+    whole = np.clip(np.rint(real / (unit * step)).astype(np.int64) * step, least, most)
+    mantissa = frozen((whole // step).astype(np.int8 if mode == "mixed" else np.uint8))
+    warnings: list[str] = []
+    integers, rows = integers_of(q, 1 / unit, network.timestep, warnings)
+    squared = float(np.square(whole * unit - real).sum())
+    text = (
+        f"{mode} 9 bit, {low:g}..{high:g} is {'-256' if low < 0 else '0'}..{LEARNED_HIGH}, start in steps of {step * unit:.6g}"
+    )
+    made = IntegerProjection(
+        q.name, q.source, q.target, q.pattern, mantissa, weight_shift(mode, i.form.weight_bits), mode, i.form.weight_bits,
+        choice.exponent, q.delay, origin=q.origin, learning=integers,
+    )  # fmt: skip
+    zeroed = int(np.count_nonzero((whole == 0) & (real != 0)))
+    return _Projections([made], [(f"weights {q.name}", _weights_text(i), text), *rows], warnings, squared, zeroed)
+
+
 def _weights_text(i: Incoming) -> str:
     """Return the range of the weights as printed."""
     return span(np.array([i.distribution.low, i.distribution.high])) if i.distribution.size else "none"
@@ -475,9 +510,10 @@ def _native_projection(network: Network, q: Projection, form: NumberFormat) -> I
     for block in blocks_of(q.weights) if q.weights.ndim else ((),):
         weights = np.asarray(q.weights[block], np.int64)
         writer.append(((-weights if sign_mode == "inhibitory" else weights) >> shift).astype(stored))
+    learning = None if q.learning is None else integers_of(q, 1.0, network.timestep, [])[0]
     return IntegerProjection(
         q.name, q.source, q.target, q.pattern, writer.finish(), shift, sign_mode, q.native.weight_bits, q.native.weight_exp,
-        q.delay, binary=not carries_values(network, q.source), pool=pool_of(q), origin=q.origin,
+        q.delay, binary=not carries_values(network, q.source), pool=pool_of(q), origin=q.origin, learning=learning,
     )  # fmt: skip
 
 

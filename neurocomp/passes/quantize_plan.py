@@ -62,6 +62,9 @@ LAYOUTS = 2
 INDEX_BITS, HEADER_BITS, WORD = 10, 20, 64
 """For estimates of synapse memory: bits of a compartment's index on a full core, of a row's entry beside its synapses."""
 
+LEARNED_HIGH = 255
+"""The largest weight that learning reaches."""
+
 NEURON_SCALES = (1, 2, 4, 8)
 """Powers of two by which weights, threshold and state of single neurons may be larger."""
 NEURON_GAIN = 1.5
@@ -371,6 +374,42 @@ class PopulationPlan:
         if ceilings is not None:
             bound = np.minimum(bound, ceilings / scale)
         return scale, choices, self._neuron_scales(scale, choices, bound)
+
+    def pinned(self, scale: float) -> tuple[float, tuple[Choice, ...]]:
+        """Return the scale, if possible at most the one given, at which the bounds of weights that learn are those of 9 bits.
+
+        Raises:
+            UnsupportedError: There is none: bounds of two projections that are no power of two apart, gains that differ between
+                neurons, or a threshold beyond its range (NC0351).
+        """
+        learning = [i for i in self.incoming if i.projection.learning is not None]
+        where = learning[0].projection.origin
+
+        def refuse(message: str, hint: str) -> UnsupportedError:
+            return UnsupportedError(Diagnostic("NC0351", f"population '{self.population.name}' {message}", where, hint=hint))
+
+        if self.gain.ndim or float(self.gain) <= 0:
+            raise refuse("learns, and its neurons take inputs by different factors", "give its neurons one time constant")
+        ones = []
+        for i in learning:
+            assert i.projection.learning is not None
+            ones.append(LEARNED_HIGH / (i.projection.learning.bounds[1] * float(self.gain)))
+        octaves = [math.log2(one / min(ones)) for one in ones]
+        if any(octave != round(octave) for octave in octaves):
+            raise refuse("learns within bounds that are no powers of two apart", "make the w_max of its projections equal")
+        highest = float(self.highest().min(initial=np.inf))
+        most = min(max(math.floor(math.log2(scale / max(ones))), 0), self.form.weight_exp_max - round(max(octaves)))
+        for exponent in range(most, -1, -1):
+            found = math.ldexp(max(ones), exponent)
+            choices = self._choices(found, [((0,),)] * len(self.incoming))
+            others = [c for i, c in zip(self.incoming, choices, strict=True) if i.projection.learning is None]
+            if found <= highest and all(math.isfinite(choice.error) for choice in others):
+                fixed = iter(Choice(0.0, 0.0, exponent + round(max(octaves) - octave), (0,)) for octave in octaves)
+                return found, tuple(
+                    next(fixed) if i.projection.learning is not None else c for i, c in zip(self.incoming, choices, strict=True)
+                )
+        bound = 1 / (min(ones) * float(self.gain)) * LEARNED_HIGH
+        raise refuse(f"learns weights up to {bound:g}, far below its threshold or other weights", "raise w_max, or lower those")
 
     @staticmethod
     def _coarse(i: Incoming, choice: Choice) -> float:

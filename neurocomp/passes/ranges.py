@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neurocomp.fixedpoint import shifted
 from neurocomp.ir.programs import neuron_program
-from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, Verdict
+from neurocomp.ir.quantized import IntegerNetwork, IntegerPopulation, IntegerProjection, Verdict, learned_range
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import ProgrammedModel, program_of
 from neurocomp.models.patterns import PATTERNS, blocks_of
@@ -35,6 +35,12 @@ def input_bounds(network: IntegerNetwork, name: str) -> tuple[IntArray, IntArray
     for q in network.projections_to(name):
         # Of the mantissas, so that large ones are never widened. A negative exponent loses no bit in a checked format; in
         # another one the sum of each delay is rounded down.
+        if q.learning is not None:
+            low, high = learned_range(q.sign_mode)
+            synapses = network.synapse_counts(q)
+            positive += shifted(synapses * high, q.exponent)
+            negative += shifted(synapses * -low, q.exponent) + (q.exponent < 0)
+            continue
         above, below = PATTERNS[q.pattern.kind].sums(q.pattern, q.mantissa, *network.shapes(q))
         if q.sign_mode == "inhibitory":
             above, below = below, above
@@ -233,6 +239,10 @@ def _seen_accumulator(network: IntegerNetwork, p: IntegerPopulation, observed: T
     """Return the largest magnitude of the accumulator on the observed spikes."""
     if observed is None:
         return 0
+    if any(q.learning is not None for q in network.projections_to(p.name)):
+        return int(
+            np.maximum(*input_bounds(network, p.name)).max(initial=0)
+        )  # weights that moved are not recorded tick by tick
     samples, ticks, _ = next(iter(observed.spikes.values())).shape
     a = np.zeros((samples * ticks, p.size), np.int64)
     for q in network.projections_to(p.name):

@@ -56,6 +56,10 @@ def ticks_per_step(network: Network, k: int) -> tuple[Network, tuple[str, ...]]:
         raise UnsupportedError(
             Diagnostic("NC0321", f"{k} ticks per step for {network.ticks} ticks per sample: at most {most}", hint=hint)
         )
+    if learning := [q for q in network.projections if q.learning is not None]:
+        message = f"projection '{learning[0].name}' learns, in epochs of ticks that cannot be stretched"
+        hint = "raise the delays along the cycle instead"
+        raise UnsupportedError(Diagnostic("NC0321", message, learning[0].origin, hint=hint))
     problems = [d for p in network.populations.values() if p.neuron is not None for d in _problems(p, p.neuron)]
     if problems:
         raise UnsupportedError(problems)

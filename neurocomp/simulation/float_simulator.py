@@ -18,6 +18,7 @@ from neurocomp.ir.network import Network, Neuron, Population, Projection
 from neurocomp.ir.trace import Trace
 from neurocomp.models.neurons import NEURON_MODELS, IntegrateAndFire, NeuronModel, Semantics, State
 from neurocomp.models.patterns import PATTERNS, size_of
+from neurocomp.simulation.learning import Learner
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
@@ -74,13 +75,24 @@ def simulate(
     u = {name: np.zeros_like(v[name]) for name, states in recorded_as.items() if "u" in states}
 
     plan = _Plan.of(network, ticks)
-    step = _chunk_size(network, ticks)
+    learners = [
+        Learner(network, s.projection, s.factor, s.weights)
+        for synapses in plan.synapses.values()
+        for s in synapses
+        if s.projection.learning is not None
+    ]
+    kept: dict[str, list[FloatArray]] = {learner.projection.name: [] for learner in learners}
+    step = 1 if learners else _chunk_size(network, ticks)
     for start in range(0, samples, step):
         chunk = slice(start, min(start + step, samples))
         numbers = first_sample + np.arange(chunk.start, chunk.stop)
         run = _Run(network, plan, {name: values[chunk] for name, values in stimulus.items()}, numbers)
+        for learner in learners:
+            learner.begin()
         for tick in range(ticks):
             run.tick(tick)
+            for learner in learners:
+                run.learn(learner, tick)
             for name in recorded:
                 if name not in run.currents:
                     spikes[name][chunk, tick] = run.spikes[name]
@@ -88,8 +100,12 @@ def simulate(
                 v[name][chunk, tick] = run.states[name][recorded_as[name]["v"]]
             for name in u:
                 u[name][chunk, tick] = run.states[name][recorded_as[name]["u"]]
+        for learner in learners:
+            if state or not learner.learning.across_samples or chunk.stop == samples:
+                kept[learner.projection.name].append(learner.stored())
     lag = dict.fromkeys(network.populations, 0)
-    return Trace("float", ticks, lag, spikes, u, v, windowed=True)
+    weights = {name: np.stack(values) for name, values in kept.items()}
+    return Trace("float", ticks, lag, spikes, u, v, windowed=True, weights=weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +117,8 @@ class _Synapses:
     """Weights of the stages before its pattern."""
     weights: FloatArray
     delay: int
+    factor: float = 1.0
+    """On the weights of the network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,8 +156,13 @@ class _Plan:
             arriving = projection.delay < ticks
             for delay in np.unique(projection.delay[arriving]):
                 chosen = np.where(projection.delay == delay, weights, 0.0) if projection.delay.ndim else weights
-                synapses[projection.target].append(_Synapses(projection, before, chosen, int(delay)))
+                chosen = chosen.copy() if projection.learning is not None else chosen
+                synapses[projection.target].append(_Synapses(projection, before, chosen, int(delay), factor))
                 memory[projection.source] = max(memory[projection.source], int(delay))
+            if projection.learning is not None:
+                memory[projection.target] = max(memory[projection.target], 1)
+                for name in projection.learning.modulators:
+                    memory[name] = max(memory[name], int(projection.delay))
         neurons = {
             population.name: _neurons(network, population, population.neuron)
             for population in network.populations.values()
@@ -205,7 +228,7 @@ class _Run:
             source = synapses.projection.source
             if synapses.delay > tick:
                 continue
-            if source in self.steady:
+            if source in self.steady and synapses.projection.learning is None:
                 known = self.steady[source]
                 if id(synapses) not in known:
                     known[id(synapses)] = self._carried(synapses, self.spikes[source])
@@ -215,6 +238,24 @@ class _Run:
             else:
                 x += self._carried(synapses, self.spikes[source])
         return x
+
+    def learn(self, learner: Learner, tick: int) -> None:
+        """Let a projection take its step: the spikes that have just arrived, and what the target sent in the tick before."""
+        q, delay = learner.projection, int(learner.projection.delay)
+        if tick < delay:
+            return
+        before = self.sent(q.target, tick - 1)[0] != 0 if tick else np.zeros(learner.sizes["y"], np.bool_)
+        size = (learner.sizes["y"],)
+        modulators = {
+            trace: np.broadcast_to(self.sent(name, tick - delay)[0], size)
+            for trace, name in zip(("y2", "y3"), learner.learning.modulators, strict=False)
+        }
+        learner.learn(self.sent(q.source, tick - delay)[0] != 0, before, modulators)
+
+    def sent(self, name: str, tick: int) -> FloatArray:
+        """Return what a population sent in this tick or one that is still kept, (samples, n)."""
+        past = self.past.get(name)
+        return self.spikes[name] if past is None else np.asarray(past[tick % len(past)], np.float64)
 
     def _carried(self, synapses: _Synapses, arriving: FloatArray) -> FloatArray:
         """Return what synapses make of spikes (samples, n_source), (samples, n_target)."""

@@ -785,7 +785,7 @@ def test_paths_that_are_no_files(folder: Path) -> None:
 
 
 def test_what_comes_later_has_its_own_code(tmp_path: Path) -> None:
-    """Learning, modulators and groups are refused as not there yet, not as a slip of the pen."""
+    """Groups are refused as not there yet, not as a slip of the pen."""
     text = """neurocomp: 1
 name: later
 timestep: 1 ms
@@ -795,9 +795,9 @@ populations:
   x: {kind: input, shape: [1]}
   a: {shape: [1], neuron: {model: if}}
 projections:
-  - {from: x, to: a, weights: [[1]], learning: {rule: stdp}}
+  - {from: x, to: a, weights: [[1]]}
 """
     with pytest.raises(UnsupportedError) as caught:
         loads(text, tmp_path)
-    assert [d.code for d in caught.value.diagnostics] == ["NC0311", "NC0311"]
-    assert caught.value.diagnostics[1].message == "projection 'x->a': 'learning' is not understood yet"
+    assert [d.code for d in caught.value.diagnostics] == ["NC0311"]
+    assert caught.value.diagnostics[0].message == "the network: 'groups' is not understood yet"

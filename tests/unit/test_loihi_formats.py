@@ -25,6 +25,8 @@ FORMATS = fm.Formats(
     delay_bits=array(0, 3, 6, 0),
     index_bits=array(10, 12, 0, 8),
     compression=array(fm.DENSE, fm.SPARSE, fm.SPARSE, fm.DENSE),
+    learning=array(0, 1, 0, 2),
+    learning_bits=array(0, 10, 0, 1),
 )
 
 
@@ -93,11 +95,11 @@ def test_an_empty_row_is_one_zero_word_or_none() -> None:
     assert fm.encode_rows(rows, FORMATS, fm.NENGO_LOIHI, 64)[0].tolist() == []
 
 
-def test_formats_come_back_from_17_bits() -> None:
+def test_formats_come_back_from_25_bits() -> None:
     table = fm.encode_formats(FORMATS)
     back = fm.decode_formats(table)
 
-    assert table.tolist()[:2] == [7 | 1 << 3 | 5 << 12 | 3 << 15, 7 | 2 << 3 | 7 << 5 | 3 << 9 | 7 << 12]
+    assert table.tolist()[:2] == [7 | 1 << 3 | 5 << 12 | 3 << 15, 7 | 2 << 3 | 7 << 5 | 3 << 9 | 7 << 12 | 1 << 17 | 10 << 21]
     assert [back.one(i) for i in range(4)] == [FORMATS.one(i) for i in range(4)]
 
 
@@ -111,7 +113,8 @@ def test_weights_of_every_sign_mode() -> None:
 @pytest.mark.parametrize(
     ("name", "size"),
     [("header", 12), ("compartments", 20), ("decay_profiles", 8), ("threshold_profiles", 4), ("input_axons", 12),
-     ("synapse_formats", 4), ("synapse_words", 8), ("output_lists", 8), ("output_axons", 8), ("resets", 12)],
+     ("synapse_formats", 4), ("synapse_words", 8), ("output_lists", 8), ("output_axons", 8), ("resets", 12),
+     ("lessons", 72), ("learning_products", 8), ("learning_factors", 4)],
 )  # fmt: skip
 def test_record_sizes(name: str, size: int) -> None:
     assert fm.RECORDS[name].itemsize == size
@@ -137,6 +140,11 @@ def compartments(**changed: Any) -> Any:
     return table
 
 
+def lesson(rule: int, first: int, count: int) -> tuple[Any, ...]:
+    """A rule with its products, x1 of impulse 16 that keeps 0.9, and a seed of its own."""
+    return rule, 4, 0, 1, first, count, 3, 2, 70 + rule, (0.9, 0, 0, 0, 0), (4096, 0, 0, 0, 0), 0
+
+
 def tables(**changed: Any) -> CoreTables:
     """A core of two compartments and one axon with the words of `test_words_to_the_bit`, with some records changed."""
     records = {
@@ -151,6 +159,11 @@ def tables(**changed: Any) -> CoreTables:
         "output_axons": np.array([(0, 1, 7, 0), (0, 2, 8, 0), (3, 127, 4095, 0)], fm.OUTPUT_AXON),
         "resets": np.array([(0, 2, 9, 4)], fm.RESET),
         "starts": np.array([(1, 1, 3)], fm.START),
+        "lessons": np.array([lesson(1, 0, 2), lesson(2, 2, 1)], fm.LESSON),
+        "learning_products": np.array(
+            [(0, 0, 0, -3, 7, 1, 0), (1, 1, 0, 1, 7, 2, 1), (0, 2, 3, 5, 0, 0, 0)], fm.LEARNING_PRODUCT
+        ),
+        "learning_factors": np.array([(2, 0, 0), (0, 0, -5), (5, 1, 100)], fm.LEARNING_FACTOR),
     }
     return CoreTables(2, 5, {name: fm.to_bytes(changed.get(name, records[name])) for name in records})
 
@@ -170,6 +183,12 @@ def test_a_core_comes_back() -> None:
     }  # fmt: skip
     assert {name: values.tolist() for name, values in core.starts.items()} == {"first": [1], "count": [1], "tick": [3]}
     assert core.start.tolist() == [0, 3]
+    assert [one.fields["seed"] for one in core.lessons] == [71, 72]
+    assert [one.products.tolist() for one in core.lessons] == [
+        [[0, 0, 0, -3, 7, 0, 1], [1, 1, 0, 1, 7, 1, 3]], [[0, 2, 3, 5, 0, 0, 0]],
+    ]  # fmt: skip
+    assert core.lessons[0].factors.tolist() == [[2, 0, 0], [0, -5, 0], [5, 100, 1]]
+    assert core.lessons[0].keep.tolist() == [0.9, 0, 0, 0, 0]
     assert core.rows.index.tolist() == [0, 1]
     assert core.formats.weights(core.rows.item_format, core.rows.weight).tolist() == [18, -4]
     assert core.output_source.tolist() == [0, 0, 1]
@@ -213,6 +232,16 @@ PAIRS = "neurons that subtract the next compartment and reset compartments do no
         ({"starts": np.array([(1, 2, 3)], fm.START)}, "the late starts name compartments that do not exist"),
         ({"starts": np.zeros(7, np.uint8)}, "the table 'starts' does not hold whole records"),
         ({"resets": np.zeros(13, np.uint8)}, "the table 'resets' does not hold whole records"),
+        ({"lessons": np.zeros(0, fm.LESSON)}, "a synapse format names a rule of learning that does not exist"),
+        (
+            {"lessons": np.array([lesson(1, 0, 2), lesson(2, 2, 2)], fm.LESSON)},
+            "a rule of learning has an epoch or products that do not exist",
+        ),
+        ({"learning_factors": np.zeros(2, fm.LEARNING_FACTOR)}, "a product of a rule of learning leaves the table of factors"),
+        (
+            {"learning_products": np.array([(0, 3, 0, 1, 7, 0, 0)] * 3, fm.LEARNING_PRODUCT)},
+            "a product of a rule of learning has no meaning",
+        ),
         ({"decay_profiles": np.zeros(0, fm.DECAY_PROFILE)}, "a compartment names a decay profile that does not exist"),
         (
             {"threshold_profiles": np.zeros(1, fm.THRESHOLD_PROFILE)},
@@ -238,6 +267,6 @@ def test_another_layout_is_refused() -> None:
         fm.check_format(Program("loihi", "loihi-1", (), {}, {}, 1))
 
     assert str(caught.value) == (
-        "error[NC0603 artifact-version]: the program's format is 'loihi-1'; 'loihi-2' is needed\n"
+        "error[NC0603 artifact-version]: the program's format is 'loihi-1'; 'loihi-3' is needed\n"
         "hint:  compile the network again"
     )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from lava.magma.core.model.py.type import LavaPyType
 from lava.proc.conv.models import PyConvModelFixed
-from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
+from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc, PyLearningDenseModelBitApproximate
 from lava.proc.lif.models import PyLifModelBitAcc, PyLifResetModelBitAcc, PyTernLifModelFixed
 from lava.proc.sparse.models import PyDelaySparseModelBitAcc, PySparseModelBitAcc
 
@@ -176,6 +176,82 @@ class EmptiedConv(_Emptied, PyConvModelFixed):
     """Conv that begins each sample with nothing under way."""
 
     buffer = "a_buf"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """When a connection learns, and where its weights go.
+
+    Step k of a sample is its chip tick ``first + k``; outside of the steps nothing is learned and no random number drawn.
+    """
+
+    weights: str
+    """``.npy`` file of shape (samples, n_target, n_source): after each sample."""
+    samples: int
+    ticks: int
+    """Of a sample's part of Lava's steps."""
+    first: int
+    steps: int
+    across_samples: bool
+
+
+class LearningDense(PyLearningDenseModelBitApproximate):
+    """LearningDense that learns in a part of each sample, begins each with traces and tags of 0, and keeps its weights.
+
+    Lava computes every trace, tag and weight, and draws the random numbers; here only whether a step is one of learning.
+    """
+
+    proc_params: Any
+    time_step: int
+    a_buff: Any
+    _learning_rule: Any
+
+    def _sample_and_step(self) -> tuple[int, int]:
+        lesson: Lesson = self.proc_params["lesson"]
+        sample, tick = divmod(self.time_step - 1, lesson.ticks)
+        step = tick - lesson.first
+        return sample, step if 0 <= step < lesson.steps else -1
+
+    def run_spk(self) -> None:
+        """Begin a sample where one begins, then run the stock step."""
+        lesson: Lesson = self.proc_params["lesson"]
+        if (self.time_step - 1) % lesson.ticks == 0:
+            self.a_buff = np.zeros_like(self.a_buff)
+            for name in ("x1", "x2", "y1", "y2", "y3", "tx", "ty", "tag_1"):
+                setattr(self, name, np.zeros_like(getattr(self, name)))
+            if not lesson.across_samples:
+                self.weights, self.weights_set = self.proc_params["first_weights"].copy(), False
+                self._init_randoms()
+        super().run_spk()
+        sample, _ = self._sample_and_step()
+        if sample < lesson.samples and (self.time_step - 1) % lesson.ticks == 0:
+            self._keep(sample)
+
+    def recv_traces(self, s_in: Any) -> None:
+        """Take the spikes of both sides; those outside of the steps of learning are dropped."""
+        if self._sample_and_step()[1] < 0:
+            self.s_in_bap.recv()
+        else:
+            super().recv_traces(s_in)
+
+    def _within_epoch_time_step(self) -> int:
+        return int(self._sample_and_step()[1] % self._learning_rule.t_epoch + 1)
+
+    def lrn_guard(self) -> bool:
+        """Return whether an epoch ends in this step."""
+        step = self._sample_and_step()[1]
+        return bool(step >= 0 and (step + 1) % self._learning_rule.t_epoch == 0)
+
+    def run_lrn(self) -> None:
+        """Let Lava move weights and tags, by the sample's own clock, and keep the weights."""
+        sample, step = self._sample_and_step()
+        now, self.time_step = self.time_step, step + 1
+        super().run_lrn()
+        self.time_step = now
+        self._keep(sample)
+
+    def _keep(self, sample: int) -> None:
+        np.load(self.proc_params["lesson"].weights, mmap_mode="r+")[sample] = self.weights
 
 
 class _OwnRules:

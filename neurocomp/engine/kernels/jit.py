@@ -22,6 +22,7 @@ SOURCES = (
     "jit",
     "records",
     "synapses",
+    "learning",
     "neurons",
     "programs",
     "machine",

@@ -307,7 +307,7 @@ def advance(p, index, tables, chunk, b0, t0, t1):
 
 
 @entry
-def run_stage(tables, chunk, first, last, t0, t1):
+def run_stage(tables, chunk, first, last, b0, t0, t1):
     """Run the populations first .. last - 1 for a block of ticks: one at once, several that hear one another tick by tick.
 
     Args:
@@ -315,13 +315,14 @@ def run_stage(tables, chunk, first, last, t0, t1):
         chunk: The samples.
         first: The first population.
         last: Behind the last one.
-        t0: The first tick of the block.
+        b0: The first tick of the block.
+        t0: The first tick that is run.
         t1: Behind the last one.
     """
     ticks = t1 - t0 if tables.populations[first].slots > 1 else 1
     for t in range(t0, t1, ticks):
         for index in range(first, last):
-            advance(tables.populations[index], index, tables, chunk, t0, t, t + ticks)
+            advance(tables.populations[index], index, tables, chunk, b0, t, t + ticks)
 
 
 @entry
