@@ -26,6 +26,10 @@ SAMPLES = 5
 """How many of the declared samples are verified, unless a part says otherwise."""
 
 
+class DisagreementError(Exception):
+    """Simulations of an artifact do not agree."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One network of a family."""
@@ -108,7 +112,7 @@ def _refused(network: Network, part: Part, error: NeurocompError) -> dict[str, A
 def _compiled(network: Network, part: Part, compiled: Compiled) -> dict[str, Any]:
     report = compiled.verify(count=part.samples)
     if not report.bit_exact:
-        raise AssertionError(f"{network.name}: {report.first_divergence}")
+        raise DisagreementError(f"{network.name} on {compiled.artifact.spec.name}: {report.first_divergence}")
     accuracy: Mapping[str, float | None] = {}
     if _has_answers(network):
         accuracy = compiled.evaluate(count=part.evaluated).accuracy
