@@ -98,10 +98,13 @@ class FileName(click.ParamType[Path]):
         self.suffix = suffix
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path, if it ends as it should."""
+        """Return the path, if it ends as it should and its folder is there."""
+        from neurocomp.data.whole_file import check_folder
+
         path = Path(value)
         if path.suffix != self.suffix:
             self.fail(f"'{path}' must end with {self.suffix}", param, ctx)
+        check_folder(path)
         return path
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

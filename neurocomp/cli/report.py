@@ -100,6 +100,10 @@ def command(
         path = artifact_of(before, replay, path)
         samples, costs = before["provenance"]["samples"]["count"], before["provenance"].get("costs")
         costs = None if costs == UNPRICED else costs
+    if out is not None and chosen not in FOLDERS:
+        from neurocomp.data.whole_file import check_folder
+
+        check_folder(out)
     if path is None:
         raise UsageError(Diagnostic("NC0801", "report takes an artifact", hint="neurocomp report net.ncz"))
     compiled = load_artifact(path, "report")

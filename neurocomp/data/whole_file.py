@@ -41,10 +41,20 @@ def whole_file(path: Path, option: str = "-o") -> Iterator[IO[bytes]]:
             raise
         _sync_folder(path.parent)
     except OSError as error:
+        check_folder(path, option)
         reason, hint = (error.strerror or "unknown reason").lower(), f"choose another place with {option}"
-        if not path.parent.is_dir():
-            reason, hint = f"the folder '{path.parent}' does not exist", f"make it, or choose another place with {option}"
         raise UsageError(Diagnostic("NC0801", f"cannot write '{path}': {reason}", hint=hint)) from None
+
+
+def check_folder(path: Path, option: str = "-o") -> None:
+    """Refuse a file whose folder is not there, before anything is computed for it.
+
+    Raises:
+        UsageError: There is no such folder (NC0801).
+    """
+    if not path.parent.is_dir():
+        message = f"cannot write '{path}': the folder '{path.parent}' does not exist"
+        raise UsageError(Diagnostic("NC0801", message, hint=f"make it, or choose another place with {option}"))
 
 
 def made_folder(path: Path) -> None:

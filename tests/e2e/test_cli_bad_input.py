@@ -452,6 +452,15 @@ hint:  declare 'data' in the network file, or pass --data POP=FILE.npz#key and -
             "cannot write 'out/net.ncz': the folder 'out' does not exist",
             "make it, or choose another place with -o",
         ),
+        # before anything is read or computed
+        *(
+            (
+                f"{command} none.ncz -o out/{name}",
+                f"cannot write 'out/{name}': the folder 'out' does not exist",
+                "make it, or choose another place with -o",
+            )
+            for command, name in (("run", "trace.npz"), ("report", "page.html"), ("report", "data.json"))
+        ),
         ("compile net.ncz -t loihi", "this is an artifact, already compiled", "give the network file"),
         ("check net.ncz -t loihi", "'net.ncz' is an artifact, already compiled", "give the network file"),
         (
