@@ -46,7 +46,7 @@ So `{scheme: latency, front: dog}` of a population [2, 28, 28] takes images (sam
 
 The report counts what encoders and decoders compute on the host per sample: multiplications with or without an addition, and
 additions alone (MACs), comparisons, and random numbers, by the column "operations"; where the number depends on the data it is
-the most that can be. They are not priced as energy, as nothing else of the host is.
+the most that can be. Of energy they are priced by the conventions of papers alone, since they run beside the chip.
 """
 
 _EVENTS = """\

@@ -495,11 +495,13 @@ def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
 
 def _apart(energy: Energy, samples: int) -> list[tuple[str, str]]:
     """Return what is not in the total, and why."""
-    static = energy.parts["static"]
     rows = [("not in the total" if energy.is_priced else "without a cost", "")]
-    joules = "" if static is None else f"{si(static.low / samples, 'J')} .. {si(static.high / samples, 'J')} per sample; "
-    rows.append(("  static", joules + energy.static_note))
-    rows.append(("  host", "unpriced: encoding, input and output on the host"))
+    notes = {"static": energy.static_note, "host": "the processors on the chip, as if in real time; what they do is not counted"}
+    for name, note in notes.items():
+        part = energy.parts[name]
+        joules = "" if part is None else f"{si(part.low / samples, 'J')} .. {si(part.high / samples, 'J')} per sample; "
+        rows.append((f"  {name}", joules + note if part is not None else "unpriced"))
+    rows.append(("  encoders", "counted above; priced by the conventions of papers alone, as they run beside the chip"))
     if energy.unpriced:
         rows.append(("  unpriced", f"{', '.join(energy.unpriced)}: counted, but this source states no cost"))
     return rows
@@ -584,7 +586,7 @@ def _how_to_read(result: Report) -> Iterable[RenderableType]:
     yield Text(
         "A sop is one spike at one synapse whose weight is not zero. Rates are spikes per neuron and chip tick. "
         "Counts are facts of the simulation. Joules are these counts times published costs of the chip or of models of it: "
-        "an estimate with an interval, no measurement. Encoders and the host cost energy too and are not priced."
+        "an estimate with an interval, no measurement. Static power and that of the processors on the chip stand apart."
     )
     if result.latency.timings:
         yield Text(
