@@ -6,8 +6,13 @@ from pathlib import Path
 
 from examples.families import Family, Part
 
+EXAMPLES = Path(__file__).parents[2]
+
 FAMILY = Family(
     "LeNet: convolutions and average pooling, trained by surrogate gradient",
     "LeCun et al. 1998; Eshraghian et al. 2023",
-    {"": Part(Path(__file__).parents[2] / "mnist_conv" / "net.yaml")},
+    {
+        "": Part(EXAMPLES / "mnist_conv" / "net.yaml"),
+        "if": Part(EXAMPLES / "mnist_conv" / "net_if.yaml", {"loihi": {"compare": "gt"}, "truenorth": {"partial_sums": True}}),
+    },
 )

