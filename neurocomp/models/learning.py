@@ -30,7 +30,8 @@ TRACES = ("x1", "x2", "y1", "y2", "y3")
 VARIABLES = (*TRACES, "w", "t")
 IMPULSE = 16.0
 """What a spike adds to the traces of the named rules: eight spikes in a row fit the 7 bits of a trace."""
-MOST_IMPULSE, LONGEST_EPOCH = 127, 63
+MOST_IMPULSE, LONGEST_EPOCH, SLOWEST = 127, 63, 9
+"""Of a trace; of ticks; k of the condition ``uk``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,17 @@ def _rstdp(values: Values) -> LearningForm:
         weights.append(Product(-n["rate"] / IMPULSE, "u", (Factor("t"), Factor("y3"))))
     traces = {"x1": TraceForm(IMPULSE, n["tau_plus"]), "y1": TraceForm(IMPULSE, n["tau_minus"])}
     return LearningForm(traces, tuple(weights), tag)
+
+
+def _homeostasis(values: Values) -> LearningForm:
+    """A spike of the target costs ``rate``; every so many epochs comes back what so many cost at the target rate."""
+    rate, target, every = (float(values[name]) for name in ("rate", "target_rate", "every"))
+    if not 0 < target < 1:
+        raise ValueError(f"target_rate is {target:g}; it is a share of epochs between 0 and 1")
+    decimation = round(math.log2(every)) if every >= 1 else -1
+    if not 0 <= decimation <= SLOWEST or every != 1 << decimation:
+        raise ValueError(f"every is {every:g}; it is a power of two between 1 and {1 << SLOWEST}")
+    return LearningForm({}, (Product(-rate, "y0"), Product(rate * target * every, "u", decimation=decimation)))
 
 
 def products_of(text: str) -> tuple[Product, ...]:
@@ -261,6 +273,16 @@ _rules = (
             **_WINDOW, **_BOUNDS,
         },
         modulated=(1, 2),
+    ),
+    LearningRule(
+        "homeostasis", "the weight of a tonic input falls at each spike of the target and rises else, toward a rate of spikes",
+        _homeostasis,
+        {
+            "rate": _number("step, downwards, at a spike of the target"),
+            "target_rate": _number("share of epochs in which the target shall spike"),
+            "every": _number("epochs from one rise to the next, a power of two", 1.0),
+            **_BOUNDS,
+        },
     ),
     LearningRule(
         "products", "any sum of products, in the chip's own terms", _products,

@@ -127,6 +127,7 @@ RULES = [
     "{rule: stdp_multiplicative, a_plus: 0.4, a_minus: 0.3, w_max: 0.5}",
     "{rule: rstdp, rate: 0.01, w_max: 0.5, modulator: reward}",
     "{rule: rstdp, rate: 0.01, w_max: 0.5, modulator: [reward, teacher], epoch: 3}",
+    "{rule: homeostasis, rate: 0.03, target_rate: 0.2, every: 2, w_max: 0.5, w_min: -0.5}",
     "{rule: products, dw: 2^-6*y0*x1 - 2^-7*x0*y1*(w + 0.1) + 0.001*u1*sgn(w - 0.2), x1_impulse: 20.5, x1_tau: 8 ms, "
     "y1_impulse: 16, y1_tau: 12 ms, w_max: 0.5, epoch: 5}",
 ]
@@ -153,6 +154,84 @@ def test_loihi_learns_bit_for_bit(learn: str) -> None:
     real = made.run("float", given).arrays["weights/pixels->cells"]
     assert real.shape == learned.shape
     assert np.abs(learned * 0.5 / 255 - real).mean() < 0.12
+
+
+HOMEOSTASIS = """neurocomp: 1
+name: even
+timestep: 1 ms
+ticks: 200
+populations:
+  tonic: {kind: input, shape: [1]}
+  drive: {kind: input, shape: [4]}
+  cells: {shape: [4], neuron: {model: NEURON}}
+  out: {shape: [2], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+projections:
+  - {from: drive, to: cells, pattern: one_to_one, weights: [0.1, 0.25, 0.5, 1.0]}
+  - from: tonic
+    to: cells
+    weights: [[0], [0], [0], [0]]
+    learn: {rule: homeostasis, rate: RATE, target_rate: 0.05, every: 4, w_min: -0.5, w_max: 0.5}
+  - {from: cells, to: out, weights: [[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]]LEARN}
+"""
+LIF = "lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero"
+ADAPTIVE = "adaptive_lif, tau_mem: 20 ms, tau_adapt: 50 ms, beta: 1.0"
+
+
+def homeostasis(neuron: str = LIF, rate: float = 0.01, learn: str = "") -> Network:
+    return loads(HOMEOSTASIS.replace("NEURON", neuron).replace("RATE", str(rate)).replace("LEARN", learn), Path())
+
+
+def tonic(samples: int) -> dict[str, Array]:
+    drive = np.random.default_rng(1).random((samples, 200, 4)) < 0.5
+    return {"tonic": np.ones((samples, 200, 1), np.int8), "drive": drive.astype(np.int8)}
+
+
+def test_homeostasis_brings_neurons_to_the_rate_asked_for() -> None:
+    """Neurons driven weakly and strongly start from 0.04 to 0.15 spikes per tick; all come to 0.05, and stay."""
+    made, given = neurocomp.compile(homeostasis(), "loihi"), tonic(40)
+    for engine in ("float", "fast"):
+        rates = made.run(engine, given, probe="all").arrays["spikes/cells"].mean(axis=1)
+        assert rates[0].min() < 0.045
+        assert rates[0].max() > 0.14
+        assert np.abs(rates[-10:].mean(axis=0) - 0.05).max() < 0.003
+    assert made.verify(["reference", "fast", "chip"], inputs=tonic(2)).bit_exact
+
+
+def test_homeostasis_too_slow_for_a_weight_is_refused() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        neurocomp.compile(homeostasis(rate=2e-5), "loihi")
+    assert caught.value.diagnostics[0].code == "NC0351"
+    assert caught.value.diagnostics[0].message == (
+        "projection 'tonic->cells': 4e-06 * u2 moves weights by 0.00204 steps for factors of 1"
+    )
+
+
+# Neuron programs
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi2"])
+def test_programs_are_targets_and_sources_of_what_learns(target: str) -> None:
+    """A neuron program learns what drives it, and what it drives learns from it."""
+    learn = ", learn: {rule: stdp, a_plus: 0.05, a_minus: 0.02, w_max: 0.5}"
+    made, given = neurocomp.compile(homeostasis(ADAPTIVE, learn=learn), target), tonic(2)
+    engines = ["reference", "fast", *(["chip"] if target == "loihi2" else [])]
+    report = made.verify(engines, inputs=given)
+    assert report.bit_exact, str(report.first_divergence)
+    assert report.engines == tuple(engines)
+    assert report.witnesses["cells"] == "shared"
+    whole, real = made.run("fast", given).arrays, made.run("float", given).arrays
+    for name, limit in (("weights/tonic->cells", 0.05), ("weights/cells->out", 0.15)):
+        assert np.abs(real[name]).max() > 0.1
+        assert np.abs(whole[name] * 0.5 / 255 - real[name]).max() < limit
+
+
+def test_what_a_program_sends_beside_spikes_does_not_teach() -> None:
+    learn = ", learn: {rule: stdp, a_plus: 0.05, a_minus: 0.02, w_max: 0.5}"
+    text = HOMEOSTASIS.replace("NEURON", "sigma_delta, v_threshold: 1.0").replace("RATE", "0.01").replace("LEARN", learn)
+    with pytest.raises(NetworkError) as caught:
+        loads(text, Path())
+    assert caught.value.diagnostics[0].code == "NC0220"
+    assert caught.value.diagnostics[0].message == ("projection 'cells->out': 'cells' also sends -1; learning counts spikes")
 
 
 def test_rows_that_learn_are_not_shared_and_zeros_are_stored() -> None:
@@ -269,6 +348,16 @@ def test_the_file_comes_back(learn: str, tmp_path: Path) -> None:
         ("{rule: rstdp, rate: 0.1}", "NC0220", "the rule 'rstdp' has 1 to 2 modulators, 0 given"),
         ("{rule: rstdp, rate: 0.1, modulator: pixels}", "NC0220", "the modulator 'pixels' has 5 neurons; 1 or 4"),
         ("{rule: stdp, a_plus: 0.1, a_minus: 0.1, w_max: 0.3}", "NC0209", "a weight is 0.5; it learns within 0..0.3"),
+        (
+            "{rule: homeostasis, rate: 0.1, target_rate: 1}",
+            "NC0220",
+            "target_rate is 1; it is a share of epochs between 0 and 1",
+        ),
+        (
+            "{rule: homeostasis, rate: 0.1, target_rate: 0.1, every: 3}",
+            "NC0220",
+            "every is 3; it is a power of two between 1 and 512",
+        ),
         ("{rule: products, dw: x1*w}", "NC0220", "'x1*w' needs a condition: x0, y0 or u"),
         ("{rule: products}", "NC0220", "the rule 'products' needs 'dw', the sum by which weights move"),
     ],

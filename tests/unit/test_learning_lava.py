@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import neurocomp
+from neurocomp.frontends.from_yaml import loads
 from neurocomp.hardware import LAVA_UNCHECKED
 from neurocomp.ir.lowered import LoweredNetwork, Representative
 from neurocomp.ir.quantized import (
@@ -71,6 +73,35 @@ def test_networks_learn_as_lava_learns(samples: int) -> None:
     assert sum(moved) > NETWORKS // 2
     found = LavaWitness().run(lowered, stimulus)
     assert trace_difference(replace(found, u=wanted.u, events=wanted.events), wanted) is None
+
+
+@needs_lava
+def test_homeostasis_is_that_of_lava() -> None:
+    """Weak and strong drive, a rule without traces and with a condition of every other epoch, from the network to Lava."""
+    text = """neurocomp: 1
+name: even
+timestep: 1 ms
+ticks: 60
+populations:
+  tonic: {kind: input, shape: [1]}
+  drive: {kind: input, shape: [3]}
+  cells: {shape: [3], neuron: {model: lif, tau_mem: 20 ms, v_threshold: 1.0, reset: zero}}
+projections:
+  - {from: drive, to: cells, pattern: one_to_one, weights: [0.01, 0.4, 1.0]}
+  - from: tonic
+    to: cells
+    weights: [[0.0], [0.0], [0.0]]
+    learn: {rule: homeostasis, rate: 0.01, target_rate: 0.1, every: 2, w_min: -0.5, w_max: 0.5, epoch: 2, seed: 7}
+"""
+    drive = (np.random.default_rng(2).random((2, 60, 3)) < 0.5).astype(np.int8)
+    given = {"tonic": np.ones((2, 60, 1), np.int8), "drive": drive}
+    made = neurocomp.compile(loads(text, Path()), "loihi")
+    report = made.verify(["reference", "lava"], inputs=given)
+    assert report.bit_exact, str(report.first_divergence)
+    assert report.engines == ("reference", "lava")
+    learned = made.run("lava", given).arrays["weights/tonic->cells"].ravel()
+    assert learned[0] > 15
+    assert (learned[1:] < 0).all()
 
 
 def test_what_lava_has_not_is_said() -> None:
