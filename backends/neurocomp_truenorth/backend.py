@@ -70,9 +70,11 @@ class TrueNorthBackend:
     def legalize(
         self, network: Network, spec: HardwareSpec, options: Options, calibration: Stimulus | None
     ) -> tuple[Network, Sequence[str]]:
-        """Replace exponential leaks by linear ones where the options allow it."""
+        """Replace leaks: those that leave nothing exactly, others by linear ones where the options allow it."""
+        from neurocomp_truenorth.legalize import forgetful
+
         own = _own(options)
-        changed, notes = network, list[str]()
+        changed, notes = forgetful(network)
         if own.compare == "ge":
             from neurocomp_truenorth.legalize import inclusive
 

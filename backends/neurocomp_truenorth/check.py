@@ -97,6 +97,17 @@ def _native(spec: HardwareSpec, axis: str) -> tuple[str, ...]:
     return tuple(value for value in spec.native.get(axis, ()) if value in _EMITTED[axis])
 
 
+def forgets(p: Population, dt: float) -> bool:
+    """Return whether a population is ``lif`` and keeps nothing from tick to tick, so that it is ``binary``."""
+    if p.neuron is None or p.neuron.model != "lif" or p.neuron.number_format is not None:
+        return False
+    semantics, start = p.neuron.semantics, np.asarray(p.neuron.parameters["v_init"])
+    plain = semantics.threshold_on == "new" and semantics.spikes_per_tick == "one" and not semantics.refractory
+    plain = plain and semantics.v_floor is None
+    kept = NEURON_MODELS["lif"].decays(p.neuron.parameters, semantics, dt)[1]
+    return plain and semantics.reset_when == "same_tick" and not np.any(kept) and not start.any()
+
+
 def _check_neurons(p: Population, network: Network, spec: HardwareSpec, options: TrueNorthOptions) -> list[Violation]:
     assert p.neuron is not None
     violations: list[Violation] = []
@@ -106,6 +117,8 @@ def _check_neurons(p: Population, network: Network, spec: HardwareSpec, options:
         violations.append(Violation(code, p.name, text, actual, limit, hint=hint, origin=p.origin))
 
     model, semantics = NEURON_MODELS[p.neuron.model], p.neuron.semantics
+    if forgets(p, network.timestep) and "binary" in _native(spec, "neuron_models"):
+        return violations
     models = " or ".join(_native(spec, "neuron_models"))
     if isinstance(model, ProgrammedModel):
         return check_program(p, spec)

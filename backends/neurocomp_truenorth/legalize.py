@@ -1,4 +1,4 @@
-"""What TrueNorth lacks in real numbers and the user allowed to be replaced: exponential leaks by linear ones."""
+"""What TrueNorth lacks in real numbers: leaks that leave nothing become ``binary``; with leave, others become linear ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from neurocomp.encoding import decode, encode_samples, scored_output
 from neurocomp.ir.distance import spike_distance
 from neurocomp.ir.network import Network, Neuron, Population, Samples, frozen
 from neurocomp.ir.trace import Trace
-from neurocomp.models.neurons import NEURON_MODELS
+from neurocomp.models.neurons import NEURON_MODELS, Semantics
 from neurocomp.simulation import simulate
-from neurocomp_truenorth.check import LEAKY
+from neurocomp_truenorth.check import LEAKY, forgets
 
 FloatArray = NDArray[np.float64]
 
@@ -35,6 +35,21 @@ def inclusive(network: Network) -> tuple[Network, list[str]]:
         populations[p.name] = replace(p, neuron=replace(p.neuron, semantics=replace(p.neuron.semantics, compare=">=")))
         notes.append(f"comparison: '{p.name}' takes '>=' for '>', lossy where a potential meets its threshold exactly")
     return replace(network, populations=populations), notes
+
+
+def forgetful(network: Network) -> tuple[Network, list[str]]:
+    """Return a network whose ``lif`` neurons that keep nothing of their potential are ``binary``, and what changed."""
+    changed, notes = network, []
+    for p in network.populations.values():
+        if not forgets(p, network.timestep):
+            continue
+        assert p.neuron is not None
+        given, semantics = p.neuron.parameters, p.neuron.semantics
+        gain = np.asarray(NEURON_MODELS[p.neuron.model].input_gain(given, semantics, network.timestep), np.float64)
+        threshold = {"v_threshold": frozen(np.asarray(given["v_threshold"], np.float64) / gain)}
+        changed = _with(changed, replace(p, neuron=Neuron("binary", threshold, Semantics(compare=semantics.compare))))
+        notes.append(f"memory: '{p.name}' (lif) keeps nothing of its potential, so it is 'binary', exact")
+    return changed, notes
 
 
 def approximate_leaks(network: Network, calibration: Stimulus | None) -> tuple[Network, Sequence[str]]:

@@ -263,13 +263,17 @@ class _Crossbar:
 
 @dataclass(frozen=True, slots=True)
 class Binary(_Crossbar):
-    """``binary``: v is the input of the tick; it spikes where ``v >= v_threshold`` and remembers nothing."""
+    """``binary``: v is the input of the tick; it spikes where ``v >= v_threshold`` and remembers nothing.
+
+    A file cannot say ``>``; a lowering that makes a neuron binary can.
+    """
 
     def step(
         self, state: State, x: FloatArray, parameters: Mapping[str, Array], semantics: Semantics, dt: float, tick: int
     ) -> FloatArray:
         """See `NeuronModel.step`."""
-        return np.asarray(x >= parameters["v_threshold"], np.float64)
+        limit = parameters["v_threshold"]
+        return np.asarray(x > limit if semantics.compare == ">" else x >= limit, np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -434,7 +434,8 @@ class _Builder:
         values = {name: np.zeros(size, np.int64) for name in TRUENORTH if name != "key"}
         if self.model == "binary":
             # The comparison with 0 that the leak makes of the threshold; 0 is also what every tick leaves.
-            values["lambda"] = -_up((threshold - bias) * scale)
+            limit = (threshold - bias) * scale
+            values["lambda"] = -(np.floor(limit + EXACT).astype(np.int64) + 1 if semantics.compare == ">" else _up(limit))
             self._inside("threshold minus bias", values["lambda"], form.bias_max, "bias_bits")
             return {name: frozen(array, np.int64) for name, array in values.items()}
         limit = threshold * scale

@@ -20,7 +20,7 @@ from neurocomp.passes.quantize import Quantization
 from neurocomp.passes.quantize_plain import WEIGHT_FORMATS, quantize_plain
 from neurocomp.simulation import simulate
 from neurocomp_reference import ReferenceSimulator
-from neurocomp_truenorth.legalize import approximate_leaks, inclusive
+from neurocomp_truenorth.legalize import approximate_leaks, forgetful, inclusive
 
 Array = NDArray[Any]
 SPEC = registry.find_spec("truenorth")
@@ -267,6 +267,31 @@ def test_lif_needs_the_option() -> None:
     made = neurocomp.compile(leaky(), "truenorth", approximate_leak=True)
     assert any(note.startswith("approximate leak") for note in made.artifact.notes)
     assert made.verify(["reference", "chip"], count=4).bit_exact
+
+
+@pytest.mark.parametrize("compare", [">", ">="])
+def test_lif_that_forgets_is_binary(compare: str) -> None:
+    """Whole weights, biases and thresholds: the chip's spikes are those of real numbers, where both meet exactly as well."""
+    w = np.random.default_rng(3).integers(-3, 4, (N, 12)).astype(np.float64)
+    net = network(w, 2.0, "lif", np.arange(N) - 3.0, tau_mem=1e-6, r=1.0, compare=compare)
+    changed, notes = forgetful(net)
+    assert changed.populations["p"].neuron is not None
+    assert changed.populations["p"].neuron.model == "binary"
+    assert len(notes) == 1
+    stimulus = {"i": (np.random.default_rng(1).random((10, 30, 12)) < 0.4).astype(np.uint8)}
+    wanted = simulate(net, stimulus, state=False).spikes["p"]
+    sums = stimulus["i"].astype(np.float64) @ w.T + np.arange(N) - 3.0
+    assert (sums == 2.0).any()
+    assert np.array_equal(simulate(changed, stimulus, state=False).spikes["p"], wanted)
+    made = neurocomp.compile(net, "truenorth")
+    assert np.array_equal(made.run("chip", inputs=stimulus, probe="all").arrays["spikes/p"], wanted)
+
+
+@pytest.mark.parametrize("given", [{"tau_mem": 1e-3}, {"v_init": 0.5}, {"refractory": 2}, {"v_floor": 0.0}])
+def test_lif_that_remembers_is_not_binary(given: dict[str, Any]) -> None:
+    """A leak that leaves something, a start, a refractory period, a floor."""
+    net = network(np.ones((2, 3)), 1.0, "lif", **{"tau_mem": 1e-6, "r": 1.0} | given)
+    assert forgetful(net) == (net, [])
 
 
 def test_inclusive() -> None:
