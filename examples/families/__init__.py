@@ -43,6 +43,8 @@ class Part:
     """How many of the declared samples are verified."""
     evaluated: int | None = None
     """How many of the declared samples the accuracies are of; None: all."""
+    engines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Target -> the engines that verify; a target that is not named takes all that it has."""
 
     def load(self) -> Network:
         """Return the network."""
@@ -97,7 +99,7 @@ def _targets(part: Part, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         assert isinstance(compiled, Compiled)
         folder.mkdir(parents=True, exist_ok=True)
         compiled.save(folder / f"{target}.ncz")
-        yield target, _compiled(network, part, compiled)
+        yield target, _compiled(network, part, compiled, part.engines.get(target))
 
 
 def _refused(network: Network, part: Part, error: NeurocompError) -> dict[str, Any]:
@@ -109,8 +111,8 @@ def _refused(network: Network, part: Part, error: NeurocompError) -> dict[str, A
     }  # fmt: skip
 
 
-def _compiled(network: Network, part: Part, compiled: Compiled) -> dict[str, Any]:
-    report = compiled.verify(count=part.samples)
+def _compiled(network: Network, part: Part, compiled: Compiled, engines: Sequence[str] | None) -> dict[str, Any]:
+    report = compiled.verify(engines, count=part.samples)
     if not report.bit_exact:
         raise DisagreementError(f"{network.name} on {compiled.artifact.spec.name}: {report.first_divergence}")
     accuracy: Mapping[str, float | None] = {}
