@@ -88,7 +88,11 @@ def measure(key: str, family: Family, keep: Path) -> dict[str, Any]:
 
 
 def _targets(part: Part, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    network = part.load()
+    try:
+        network = part.load()
+    except UnsupportedError as error:  # no target has what the file names
+        yield from ((target, _refused(None, part, error)) for target in part.targets)
+        return
     for target in part.targets:
         options = dict(part.options.get(target, {}))
         try:
@@ -102,12 +106,14 @@ def _targets(part: Part, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield target, _compiled(network, part, compiled, part.engines.get(target))
 
 
-def _refused(network: Network, part: Part, error: NeurocompError) -> dict[str, Any]:
+def _refused(network: Network | None, part: Part, error: NeurocompError) -> dict[str, Any]:
     first = error.diagnostics[0]
-    accuracy = evaluate_network(network, count=part.evaluated).accuracy["float"] if _has_answers(network) else None
+    accuracy = None
+    if network is not None and _has_answers(network):
+        accuracy = evaluate_network(network, count=part.evaluated).accuracy["float"]
     return {
         "lowering": "refused", "witness": [], "float_distance": None, "accuracy_float": accuracy, "accuracy_fixed": None,
-        "code": first.code, "message": first.message, "hint": first.hint,
+        "code": first.code, "message": first.message, "limit": first.limit, "hint": first.hint,
     }  # fmt: skip
 
 

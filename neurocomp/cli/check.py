@@ -15,6 +15,7 @@ from neurocomp.cli.output import Output, has_color
 from neurocomp.errors import CapacityError, Diagnostic, NeurocompError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
+    from neurocomp.ir.network import Network
     from neurocomp.mapping.feasibility import Feasibility
 
 
@@ -43,12 +44,14 @@ def command(path: Path, target: str, options: Mapping[str, Any], reading: Mappin
     failure: NeurocompError | None = None
     extensions: tuple[str, ...] = ()
     feasible: Feasibility | None = None
+    network: Network | None = None
     with output.busy(f"checking {path.name} for {target}"):
-        network = api.load(path, **reading)
-        if isinstance(network, api.Compiled):
-            hint = "give the network file"
-            raise UsageError(Diagnostic("NC0801", f"'{path}' is an artifact, already compiled", hint=hint))
         try:
+            loaded = api.load(path, **reading)
+            if isinstance(loaded, api.Compiled):
+                hint = "give the network file"
+                raise UsageError(Diagnostic("NC0801", f"'{path}' is an artifact, already compiled", hint=hint))
+            network = loaded
             checked = api.check_stages(network, target, **options)
             violations, extensions = checked.violations, checked.lowered.extensions if checked.lowered else ()
             feasible = checked.feasibility
@@ -62,8 +65,8 @@ def command(path: Path, target: str, options: Mapping[str, Any], reading: Mappin
         output.json(
             {
                 "target": target,
-                "inputs": {p.name: p.shape for p in network.inputs},
-                "outputs": {p.name: p.shape for p in network.outputs},
+                "inputs": {p.name: p.shape for p in network.inputs} if network else {},
+                "outputs": {p.name: p.shape for p in network.outputs} if network else {},
                 "ok": not found,
                 "violations": documents,
                 "not_on_this_chip": extensions,
@@ -73,7 +76,7 @@ def command(path: Path, target: str, options: Mapping[str, Any], reading: Mappin
         return failure.exit_code if failure else 0
     output.not_on_this_chip(extensions)
     if not output.quiet:
-        if feasible is not None and (failure is None or failure.exit_code == CapacityError.exit_code):
+        if network is not None and feasible is not None and (failure is None or failure.exit_code == CapacityError.exit_code):
             from neurocomp.report.feasibility import feasibility
 
             output.show(feasibility(feasible, network.name, registry.find_spec(target)))
@@ -81,7 +84,8 @@ def command(path: Path, target: str, options: Mapping[str, Any], reading: Mappin
         for diagnostic in found:
             click.echo(colored(diagnostic.render(), has_color(sys.stdout)) + "\n")
         count = "1 violation" if len(found) == 1 else f"{len(found)} violations"
-        click.echo(f"'{network.name}' has {count} on {target}" if found else f"'{network.name}' compiles for {target}")
+        name = network.name if network else path.name
+        click.echo(f"'{name}' has {count} on {target}" if found else f"'{name}' compiles for {target}")
     return failure.exit_code if failure else 0
 
 

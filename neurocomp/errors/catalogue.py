@@ -245,6 +245,13 @@ CATALOGUE: dict[str, Entry] = {
         "Only spikes of 0 and 1 enter and leave the target: no direct currents, no spikes that carry values, no potentials.",
         "Encode inputs as spikes (rate, bernoulli, latency, threshold), and decode spikes (count, first_spike, vote).",
     ),
+    "NC0324": _e(
+        "not-expressible",
+        4,
+        "A network names a construct of the literature that is no local arithmetic on spikes: no neuron model or learning rule "
+        "can be it, on any target.",
+        "Do what the hint says, or compute that part outside of the network.",
+    ),
     "NC0341": _e(
         "foreign-network",
         4,

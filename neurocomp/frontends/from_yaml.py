@@ -106,7 +106,7 @@ def loads(text: str, folder: Path, file: str = "net.yaml") -> Network:
 
     Raises:
         NetworkError: With every problem of the file's form and arrays; if there is none, every problem of the network.
-        UnsupportedError: The file is right but uses what is not there yet: groups (NC0311).
+        UnsupportedError: The file is right but uses what is not there yet, groups (NC0311), or what cannot be said (NC0324).
     """
     return _NetworkReader(parse(text, file), folder).network().verify()
 
@@ -147,7 +147,7 @@ class _NetworkReader(ChainReader):
         decoders = self._decoders(root.get("decode", {}), ticks)
         data = self._data(root["data"], encoders) if "data" in root else Data()
         if self.problems:
-            unsupported = all(problem.code == "NC0311" for problem in self.problems)
+            unsupported = all(problem.code in ("NC0311", "NC0324") for problem in self.problems)
             raise (UnsupportedError if unsupported else NetworkError)(self.problems)
         assert name is not None
         assert ticks is not None

@@ -18,6 +18,7 @@ from neurocomp.errors import Diagnostic, Location, NetworkError, did_you_mean
 from neurocomp.frontends.vocabulary import IDENTIFIER, LATER_KEYS, UNITS
 from neurocomp.located import LocatedYaml
 from neurocomp.located import Path as Place
+from neurocomp.models.inexpressible import inexpressible
 
 Array = NDArray[Any]
 
@@ -106,6 +107,10 @@ class Reader:
         known = list(known)
         if not isinstance(value, str):
             self.bad("NC0104", place, f"{what} must be the name of one, not {described(value)}", did_you_mean("", known))
+            return None
+        if value not in known and (refused := inexpressible(kind, value)) is not None:
+            message = f"{what}: '{value}' is no {kind} that synapses and neurons of spikes can be: {refused.what}"
+            self.problems.append(Diagnostic("NC0324", message, self.document.at(place), refused.limit, hint=refused.hint))
             return None
         if value not in known:
             self.bad("NC0208", place, f"{what}: there is no {kind} '{value}'", did_you_mean(value, known))

@@ -160,6 +160,20 @@ def test_check(cli: Cli) -> None:
     }
 
 
+def test_check_of_what_no_target_has(cli: Cli) -> None:
+    path = Path("net.yaml")
+    path.write_text(path.read_text().replace("model: lif, tau_mem: 10 ms, v_threshold: 1.0, reset: zero", "model: phased_lstm"))
+    result = cli("check", "net.yaml", "--target", "loihi")
+    assert (result.code, result.err) == (4, "")
+    assert "error[NC0324 not-expressible]: population 'b': model: 'phased_lstm'" in result.out
+    assert result.out.endswith("'net.yaml' has 1 violation on loihi\n")
+    document = cli("check", "net.yaml", "--target", "loihi", "--json").document
+    assert (document["ok"], document["inputs"]) == (False, {})
+    (violation,) = document["violations"]
+    assert (violation["code"], violation["location"]) == ("NC0324", "net.yaml:7:35")
+    assert violation["hint"].startswith("gate by subtraction")
+
+
 def test_an_estimate_beyond_the_chip_is_said_early(cli: Cli) -> None:
     """Before what is known of the weights; not with --quiet."""
     text = registry.spec_files()["loihi"].read_text(encoding="utf-8")

@@ -12,6 +12,9 @@ import pytest
 from neurocomp.errors import NetworkError, NeurocompError, UnsupportedError
 from neurocomp.frontends.from_yaml import load, loads
 from neurocomp.ir.network import Choice, Network, Projection
+from neurocomp.models.inexpressible import inexpressible
+from neurocomp.models.learning import LEARNING_RULES
+from neurocomp.models.neurons import NEURON_MODELS
 from neurocomp.models.patterns import Pattern
 
 ROOT = Path(__file__).parents[2]
@@ -801,3 +804,33 @@ projections:
         loads(text, tmp_path)
     assert [d.code for d in caught.value.diagnostics] == ["NC0311"]
     assert caught.value.diagnostics[0].message == "the network: 'groups' is not understood yet"
+
+
+@pytest.mark.parametrize("name", ["phased_lstm", "Phased-LSTM", "lstm"])
+def test_a_known_construct_that_cannot_be_said_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    text = f"""\
+neurocomp: 1
+name: gated
+timestep: 1 ms
+ticks: 1
+populations:
+  x: {{kind: input, shape: [1]}}
+  a: {{shape: [1], neuron: {{model: {name}, period: 20 ms}}}}
+projections:
+  - {{from: x, to: a, weights: [[1]], learn: {{rule: e-prop, rate: 0.1}}}}
+"""
+    with pytest.raises(UnsupportedError) as caught:
+        loads(text, tmp_path)
+    assert [d.code for d in caught.value.diagnostics] == ["NC0324", "NC0324"]
+    assert all(d.limit and d.hint and d.location and d.location.line for d in caught.value.diagnostics)
+    assert f"'{name}' is no neuron model" in caught.value.diagnostics[0].message
+    with pytest.raises(NetworkError):
+        loads(text.replace("ticks: 1\n", "ticks: 0\n"), tmp_path)
+    with pytest.raises(NetworkError) as caught_unknown:
+        loads(text.replace("e-prop", "a-prop").replace(f"model: {name}, period: 20 ms", "model: if"), tmp_path)
+    assert [d.code for d in caught_unknown.value.diagnostics] == ["NC0208"]
+
+
+def test_no_construct_that_is_refused_by_name_is_registered() -> None:
+    for kind, table in (("neuron model", NEURON_MODELS), ("learning rule", LEARNING_RULES)):
+        assert [name for name in table if inexpressible(kind, name)] == []
