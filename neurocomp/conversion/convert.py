@@ -129,13 +129,15 @@ class _Converter:
         self.choices.append(Choice(whole, "normalize", law, "option"))
         for layer in self.graph.activations:
             self.choices.append(Choice(self.names[layer.name], "lambda", f"{self.scales[layer.name]:.5g}", o.normalize))
+        final = self.graph.layers[self.graph.output]
+        if (counted := self.scales.get(output_scale(final))) is not None:
+            self.choices.append(Choice(self.names[final.name], "lambda", f"{counted:.5g}", o.normalize))
         if o.code == "ttfs":
             self.choices.append(Choice(whole, "code", f"times of first spikes, {o.ticks} ticks per layer", "option"))
         else:
             self.choices.append(Choice(whole, "reset", o.reset, "option"))
         self.choices.append(Choice(whole, "start", o.start, "option"))
         self.choices.append(Choice(self.names[self.graph.input.name], "encode", o.encoder, "option"))
-        final = self.graph.layers[self.graph.output]
         spikes = "first_spike" if o.code == "ttfs" else "count"
         decode, why = (spikes, "it ends in a ReLU") if final.kind == "relu" else (o.readout, "option")
         self.choices.append(Choice(self.names[final.name], "decode", decode, why))
@@ -167,7 +169,7 @@ class _Converter:
 
     def _scale_of_output(self, goal: Layer) -> float:
         """Return what the weights of an output without ReLU are divided by."""
-        return self.scales.get(f"output {goal.name}", 1.0)
+        return self.scales.get(output_scale(goal), 1.0)
 
     def _walk(
         self, name: str, steps: tuple[_Step, ...], paths: list[tuple[Layer, tuple[_Step, ...]]], goal: Layer
@@ -322,6 +324,11 @@ def names_of(graph: Graph) -> dict[str, str]:
         taken.add(name)
         found[layer.name] = name
     return found
+
+
+def output_scale(layer: Layer) -> str:
+    """Return the name of the scale of an output without ReLU."""
+    return f"output {layer.name}"
 
 
 def _neuron(options: Options, fires: bool) -> Neuron:

@@ -156,6 +156,26 @@ def test_reset_and_start() -> None:
     assert network.decoders["out"].scheme == "count"
 
 
+@pytest.mark.parametrize("law", ["data", "percentile", "model", "spikes"])
+def test_outputs_that_are_counted_have_a_scale(law: Any) -> None:
+    """Without one, every output above 1 fires in every tick; with it, rates are the answers, as far as those are above 0."""
+    graph, data = skip(), RANDOM.random((6, 2, 6, 6))
+    factor = 50.0  # outputs far above 1, which none of the layers in front of it shows
+    last = graph.layers["out"]
+    assert last.weights is not None
+    assert last.bias is not None
+    big = replace(last, weights=last.weights * factor, bias=last.bias * factor)
+    graph = replace(graph, layers={**graph.layers, "out": big})
+    options = Options(normalize=law, readout="count", percentile=100.0, ticks=400)
+    network, found = made(graph, options, data)
+    exact = next(graph.forward(data.reshape(6, -1), record=["out"]))["out"]
+    assert exact.max() > 5
+    run = api.run_network(network, samples=Samples({"x": data}), probe="all")
+    spikes = run.arrays["spikes/out"].reshape(6, 400, -1).mean(axis=1)
+    assert np.abs(spikes * found["output out"] - np.maximum(exact, 0)).max() < 0.06 * exact.max()
+    assert ("out", "lambda", law) in {(choice.subject, choice.axis, choice.origin) for choice in network.choices}
+
+
 def test_no_activation() -> None:
     """A linear network does not spike."""
     layers = (Layer("x", "input", (), (3,)), Layer("y", "linear", ("x",), (2,), Pattern("dense"), np.ones((2, 3))))
