@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Part:
     """One network of a family."""
 
     network: Path | Callable[[], Network]
-    """net.yaml, or what builds the network, with its declared samples."""
+    """net.yaml, or what builds the network; with declared samples, which the artifacts take along."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Target -> options of `neurocomp.compile`; a target that is not named takes none."""
     targets: Sequence[str] = ("reference", "loihi", "truenorth")
@@ -91,44 +92,65 @@ def _targets(part: Part, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         network = part.load()
     except UnsupportedError as error:  # no target has what the file names
-        yield from ((target, _refused(None, part, error)) for target in part.targets)
+        yield from ((target, _refused(error, None)) for target in part.targets)
         return
+    real = _Real(network, part)
     for target in part.targets:
         options = dict(part.options.get(target, {}))
         try:
             compiled = neurocomp.compile(network, target=target, **options)
         except (UnsupportedError, CapacityError) as error:
-            yield target, _refused(network, part, error)
+            yield target, _refused(error, real.accuracy)
             continue
         assert isinstance(compiled, Compiled)
         folder.mkdir(parents=True, exist_ok=True)
         compiled.save(folder / f"{target}.ncz")
-        yield target, _compiled(network, part, compiled, part.engines.get(target))
+        yield target, _compiled(real, compiled, part.engines.get(target))
 
 
-def _refused(network: Network | None, part: Part, error: NeurocompError) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Real:
+    """A network in real numbers, simulated when it is asked for and once."""
+
+    network: Network
+    part: Part
+
+    @property
+    def has_answers(self) -> bool:
+        samples = self.network.data.samples
+        return samples is not None and samples.labels is not None and len(self.network.decoders) == 1
+
+    @cached_property
+    def accuracy(self) -> float | None:
+        if not self.has_answers:
+            return None
+        return evaluate_network(self.network, count=self.part.evaluated).accuracy["float"]
+
+    @cached_property
+    def arrays(self) -> Mapping[str, Any]:
+        return run_network(self.network, count=self.part.samples, probe="all").arrays
+
+
+def _refused(error: NeurocompError, accuracy: float | None) -> dict[str, Any]:
     first = error.diagnostics[0]
-    accuracy = None
-    if network is not None and _has_answers(network):
-        accuracy = evaluate_network(network, count=part.evaluated).accuracy["float"]
     return {
         "lowering": "refused", "witness": [], "float_distance": None, "accuracy_float": accuracy, "accuracy_fixed": None,
         "code": first.code, "message": first.message, "limit": first.limit, "hint": first.hint,
     }  # fmt: skip
 
 
-def _compiled(network: Network, part: Part, compiled: Compiled, engines: Sequence[str] | None) -> dict[str, Any]:
-    report = compiled.verify(engines, count=part.samples)
+def _compiled(real: _Real, compiled: Compiled, engines: Sequence[str] | None) -> dict[str, Any]:
+    report = compiled.verify(engines, count=real.part.samples)
     if not report.bit_exact:
-        raise DisagreementError(f"{network.name} on {compiled.artifact.spec.name}: {report.first_divergence}")
+        raise DisagreementError(f"{real.network.name} on {compiled.artifact.spec.name}: {report.first_divergence}")
     accuracy: Mapping[str, float | None] = {}
-    if _has_answers(network):
-        accuracy = compiled.evaluate(count=part.evaluated).accuracy
+    if real.has_answers:
+        accuracy = compiled.evaluate(count=real.part.evaluated).accuracy
     return {
         "lowering": "lossy" if report.lossy else "exact",
         "witness": [engine for engine in report.engines if engine != "reference"],
         "witnesses": sorted(set(report.witnesses.values())),
-        "float_distance": _float_distance(network, compiled, part.samples),
+        "float_distance": _float_distance(real, compiled),
         "accuracy_float": accuracy.get("float"),
         "accuracy_fixed": accuracy.get("fixed"),
         "code": None,
@@ -137,21 +159,14 @@ def _compiled(network: Network, part: Part, compiled: Compiled, engines: Sequenc
     }
 
 
-def _has_answers(network: Network) -> bool:
-    samples = network.data.samples
-    return samples is not None and samples.labels is not None and len(network.decoders) == 1
-
-
-def _float_distance(network: Network, compiled: Compiled, samples: int) -> float | None:
+def _float_distance(real: _Real, compiled: Compiled) -> float | None:
     """Return the share of (sample, tick, neuron) in which the spikes of the chip are not those of real numbers."""
-    has_samples = network.data.samples is not None
-    inputs = None if has_samples else compiled.random_stimulus(samples)
-    count = samples if has_samples else None
-    real = run_network(network, inputs, count=count, probe="all").arrays
-    fixed = compiled.run(None, inputs=inputs, count=count, probe="all").arrays
+    fixed = compiled.run(None, count=real.part.samples, probe="all").arrays
     distance = SpikeDistance()
-    for name, p in network.populations.items():
+    for name, p in real.network.populations.items():
         if not p.is_input:
-            a, b = (np.asarray(arrays[f"spikes/{name}"]).reshape(samples, -1, p.size) for arrays in (real, fixed))
+            a, b = (
+                np.asarray(arrays[f"spikes/{name}"]).reshape(-1, real.network.ticks, p.size) for arrays in (real.arrays, fixed)
+            )
             distance = distance + SpikeDistance.between(a, b)
     return 1 - distance.same / distance.places if distance.places else None

@@ -39,8 +39,11 @@ def _cell(entry: Mapping[str, Any]) -> str:
     if entry["lowering"] == "refused":
         return f"refused, {entry['code']}"
     extension = ", not on this chip" if entry["not_on_this_chip"] else ""
-    accuracy = entry["accuracy_fixed"]
-    return entry["lowering"] + extension + ("" if accuracy is None else f", {_percent(accuracy)}")
+    accuracy, distance = entry["accuracy_fixed"], entry["float_distance"]
+    measured = (
+        f", {_percent(accuracy)}" if accuracy is not None else "" if distance is None else f", {_percent(distance)} differ"
+    )
+    return f"{entry['lowering']}{extension}{measured}"
 
 
 def _percent(share: float) -> str:

@@ -496,7 +496,8 @@ def _energy(energy: Energy, samples: int) -> Iterable[RenderableType]:
 def _apart(energy: Energy, samples: int) -> list[tuple[str, str]]:
     """Return what is not in the total, and why."""
     rows = [("not in the total" if energy.is_priced else "without a cost", "")]
-    notes = {"static": energy.static_note, "host": "the processors on the chip, as if in real time; what they do is not counted"}
+    host = "the processors on the chip, as if in real time; what they do is not counted"
+    notes = {"static": energy.static_note, "host": host}
     for name, note in notes.items():
         part = energy.parts[name]
         joules = "" if part is None else f"{si(part.low / samples, 'J')} .. {si(part.high / samples, 'J')} per sample; "

