@@ -402,12 +402,14 @@ class _Builder:
             return result
 
         per_step = threshold / step[group_of], bias / step[group_of]
+        leak = self.real("leak") / step[group_of] if self.model == "linear_lif" else np.zeros(self.p.size)
         whole = np.zeros(groups)
-        for values in per_step:
+        for values in (*per_step, leak):
             whole = np.maximum(whole, worst(np.abs(values - np.rint(values))))
         size = worst(np.abs(per_step[0]))
         memoryless = self.model == "binary"
         carried = worst(np.abs(per_step[1] - per_step[0]) if memoryless else np.abs(per_step[1]))
+        carried = np.maximum(carried, worst(leak))
         room = np.minimum(self.form.weight_max_type / largest, self.form.bias_max / np.maximum(carried, 1e-9))
         room = np.minimum(room, self.form.threshold_max / np.maximum(size, 1e-9))
         wanted = np.where(memoryless | (size <= 0), 1.0, FINE_THRESHOLD / np.maximum(size, 1e-9))

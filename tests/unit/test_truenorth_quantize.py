@@ -162,6 +162,15 @@ def test_linear_leaks_and_their_biases() -> None:
     assert integers.populations["p.bias"].dynamics == "pulse"
 
 
+def test_a_leak_below_a_step_makes_weights_finer() -> None:
+    """Weights of 1 and 2 steps and a threshold of 5 are whole at once; a leak of a quarter of a step would become one."""
+    p, made = population(network(np.tile([0.2, 0.4, -0.4, 0.2], (3, 1)), 1.0, "linear_lif", leak=0.05))
+    assert np.array_equal(p.values("alpha"), 20 * np.abs(p.values("lambda")))
+    assert np.array_equal(made, np.tile([1, 2, -2, 1], (3, 1)) * made[:, :1])
+    whole, _ = population(network(np.tile([0.2, 0.4, -0.4, 0.2], (3, 1)), 1.0, "linear_lif", leak=0.2))
+    assert (whole.values("alpha") == 5).all()
+
+
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(
     ("model", "reset", "compare"),
