@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from examples.families import Family, Part
+from examples.families.neurons import patterns
 from neurocomp.frontends import from_yaml
 from neurocomp.ir.network import Network
 
@@ -78,7 +79,7 @@ IF = "{model: if, compare: '>=', reset: zero}"
 
 FAMILY = Family(
     "Neuron models: leaky, current-based, adaptive, quadratic, resonating, sigma-delta, ternary, graded, stochastic",
-    "Tavanaei et al. 2019; Izhikevich 2003; Bellec et al. 2018; O'Connor and Welling 2016; Hodgkin and Huxley 1952",
+    "Tavanaei et al. 2019; Izhikevich 2003 and 2004; Bellec et al. 2018; O'Connor and Welling 2016; Hodgkin and Huxley 1952",
     {
         "": _part("cuba", CUBA, LINEAR, drive=0.1),
         "lif_zero": _part("lif_zero", LIF, LINEAR),
@@ -96,6 +97,11 @@ FAMILY = Family(
         ),
         "graded": _part("graded", LIF, LINEAR, scheme="graded", data="values"),
         "stochastic_if": _part("stochastic_if", "{model: stochastic_if, noise: 2.0, seed: 3}", drive=3.0, readout=IF),
+        "firing_patterns": Part(
+            lambda: patterns.network(letter for letter, p in patterns.PATTERNS.items() if p.model == "izhikevich"),
+            targets=("reference", "loihi", "loihi2", "truenorth"),
+            samples=1,
+        ),
         "hodgkin_huxley": _part("hodgkin_huxley", "{model: hodgkin_huxley}", drive=20.0),
     },
     make,

@@ -1,4 +1,4 @@
-"""The pictures of docs/neuron-models.md: ``python examples/families/neurons/plots.py FOLDER``.
+"""The pictures of docs/neuron-models.md: ``python -m examples.families.neurons.plots FOLDER``.
 
 Curves of integers are those of the engine ``reference``; beside them stand real numbers or closed forms.
 """
@@ -6,6 +6,8 @@ Curves of integers are those of the engine ``reference``; beside them stand real
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
 import neurocomp
+from examples.families.neurons import patterns
 from neurocomp.api import Compiled, run_network
 from neurocomp.frontends import from_yaml
 from neurocomp.ir.network import Network
@@ -84,39 +87,99 @@ def izhikevich(path: Path) -> None:
     _save(figure, path)
 
 
-def kernels(path: Path) -> None:
-    """Draw adaptive threshold, alpha kernel and resonator against their closed forms."""
-    figure, axes = plt.subplots(3, 1, figsize=(8, 7.5))
+@dataclass(frozen=True)
+class Kernel:
+    """What a neuron answers to one spike, or to a constant current, and the closed form of it."""
+
+    title: str
+    form: Array
+    """Of every tick, in units of the potential."""
+    whole: Array
+    """The integers, in the same unit."""
+    one: float
+    """The integer of 1.0."""
+    shown: int
+    """Ticks that are drawn."""
+    spikes: Array
+    """Ticks in which it spikes."""
+
+
+def kernels() -> dict[str, Kernel]:
+    """Return adaptive threshold, alpha kernel and resonator with their closed forms."""
     ticks = np.arange(300)
     one_spike = np.zeros((1, 300, 1), np.int8)
     one_spike[0, 0] = 1
+    made = {}
 
-    _, whole, _ = run(network("model: adaptive_lif, tau_mem: 20 ms, tau_adapt: 100 ms, beta: 1.8", 0.2, 300), one_spike)
-    rho, age = np.exp(-1 / 100), ticks[:, None] - np.flatnonzero(whole["s"])
-    form = 1.8 * (1 - rho) * np.where(age >= 0, rho ** np.maximum(age, 0), 0.0).sum(axis=1)
-    _panel(
-        axes[0], ticks, 1 + form, 1 + whole["u"], "adaptive_lif: threshold 1 + a under a constant current, and its spikes", 3
-    )
-    axes[0].vlines(np.flatnonzero(whole["s"]), 0.98, 1.0, color=RED, linewidth=0.8)
+    def kernel(
+        name: str, title: str, neuron: str, current: float, what: str, form: Callable[[Array], Array], shown: int
+    ) -> None:
+        _, whole, one = run(network(f"model: {neuron}", current, 300), one_spike)
+        spikes = np.flatnonzero(whole["s"])
+        made[name] = Kernel(title, form(spikes), whole[what], one, shown, spikes)
 
-    _, whole, _ = run(network("model: cuba_lif, tau_mem: 8 ms, tau_syn: 8 ms, v_threshold: 30.0", 0.0, 300), one_spike)
-    form = (ticks + 1) * np.exp(-ticks / 8)
+    rho = np.exp(-1 / 100)
+
+    def threshold(spikes: Array) -> Array:
+        age = ticks[:, None] - spikes
+        return np.asarray(1.8 * (1 - rho) * np.where(age >= 0, rho ** np.maximum(age, 0), 0.0).sum(axis=1))
+
+    title = "adaptive_lif: what is added to the threshold under a constant current, and its spikes"
+    kernel("adaptive_lif", title, "adaptive_lif, tau_mem: 20 ms, tau_adapt: 100 ms, beta: 1.8", 0.2, "u", threshold, 300)
     title = "cuba_lif, tau_syn = tau_mem = 8 ms: the alpha kernel (n + 1) exp(-n / 8)"
-    _panel(axes[1], ticks[:80], form[:80], whole["v"][:80], title)
+    neuron = "cuba_lif, tau_mem: 8 ms, tau_syn: 8 ms, v_threshold: 30.0"
+    kernel("alpha", title, neuron, 0.0, "v", lambda _: (ticks + 1) * np.exp(-ticks / 8), 80)
+    title = "resonate_and_fire: exp(-n / 30) sin(2 pi n / 10) after one spike"
+    neuron = "resonate_and_fire, tau_mem: 30 ms, period: 10 ms, v_threshold: 2.0"
+    kernel("resonate_and_fire", title, neuron, 0.0, "v", lambda _: np.exp(-ticks / 30) * np.sin(2 * np.pi * ticks / 10), 80)
+    return made
 
-    neuron = "model: resonate_and_fire, tau_mem: 30 ms, period: 10 ms, v_threshold: 2.0"
-    _, whole, _ = run(network(neuron, 0.0, 300), one_spike)
-    form = np.exp(-ticks / 30) * np.sin(2 * np.pi * ticks / 10)
-    _panel(axes[2], ticks[:80], form[:80], whole["v"][:80], "resonate_and_fire: exp(-n / 30) sin(2 pi n / 10) after one spike")
+
+def draw_kernels(path: Path) -> None:
+    """Draw adaptive threshold, alpha kernel and resonator against their closed forms."""
+    figure, axes = plt.subplots(3, 1, figsize=(8, 7.5))
+    for axis, kernel in zip(axes, kernels().values(), strict=True):
+        ticks, every = np.arange(kernel.shown), 3 if kernel.shown > 100 else 1
+        axis.plot(ticks, kernel.form[: kernel.shown], color=GREY, linewidth=2.5)
+        axis.plot(ticks[::every], kernel.whole[: kernel.shown : every], ".", color=BLUE, markersize=3.5)
+        axis.vlines(kernel.spikes, -0.02, 0.0, color=RED, linewidth=0.8)
+        axis.set_title(kernel.title, fontsize=9, loc="left")
+        axis.spines[["top", "right"]].set_visible(False)
     axes[2].set_xlabel("ticks of 1 ms")
     _save(figure, path)
 
 
-def _panel(axis: Any, ticks: Array, form: Array, points: Array, title: str, every: int = 1) -> None:
-    axis.plot(ticks, form, color=GREY, linewidth=2.5)
-    axis.plot(ticks[::every], points[::every], ".", color=BLUE, markersize=3.5)
-    axis.set_title(title, fontsize=9, loc="left")
-    axis.spines[["top", "right"]].set_visible(False)
+def run_patterns(engine: str = "reference") -> tuple[dict[str, tuple[Array, Array]], dict[str, tuple[Array, Array]]]:
+    """Return times of spikes (ms) and v (mV) of every firing pattern, in real numbers and in integers."""
+    net = patterns.network()
+    made = neurocomp.compile(net, target="reference")
+    assert isinstance(made, Compiled)
+    assert made.artifact.quantized is not None
+    one = {name: scale.scale * 64 for name, scale in made.artifact.quantized.scales.items()}
+    real = run_network(net, probe="all", state=True).arrays
+    whole = made.run(engine, probe="all", state=True).arrays
+    return patterns.traces(real, dict.fromkeys(one, 1.0)), patterns.traces(whole, one)
+
+
+def draw_patterns(path: Path) -> None:
+    """Draw the twenty firing patterns, and the current of each below."""
+    figure, axes = plt.subplots(5, 4, figsize=(11, 11))
+    runs = run_patterns()
+    for axis, (letter, pattern) in zip(axes.flat, patterns.PATTERNS.items(), strict=True):
+        t = patterns.TIMESTEP * np.arange(pattern.ticks)
+        for found, color, width in zip(runs, (GREY, BLUE), (2.2, 0.8), strict=True):
+            times, v = found[letter]
+            axis.plot(t, np.where(np.isin(t, times), 30.0, v), color=color, linewidth=width)
+        sent = pattern.step * pattern.drive()
+        axis.plot(t, -112 + 14 * sent / np.abs(sent).max(), color=RED, linewidth=0.9)
+        axis.set_title(f"{letter}  {pattern.name}", fontsize=8.5, loc="left", pad=2)
+        axis.set_ylim(-130, 38)
+        axis.set_yticks([-65, 30])
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=7)
+    for axis in axes[-1]:
+        axis.set_xlabel("ms", fontsize=8)
+    _save(figure, path)
 
 
 def _save(figure: Any, path: Path) -> None:
@@ -126,11 +189,12 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Draw both pictures into a folder."""
+    """Draw all pictures into a folder."""
     mpl.use("svg")
     mpl.rcParams |= {"svg.hashsalt": "neurocomp", "svg.fonttype": "none", "font.size": 9}
     izhikevich(folder / "neuron-izhikevich.svg")
-    kernels(folder / "neuron-kernels.svg")
+    draw_kernels(folder / "neuron-kernels.svg")
+    draw_patterns(folder / "neuron-patterns.svg")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import neurocomp
 from examples.families import families, measure
-from neurocomp.api import run_network
+from examples.families.neurons.patterns import ACCOMMODATING, PATTERNS, network
+from examples.families.neurons.plots import Kernel, kernels, run_patterns
+from neurocomp.api import Compiled, run_network
+from neurocomp.models.neurons import NEURON_MODELS
 
 PROGRAMS = ("adaptive_lif", "izhikevich", "resonate_fire", "sigma_delta", "stochastic_if")
 LINEAR = ("lif_zero", "lif_subtract", "alpha")
@@ -40,9 +46,67 @@ def test_neurons(tmp_path: Path) -> None:
     assert {entry["code"] for entry in parts["hodgkin_huxley"].values()} == {"NC0313"}
     assert parts["ternary"]["loihi"]["code"] == parts["graded"]["loihi"]["code"] == "NC0318"
     assert (tmp_path / "neurons" / "izhikevich" / "loihi2.ncz").exists()
+    patterns = parts["firing_patterns"]
+    assert [patterns[target]["lowering"] for target in ("reference", "loihi2", "loihi")] == ["exact", "exact", "refused"]
 
 
 @pytest.mark.parametrize(("part", "least"), [("ternary", -1), ("sigma_delta", -2)])
 def test_signed_spikes_are_sent(part: str, least: int) -> None:
     spikes = run_network(families()["neurons"].parts[part].load(), None, count=2, probe="all").arrays["spikes/cells"]
     assert spikes.min() <= least < 0 < spikes.max()
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, Any]:
+    return dict(zip(("real", "whole"), run_patterns(), strict=True))
+
+
+@pytest.mark.parametrize("numbers", ["real", "whole"])
+@pytest.mark.parametrize("letter", PATTERNS)
+def test_each_firing_pattern_is_what_its_name_demands(runs: dict[str, Any], letter: str, numbers: str) -> None:
+    spikes, v = runs[numbers][letter]
+    assert PATTERNS[letter].meets(spikes, v), f"{PATTERNS[letter].demand}: {spikes}"
+
+
+def test_no_pattern_passes_for_all(runs: dict[str, Any]) -> None:
+    """Demands tell patterns apart: each is missed by at least half of the other ones."""
+    for letter, pattern in PATTERNS.items():
+        others = [runs["whole"][other] for other in PATTERNS if other != letter]
+        met = sum(_met(pattern.meets, *found) for found in others)
+        assert met <= 9, f"{letter}: {met} others meet '{pattern.demand}'"
+
+
+def _met(meets: Callable[..., bool], *found: Any) -> bool:
+    try:
+        return bool(meets(*found))
+    except IndexError:  # it spikes too seldom to be asked
+        return False
+
+
+def test_firing_patterns_have_verdicts_and_one_needs_a_program_of_its_own() -> None:
+    assert {p.model for letter, p in PATTERNS.items() if letter != "R"} == {"izhikevich"}
+    assert PATTERNS["R"].model == ACCOMMODATING.name
+    assert ACCOMMODATING.name in NEURON_MODELS
+    made = neurocomp.compile(network(), target="loihi2")
+    assert isinstance(made, Compiled)
+    assert made.artifact.quantized is not None
+    verdicts = {(v.population, v.register): v for v in made.artifact.quantized.verdicts}
+    assert {name for name, _ in verdicts} == {"izhikevich", ACCOMMODATING.name}
+    assert all(v.bound < v.limit for v in verdicts.values())
+
+
+@pytest.fixture(scope="module")
+def curves() -> dict[str, Kernel]:
+    return kernels()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    # In integers of 1.0: 16384, 1024 and 8192. A register of a program loses up to 1 per tick and multiplication, by rounding
+    # to minus infinity, and forgets that at its decay: 1 / (1 - exp(-1 / 100)) = 100. Loihi's decays have 12 bits.
+    [("adaptive_lif", 100), ("alpha", 40), ("resonate_and_fire", 4)],
+)
+def test_integers_follow_the_closed_form(curves: dict[str, Kernel], name: str, most: int) -> None:
+    kernel = curves[name]
+    assert np.abs(kernel.form).max() * kernel.one > 20 * most
+    assert np.abs(kernel.whole - kernel.form).max() * kernel.one <= most

@@ -1,0 +1,49 @@
+"""The subtractive LSTM: it reads digits, its gates inhibit and matter, and it is the same on Loihi."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.families import families, measure
+from neurocomp.api import evaluate_network
+from neurocomp.ir.network import Network, frozen
+
+GATES = ("input_gate->memory", "output_gate->cell")
+
+
+def without(network: Network, names: tuple[str, ...]) -> Network:
+    """Return a network with some weights at 0."""
+    cut = tuple(replace(q, weights=frozen(np.zeros_like(q.weights))) if q.name in names else q for q in network.projections)
+    return replace(network, projections=cut)
+
+
+def test_gates_inhibit_and_matter() -> None:
+    network = families()["sublstm"].parts[""].load()
+    assert all((q.weights < 0).all() for q in network.projections if q.name in GATES)
+    right = evaluate_network(network).accuracy["float"]
+    assert right is not None
+    assert right >= 0.92
+    for gate in GATES:
+        less = evaluate_network(without(network, (gate,))).accuracy["float"]
+        assert less is not None
+        assert less < right - 0.1
+    back = tuple(q.name for q in network.projections if q.source == "cell" and q.target != "digits")
+    forgetful = evaluate_network(without(network, back)).accuracy["float"]
+    assert forgetful is not None
+    assert forgetful < right - 0.1
+
+
+@pytest.mark.slow
+def test_sublstm(tmp_path: Path) -> None:
+    found = measure("sublstm", families()["sublstm"], tmp_path)
+    assert {target: entry["lowering"] for target, entry in found.items()} == {
+        "reference": "exact",
+        "loihi": "exact",
+        "truenorth": "exact",
+    }
+    assert found["loihi"]["accuracy_float"] >= 0.92
+    assert found["loihi"]["accuracy_fixed"] >= found["loihi"]["accuracy_float"] - 0.02
