@@ -27,6 +27,10 @@ SAMPLES = 5
 """How many of the declared samples are verified, unless a part says otherwise."""
 
 
+Measured = Callable[[str], dict[str, Any]]
+"""Of the tests' fixture: key -> what `measure` returns, after it was compared with docs/families.md."""
+
+
 class DisagreementError(Exception):
     """Simulations of an artifact do not agree."""
 

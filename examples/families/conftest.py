@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from examples.families import families, measure, table
+from examples.families import Measured, families, measure, table
 
 
 @pytest.fixture
-def measured(tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+def measured(tmp_path: Path) -> Measured:
     """Return a function that measures a family, and asserts that docs/families.md says what came out."""
 
     def of(key: str) -> dict[str, Any]:

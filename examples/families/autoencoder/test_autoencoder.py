@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.autoencoder.family import HERE, network, reconstructed, transposed
 from examples.families.digits import shipped_digits
 from neurocomp.api import run_network
@@ -47,8 +47,8 @@ def test_rates_are_the_image_again() -> None:
 
 
 @pytest.mark.slow
-def test_autoencoder(tmp_path: Path) -> None:
-    found = measure("autoencoder", families()["autoencoder"], tmp_path)
+def test_autoencoder(measured: Measured, tmp_path: Path) -> None:
+    found = measured("autoencoder")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

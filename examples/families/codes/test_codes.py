@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.codes.family import CODES, TICKS, events, own_spikes, values, waves
 from neurocomp.api import evaluate_network
 from neurocomp.encoding import DECODERS, ENCODERS
@@ -40,8 +40,8 @@ def test_how_often_a_code_shows_the_largest_value(part: str) -> None:
 
 
 @pytest.mark.slow
-def test_codes(tmp_path: Path) -> None:
-    found = measure("codes", families()["codes"], tmp_path)
+def test_codes(measured: Measured, tmp_path: Path) -> None:
+    found = measured("codes")
     parts = {"": found, **found.pop("parts")}
     for name, entry in parts.items():
         for target in ("reference", "loihi", "truenorth"):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.dbn.family import BRIGHTEST, HERE, TAU, Layer, network
 from examples.families.digits import shipped_digits, small
 from neurocomp.api import run_network
@@ -52,8 +50,8 @@ def test_neurons_spike_at_the_rates_of_the_training() -> None:
 
 
 @pytest.mark.slow
-def test_dbn(tmp_path: Path) -> None:
-    found = measure("dbn", families()["dbn"], tmp_path)
+def test_dbn(measured: Measured) -> None:
+    found = measured("dbn")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

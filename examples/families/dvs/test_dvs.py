@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured, families
 from examples.families.dvs.family import HERE, bars, synapses
 from neurocomp.api import evaluate_network, run_network
 from neurocomp.cli import run
@@ -48,8 +48,8 @@ def test_the_command_line_reads_what_a_camera_wrote(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_dvs(tmp_path: Path) -> None:
-    found = measure("dvs", families()["dvs"], tmp_path)
+def test_dvs(measured: Measured) -> None:
+    found = measured("dvs")
     assert {target: entry["lowering"] for target, entry in found.items()} == dict.fromkeys(found, "exact")
     assert found["loihi"]["accuracy_float"] == found["loihi"]["accuracy_fixed"] == 1.0
     # Linear leaks stand for exponential ones.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 
 
 @pytest.mark.slow
-def test_elman(tmp_path: Path) -> None:
-    found = measure("elman", families()["elman"], tmp_path)
+def test_elman(measured: Measured) -> None:
+    found = measured("elman")
     assert found["truenorth"]["lowering"] == "exact"
     assert found["truenorth"]["accuracy_fixed"] == found["truenorth"]["accuracy_float"]
     cuba = found["parts"]["cuba_lif"]["loihi"]

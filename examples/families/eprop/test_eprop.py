@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from neurocomp.frontends.from_yaml import loads
 
 
-def test_eprop_is_refused(tmp_path: Path) -> None:
-    found = measure("eprop", families()["eprop"], tmp_path)
+def test_eprop_is_refused(measured: Measured) -> None:
+    found = measured("eprop")
     assert {(entry["lowering"], entry["code"]) for entry in found.values()} == {("refused", "NC0324")}
     assert set(found) == {"reference", "loihi", "loihi2", "truenorth"}
     entry = found["loihi"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 
 
 @pytest.mark.slow
-def test_hopfield(tmp_path: Path) -> None:
-    found = measure("hopfield", families()["hopfield"], tmp_path)
+def test_hopfield(measured: Measured) -> None:
+    found = measured("hopfield")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

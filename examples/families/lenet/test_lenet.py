@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 
 
 @pytest.mark.slow
-def test_lenet(tmp_path: Path) -> None:
-    found = measure("lenet", families()["lenet"], tmp_path)
+def test_lenet(measured: Measured, tmp_path: Path) -> None:
+    found = measured("lenet")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.lsm.family import CHANNELS, HERE, LIQUID, counts, liquid, network, readout, ridge, trains
 from neurocomp.api import run_network
 
@@ -64,9 +62,9 @@ def test_the_readout_has_four_bits_and_fires_in_half_of_the_ticks() -> None:
 
 
 @pytest.mark.slow
-def test_lsm(tmp_path: Path) -> None:
+def test_lsm(measured: Measured) -> None:
     assert network("lif").populations["channels"].size == CHANNELS
-    found = measure("lsm", families()["lsm"], tmp_path)
+    found = measured("lsm")
     linear = found.pop("parts")["linear"]
     assert {target: entry["lowering"] for target, entry in found.items()} == dict.fromkeys(found, "exact")
     # 240 trains; 93.3 % with the readout as real numbers outside of the network.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.lstm_truenorth.cell import HOLD, Array, IntArray, Memory, Timing, network
 from examples.families.lstm_truenorth.family import parity_memory, parity_samples, recall_memory, recall_samples
 from neurocomp.api import run_network
@@ -53,8 +52,8 @@ def test_spikes_are_the_equations_of_any_weights(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_lstm_truenorth(tmp_path: Path) -> None:
-    found = measure("lstm_truenorth", families()["lstm_truenorth"], tmp_path)
+def test_lstm_truenorth(measured: Measured) -> None:
+    found = measured("lstm_truenorth")
     for entry in (found, found["parts"]["parity"]):
         assert {target: entry[target]["lowering"] for target in ("reference", "loihi", "truenorth")} == {
             "reference": "exact",

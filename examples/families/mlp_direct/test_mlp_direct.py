@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 
 
 @pytest.mark.slow
-def test_mlp_direct(tmp_path: Path) -> None:
-    found = measure("mlp_direct", families()["mlp_direct"], tmp_path)
+def test_mlp_direct(measured: Measured) -> None:
+    found = measured("mlp_direct")
     assert (found["loihi"]["lowering"], found["truenorth"]["lowering"]) == ("exact", "refused")
     assert (found["loihi"]["accuracy_float"], found["loihi"]["accuracy_fixed"]) == (0.99, 0.992)
     parts = found["parts"]

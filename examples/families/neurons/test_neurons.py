@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured, families
 from examples.families.neurons.patterns import ACCOMMODATING, PATTERNS, network
 from examples.families.neurons.plots import Kernel, kernels, run_patterns
 from neurocomp.api import Compiled, run_network
@@ -28,8 +28,8 @@ def test_every_model_spikes_and_none_in_every_tick(part: str) -> None:
 
 
 @pytest.mark.slow
-def test_neurons(tmp_path: Path) -> None:
-    found = measure("neurons", families()["neurons"], tmp_path)
+def test_neurons(measured: Measured, tmp_path: Path) -> None:
+    found = measured("neurons")
     parts = found.pop("parts")
     assert {target: entry["lowering"] for target, entry in found.items()} == dict.fromkeys(found, "exact")
     for name in LINEAR:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from examples.families import families, measure
+from examples.families import Measured
 
 
-def test_phased_lstm_is_refused(tmp_path: Path) -> None:
-    found = measure("phased_lstm", families()["phased_lstm"], tmp_path)
+def test_phased_lstm_is_refused(measured: Measured, tmp_path: Path) -> None:
+    found = measured("phased_lstm")
     assert {(entry["lowering"], entry["code"]) for entry in found.values()} == {("refused", "NC0324")}
     assert set(found) == {"reference", "loihi", "loihi2", "truenorth"}
     entry = found["truenorth"]

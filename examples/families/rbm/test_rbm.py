@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.digits import shipped_digits, small
 from examples.families.rbm.family import HERE, LABELS, NOISE, STEP, chances, generating, logistic, network
 from neurocomp.api import run_network
@@ -68,8 +67,8 @@ def test_a_label_calls_up_its_digit() -> None:
 
 
 @pytest.mark.slow
-def test_rbm(tmp_path: Path) -> None:
-    found = measure("rbm", families()["rbm"], tmp_path)
+def test_rbm(measured: Measured) -> None:
+    found = measured("rbm")
     part = found.pop("parts")["generate"]
     for entry in (*found.values(), *part.values()):
         assert entry["lowering"] == "exact"

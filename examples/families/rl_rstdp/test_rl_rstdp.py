@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.rl_rstdp.family import network
 from neurocomp.api import run_network
 
@@ -29,8 +27,8 @@ def test_early_trials_are_guesses_and_late_ones_are_right() -> None:
 
 
 @pytest.mark.slow
-def test_rl_rstdp(tmp_path: Path) -> None:
-    found = measure("rl_rstdp", families()["rl_rstdp"], tmp_path)
+def test_rl_rstdp(measured: Measured) -> None:
+    found = measured("rl_rstdp")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured, families
 from neurocomp.api import evaluate_network
 from neurocomp.ir.network import Network, frozen
 
@@ -38,8 +37,8 @@ def test_gates_inhibit_and_matter() -> None:
 
 
 @pytest.mark.slow
-def test_sublstm(tmp_path: Path) -> None:
-    found = measure("sublstm", families()["sublstm"], tmp_path)
+def test_sublstm(measured: Measured) -> None:
+    found = measured("sublstm")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.tempotron.family import DELAYS, HERE, TICKS, WINDOW, learned, network, patterns, potentials, right
 from neurocomp.api import run_network
 
@@ -62,8 +60,8 @@ def test_the_rule_learns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_tempotron(tmp_path: Path) -> None:
-    found = measure("tempotron", families()["tempotron"], tmp_path)
+def test_tempotron(measured: Measured) -> None:
+    found = measured("tempotron")
     steps = found.pop("parts")["steps"]
     for entry in (found, steps):
         assert {target: of["lowering"] for target, of in entry.items()} == dict.fromkeys(entry, "exact")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.wta_em.family import DRIVE, NEURONS, PIXELS, SAMPLES, STOCHASTIC, C, clusters, network, shown
 from neurocomp.api import Run, run_network
 
@@ -71,8 +69,8 @@ def test_neurons_with_noise_of_their_own() -> None:
 
 
 @pytest.mark.slow
-def test_wta_em(tmp_path: Path) -> None:
-    found = measure("wta_em", families()["wta_em"], tmp_path)
+def test_wta_em(measured: Measured) -> None:
+    found = measured("wta_em")
     part = found.pop("parts")["stochastic"]
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
