@@ -74,7 +74,9 @@ encode: {{pixels: {{scheme: bernoulli, gain: {SHARE}, seed: 1}}, noise: {{scheme
 """
     images, _ = shown()
     inputs = {"pixels": np.concatenate([images, 1 - images], axis=1), "noise": np.full((SAMPLES, NEURONS), 0.5)}
-    return replace(loads(text, HERE), data=Data(Samples(inputs))).verify()
+    # A few calibrate, which changes no scale here: w_max fixes it.
+    first = {name: values[:8] for name, values in inputs.items()}
+    return replace(loads(text, HERE), data=Data(Samples(inputs), Samples(first))).verify()
 
 
 def shown() -> tuple[Array, Array]:
