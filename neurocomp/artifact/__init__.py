@@ -283,7 +283,8 @@ def read(path: Path, *, limit: int = READ_LIMIT) -> Artifact:
         limit: Bytes of the largest file to take into memory.
 
     Raises:
-        ArtifactError: There is no such file (NC0101), it is something else (NC0601), damaged (NC0602), or of another
+        ArtifactError: There is no such file (NC0101), it is something else (NC0601), damaged (NC0602), with
+            programs of neurons that are not installed (NC0208), or of another
             version of the format (NC0603).
     """
     try:
@@ -306,6 +307,11 @@ def read(path: Path, *, limit: int = READ_LIMIT) -> Artifact:
         _damaged(path, str(error))
     except Exception as error:  # whatever a stranger's values break in a check is a fault of the file
         problem = getattr(error, "diagnostics", None)
+        if problem and problem[0].code == "NC0208" and "neuron model" in problem[0].message:
+            hint = "install the package that registers it: an artifact names programs of neurons, and does not hold them"
+            raise ArtifactError(
+                Diagnostic("NC0208", f"'{path}' needs more than is here: {problem[0].message}", hint=hint)
+            ) from None
         _damaged(path, problem[0].message if problem else f"its stages contradict each other ({type(error).__name__}: {error})")
 
 

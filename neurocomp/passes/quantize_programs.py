@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.errors import Diagnostic, EngineUnavailable
 from neurocomp.ir.network import Population, frozen
 from neurocomp.ir.quantized import IntegerPopulation, program_ranges
 from neurocomp.models.neurons import program_of
@@ -28,6 +29,9 @@ def programmed_population(
         first_key: Keys the random numbers of its first neuron; that of the next one is larger by 1.
         dt: Of a tick, s.
         warnings: What lies outside the range of its integer, and is clipped, is added here.
+
+    Raises:
+        EngineUnavailable: The model's own rule leaves words out (NC0320).
     """
     assert p.neuron is not None
     model = program_of(p.neuron.model)
@@ -40,6 +44,9 @@ def programmed_population(
     if model.draws:
         real |= {"seed": parameters["seed"], "key": first_key + np.arange(p.size)}
     real |= {word: np.asarray(value, np.float64) for word, value in model.integers(parameters, one, dt).items()}
+    if missing := [word for word in model.words if word not in real]:
+        message = f"the neuron model '{model.name}' has words that its 'integers' does not return: {', '.join(missing)}"
+        raise EngineUnavailable(Diagnostic("NC0320", message, hint="'integers' returns a number for each of 'words'"))
     values: dict[str, Array] = {}
     rows: list[tuple[str, str, str]] = []
     for name, low, high in program_ranges(model.name):

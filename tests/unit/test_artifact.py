@@ -590,7 +590,6 @@ def substitute(old: str, new: str) -> Edit:
         ("network.json", substitute('"ticks":8', '"more":8'), "network is not a Network with the fields"),
         ("network.json", substitute('"integration":"exact"', '"integration":"x"'), "is not one of exact, euler"),
         ("network.json", substitute('["net.yaml",5,3]', '["net.yaml",5]'), "populations.pixels.origin is not a list of 3"),
-        ("network.json", substitute('"model":"lif"', '"model":"lfi"'), "there is no neuron model 'lfi'"),
         (
             "network.json",
             substitute('"source":"pixels"', '"source":"pixel"'),
@@ -635,6 +634,14 @@ def test_wrong_documents_with_valid_digests(path: Path, member: str, edit: Edit,
     assert what in message
 
 
+def test_a_model_that_is_not_installed_is_no_damage(path: Path) -> None:
+    members = members_of(path)
+    members["network.json"] = substitute('"model":"lif"', '"model":"lfi"')(members["network.json"])
+    message = refused(path, repacked(members))
+    assert message.startswith("error[NC0208 unknown-kind]: 'net.ncz' needs more than is here: there is no neuron model 'lfi'")
+    assert "install the package that registers it" in message
+
+
 def test_random_edits_of_documents_with_valid_digests(path: Path) -> None:
     """Behind the digests stands the codec: whatever a stranger writes there is read whole or refused."""
     members = members_of(path)
@@ -654,13 +661,15 @@ def test_random_edits_of_documents_with_valid_digests(path: Path) -> None:
             outcomes.add("read")
         except ArtifactError as error:
             outcomes.add(error.diagnostics[0].code)
-    assert outcomes <= {"read", "NC0602"}
+    assert outcomes <= {"read", "NC0602", "NC0208"}
     assert "NC0602" in outcomes
 
 
 # --- what a number costs
 
 Step = str | int
+REFUSED = ("NC0602", "NC0208")
+"""Damaged, or a model that is not installed."""
 HEADROOM = 512 << 20
 """Bytes beyond those of the interpreter with its libraries, in a process that reads what strangers wrote."""
 
@@ -767,7 +776,7 @@ def test_no_number_of_a_document_costs_more_than_the_file(path: Path, tmp_path: 
     lines = run.stdout.splitlines()
     assert run.returncode == 0, (lines[-1:], run.stderr)
     outcomes = {line: line.rpartition(": ")[2] if line.endswith(": read") else line.split(": ", 1)[1] for line in lines}
-    assert [line for line, outcome in outcomes.items() if outcome != "read" and not outcome.startswith("NC0602")] == []
+    assert [line for line, outcome in outcomes.items() if outcome != "read" and not outcome.startswith(REFUSED)] == []
     assert [line for line in lines if "MemoryError" in line] == []
     assert len(lines) > 600
     assert any(line.endswith(": read") for line in lines)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import neurocomp
 from neurocomp import registry
 from neurocomp.api import Compiled, run_network
-from neurocomp.errors import EngineUnavailable, NetworkError, UnsupportedError, UsageError
+from neurocomp.errors import ArtifactError, EngineUnavailable, NetworkError, UnsupportedError, UsageError
 from neurocomp.frontends import from_yaml
 from neurocomp.hardware import NumberFormat
 from neurocomp.ir.network import Network
@@ -438,3 +438,31 @@ def test_a_program_that_fails_is_named(tmp_path: Path) -> None:
     assert message in str(caught.value)
     with pytest.raises(EngineUnavailable, match="engine 'fast' is not available: the program of 'broken' cannot be compiled"):
         made.run("fast", inputs=made.random_stimulus(1))
+
+
+def test_words_without_a_rule_are_named(tmp_path: Path) -> None:
+    model = ProgrammedModel(
+        name="broken_words", doc="", parameters={"v_threshold": Parameter("1", "", 1.0)}, registers=(Register("v"),),
+        real=lambda state, x, p, dt: np.zeros_like(x), program=_rise, words={"step": (0, 9), "other": (0, 9)},
+        integers=lambda p, one, dt: {"step": 1},
+    )  # fmt: skip
+    if "broken_words" not in NEURON_MODELS:
+        register_model(model)
+    message = "the neuron model 'broken_words' has words that its 'integers' does not return: other"
+    with pytest.raises(EngineUnavailable, match=message):
+        compiled(network("{model: broken_words}", tmp_path))
+
+
+def test_an_artifact_whose_program_is_not_installed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = compiled(network(NEURONS["izhikevich"], tmp_path), "loihi2")
+    made.save(tmp_path / "x.ncz")
+    monkeypatch.delitem(NEURON_MODELS._members, "izhikevich")
+    with pytest.raises(ArtifactError) as caught:
+        neurocomp.load(tmp_path / "x.ncz")
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.message) == (
+        "NC0208",
+        f"'{tmp_path / 'x.ncz'}' needs more than is here: there is no neuron model 'izhikevich'",
+    )
+    assert problem.hint is not None
+    assert problem.hint.startswith("install the package that registers it")
