@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.erbp.family import (
     ALONE,
     CLASSES,
@@ -105,8 +103,8 @@ def test_error_neurons_learn_in_real_numbers_and_integers() -> None:
 
 
 @pytest.mark.slow
-def test_erbp(tmp_path: Path) -> None:
-    found = measure("erbp", families()["erbp"], tmp_path)
+def test_erbp(measured: Measured) -> None:
+    found = measured("erbp")
     part = found.pop("parts")["error_neurons"]
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.spikeprop.family import HERE, LABELS, TICKS, TIMES, WANTED, fired, network, spikeprop
 from neurocomp.api import run_network
 
@@ -56,8 +54,8 @@ def test_every_connection_has_its_terminals() -> None:
 
 
 @pytest.mark.slow
-def test_spikeprop(tmp_path: Path) -> None:
-    found = measure("spikeprop", families()["spikeprop"], tmp_path)
+def test_spikeprop(measured: Measured) -> None:
+    found = measured("spikeprop")
     steps = found.pop("parts")["steps"]
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",

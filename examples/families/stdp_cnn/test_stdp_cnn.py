@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.stdp_cnn.family import FEWEST, MAPS, learning, network, shipped
 
 
@@ -42,8 +40,8 @@ def test_patches_go_on_teaching() -> None:
 
 
 @pytest.mark.slow
-def test_stdp_cnn(tmp_path: Path) -> None:
-    found = measure("stdp_cnn", families()["stdp_cnn"], tmp_path)
+def test_stdp_cnn(measured: Measured) -> None:
+    found = measured("stdp_cnn")
     assert {target: entry["lowering"] for target, entry in found.items() if target != "parts"} == {
         "reference": "exact",
         "loihi": "exact",
