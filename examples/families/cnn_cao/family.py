@@ -23,7 +23,7 @@ from neurocomp.ir.network import Network
 
 WEIGHTS = Path(__file__).with_name("weights.npz")
 SHAPES = {"conv1": (5, 1, 5, 5), "conv2": (8, 5, 5, 5), "digits": (10, 128)}
-OPTIONS = Options(normalize="none", reset="zero", input="bernoulli", start="zero", readout="count", ticks=48)
+OPTIONS = Options(normalize="none", reset="zero", input="bernoulli", start="zero", readout="count", ticks=32)
 
 
 def build(weights: Mapping[str, NDArray[Any]]) -> Graph:
@@ -51,6 +51,6 @@ def train() -> None:
 FAMILY = Family(
     "Convolutions and average pooling, converted without normalization",
     "Cao, Chen, Khosla, Spiking deep convolutional neural networks for energy-efficient object recognition, IJCV 2015",
-    {"": Part(network, {"truenorth": {"compare": "ge"}}, samples=3, evaluated=300)},
+    {"": Part(network, {"truenorth": {"compare": "ge"}}, samples=3, evaluated=200)},
     train,
 )

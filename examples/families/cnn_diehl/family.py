@@ -28,5 +28,5 @@ def network(normalize: str = "data", ticks: int = 32) -> Network:
 FAMILY = Family(
     "Convolutions and average pooling, converted with weight and threshold balancing",
     "Diehl et al., Fast-classifying, high-accuracy spiking deep networks through weight and threshold balancing, IJCNN 2015",
-    {"": Part(network, {"truenorth": {"compare": "ge"}}, samples=3, evaluated=300)},
+    {"": Part(network, {"truenorth": {"compare": "ge"}}, samples=3, evaluated=200)},
 )

@@ -50,8 +50,8 @@ FAMILY = Family(
     "Convolutions and max pooling, converted; neurons compute the maxima",
     "Rueckauer et al., Conversion of continuous-valued deep networks to efficient event-driven networks, Front. Neurosci. 2017",
     {
-        "": Part(network, _GE, samples=3, evaluated=300),
-        "spikes": Part(functools.partial(network, "spikes"), _GE, samples=3, evaluated=300),
+        "": Part(network, _GE, samples=3, evaluated=200),
+        "spikes": Part(functools.partial(network, "spikes"), _GE, samples=3, evaluated=200),
     },
     train,
 )

@@ -54,6 +54,6 @@ def train() -> None:
 FAMILY = Family(
     "Residual: skip connections, converted",
     "Sengupta et al., Going deeper in spiking neural networks: VGG and residual architectures, Frontiers in Neuroscience 2019",
-    {"": Part(network, {"truenorth": {"compare": "ge"}}, samples=3, evaluated=300)},
+    {"": Part(network, {"truenorth": {"compare": "ge"}}, samples=3, evaluated=200)},
     train,
 )
