@@ -82,12 +82,13 @@ class Learner:
         low, high = self.learning.bounds
         weights = self._sum(self.weights, self.form.weights, history, high)
         self.tags = np.clip(self._sum(self.tags, self.form.tags, history, TAGS[1]), *TAGS)
-        self.weights = np.clip(weights, low, high)
+        if weights is not self.weights:
+            self.weights = np.clip(weights, low, high)
+            self._write()
         for name, values in history.items():
             self.traces[name] = self.traces[name] if modulators and name[0] == "y" else values[-1]
         for times in self.times.values():
             times[:] = 0
-        self._write()
 
     def _write(self) -> None:
         self.out.reshape(-1)[self.slots] = self.weights * self.factor
@@ -109,18 +110,25 @@ class Learner:
     ) -> FloatArray:
         """Return values plus their products; like the chip's sum of 16 bits, it saturates after each, at the largest value."""
         for product in products:
-            values = np.clip(values + np.clip(self._product(product, history), -limit, limit), -limit, limit)
+            step = self._product(product, history)
+            if step is not None:
+                values = np.clip(values + np.clip(step, -limit, limit), -limit, limit)
         return values
 
-    def _product(self, product: Product, history: Mapping[str, FloatArray]) -> FloatArray:
+    def _product(self, product: Product, history: Mapping[str, FloatArray]) -> FloatArray | None:
+        """Return a product per synapse; None where its condition holds nowhere."""
         if product.condition == "u":
+            if self.step // self.learning.epoch % (1 << product.decimation):
+                return None
             at = np.full(len(self.weights), self.learning.epoch)
-            holds = np.full(len(self.weights), self.step // self.learning.epoch % (1 << product.decimation) == 0)
         else:
-            at = self.times[product.condition[0]][self.sources if product.condition == "x0" else self.targets]
-            holds = at > 0
+            times = self.times[product.condition[0]]
+            if not times.any():
+                return None
+            at = times[self.sources if product.condition == "x0" else self.targets]
+        holds = at > 0
         if not holds.any():
-            return np.zeros_like(self.weights)
+            return None
         result = np.where(holds, product.coefficient, 0.0)
         for factor in product.factors:
             if factor.variable in ("w", "t"):

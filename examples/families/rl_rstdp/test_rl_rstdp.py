@@ -8,6 +8,7 @@ import pytest
 import neurocomp
 from examples.families import Measured
 from examples.families.rl_rstdp.family import network
+from examples.families.rl_rstdp.plots import panels
 from neurocomp.api import run_network
 
 
@@ -37,3 +38,11 @@ def test_rl_rstdp(measured: Measured) -> None:
     assert found["loihi"]["accuracy_float"] == 0.96
     assert found["loihi"]["accuracy_fixed"] >= 0.94
     assert found["truenorth"]["code"] == "NC0350"
+
+
+def test_windows_are_the_closed_forms() -> None:
+    """What docs/learning-windows.svg shows, of every rule that pairs of spikes move."""
+    for title, (_, curves) in panels().items():
+        for label, _, whole, real, form in curves:
+            assert np.abs(real - form).max() < 1e-12, (title, label)
+            assert np.abs(whole.mean(axis=1) - form).max() < 0.1 * np.abs(form).max() + 0.001, (title, label)

@@ -201,7 +201,7 @@ def learning(path: Path = HERE / "weights.npz", rule: str = RULE) -> Network:
 
 FAMILY = Family(
     "Convolution with kernels of STDP: on/off filters, first spikes, winner takes all, pools, a linear readout",
-    "Kheradpisheh et al., STDP-based spiking deep convolutional neural networks for object recognition, Neural Networks 99, 2018",
+    "Kheradpisheh et al., STDP-based spiking deep convolutional neural networks, Neural Networks 99, 2018",
     {
         "": Part(network, samples=1),
         "learning": Part(learning, samples=40),
