@@ -178,7 +178,7 @@ def with_error_neurons() -> Network:
 FAMILY = Family(
     "Event-driven random backpropagation: three factors, errors through fixed random weights, learned while it runs",
     "Neftci, Augustine, Paul and Detorakis, Frontiers in Neuroscience 11, 2017",
-    {"": Part(network, samples=8, evaluated=50), "error_neurons": Part(with_error_neurons, samples=8, evaluated=50)},
+    {"": Part(network, samples=4, evaluated=30), "error_neurons": Part(with_error_neurons, samples=4, evaluated=30)},
     train,
 )
 """What becomes of three-factor error learning on each chip."""

@@ -176,7 +176,7 @@ def train(folder: Path = Path("package/data")) -> None:
 FAMILY = Family(
     "Spiking restricted Boltzmann machine: noisy neurons sample, labels and pixels both ways",
     "Neftci, Das, Pedroni, Kreutz-Delgado and Cauwenberghs, Frontiers in Neuroscience 7, 2014",
-    {"": Part(network, samples=3), "generate": Part(generating, samples=1)},
+    {"": Part(network, samples=1, evaluated=150), "generate": Part(generating, targets=("loihi", "truenorth"), samples=1)},
     train,
 )
 """What becomes of a spiking Boltzmann machine on each chip."""

@@ -12,7 +12,7 @@ import neurocomp
 from examples.families import Measured
 from examples.families.digits import shipped_digits, small
 from examples.families.rbm.family import HERE, LABELS, NOISE, STEP, chances, generating, logistic, network
-from neurocomp.api import run_network
+from neurocomp.api import evaluate_network, run_network
 
 
 def weights() -> dict[str, NDArray[np.float64]]:
@@ -55,6 +55,14 @@ def test_answers_are_those_of_the_exact_posterior() -> None:
     assert (exact == labels).mean() >= 0.9
     counts = run_network(network(), count=60).arrays["spikes/labels"].sum(axis=1)
     assert (counts.argmax(axis=1) == exact[:60]).mean() >= 0.85
+
+
+@pytest.mark.slow
+def test_digits_are_read() -> None:
+    """90 % of 200, 91.9 % in the paper of 784-500-10."""
+    accuracy = evaluate_network(network()).accuracy["float"]
+    assert accuracy is not None
+    assert accuracy >= 0.89
 
 
 def test_a_label_calls_up_its_digit() -> None:
