@@ -6,8 +6,8 @@ read the 28 rows of a digit, one per tick. The digits begin low and rise by a bi
 back, come after most of the evidence. Costa et al. read MNIST pixel by pixel, with sigmoids in real numbers.
 
 Of all 10,000 test digits the network answers 91.9 % in real numbers (94.7 % of the 300 that are shipped). Trained for an
-exponential leak it loses much on TrueNorth, whose leak is linear: 56 % of the 300. `linear` is the same circuit trained with that
-leak and weights of -7 to 7, for 10 epochs: 80.3 % of the 10,000, and the chip answers as real numbers do.
+exponential leak it loses much on TrueNorth, whose leak is linear: 56 % of the 300. `linear` is the same circuit trained with
+that leak and weights of -7 to 7, for 10 epochs: 80.3 % of the 10,000, and the chip answers as real numbers do.
 """
 
 from __future__ import annotations
