@@ -393,7 +393,10 @@ class _Builder:
         return max(together.values(), default=1)
 
     def _factors(self, step: FloatArray, threshold: FloatArray, bias: FloatArray, largest: FloatArray) -> FloatArray:
-        """Return by how much each group's weights are multiplied: 1 where exact, else a power of 2 for fine thresholds."""
+        """Return by how much each group's weights are multiplied.
+
+        The least that makes threshold, bias and leak whole, where there is one; else a power of 2 for fine thresholds.
+        """
         group_of, groups = self.rows.group_of, self.rows.groups
 
         def worst(values: FloatArray) -> FloatArray:
@@ -403,9 +406,6 @@ class _Builder:
 
         per_step = threshold / step[group_of], bias / step[group_of]
         leak = self.real("leak") / step[group_of] if self.model == "linear_lif" else np.zeros(self.p.size)
-        whole = np.zeros(groups)
-        for values in (*per_step, leak):
-            whole = np.maximum(whole, worst(np.abs(values - np.rint(values))))
         size = worst(np.abs(per_step[0]))
         memoryless = self.model == "binary"
         carried = worst(np.abs(per_step[1] - per_step[0]) if memoryless else np.abs(per_step[1]))
@@ -414,7 +414,16 @@ class _Builder:
         room = np.minimum(room, self.form.threshold_max / np.maximum(size, 1e-9))
         wanted = np.where(memoryless | (size <= 0), 1.0, FINE_THRESHOLD / np.maximum(size, 1e-9))
         factor = 2.0 ** np.floor(np.log2(np.clip(np.minimum(room, wanted), 1.0, None)))
-        return np.where(whole < EXACT, 1.0, factor)
+        # Multiples that stay on the format's own levels always have axons.
+        weights, number = self.rows.flat()
+        counts = np.zeros(groups)
+        np.maximum.at(counts, number, np.abs(np.rint(weights / step[number])))
+        room = np.maximum(room, self.format.top // np.maximum(counts, 1.0))
+        exact = np.zeros(groups)
+        for k in range(int(min(room.max(), FINE_THRESHOLD)), 0, -1):
+            off = np.maximum.reduce([worst(np.abs(k * v - np.rint(k * v))) for v in (*per_step, leak)])
+            exact = np.where((off < EXACT) & (k <= room), float(k), exact)
+        return np.where(exact > 0, exact, factor)
 
     def _from_books(self, books: FloatArray, w: FloatArray, number: IntArray) -> FloatArray:
         """Return the subset sums of whole codebooks (groups, m) nearest to weights in their steps."""

@@ -317,3 +317,21 @@ def test_inclusive() -> None:
     other = network(np.ones((2, 3)), 3.0, compare=">")
     assert inclusive(other)[1] == []
     assert neurocomp.compile(net, "truenorth", compare="ge").verify(["reference", "chip"]).bit_exact
+
+
+@pytest.mark.parametrize(
+    ("weights", "threshold", "leak", "alpha"),
+    [
+        ([[7.0, -7.0]], 5.0, 2.0, 5),  # one step of 7 holds the weights, and neither threshold nor leak
+        ([[31.0, -31.0], [17.0, 3.0]], 20.0, 1.0, 20),  # multiples of 31 stay on the levels that the other row needs
+        ([[0.3, -0.3]], 0.5, 0.2, 5),
+    ],
+)
+def test_leaks_and_thresholds_stay_exact_with_the_weights(
+    weights: list[list[float]], threshold: float, leak: float, alpha: int
+) -> None:
+    found, whole = population(network(np.array(weights), threshold, "linear_lif", leak=leak))
+    unit = alpha / threshold
+    assert np.array_equal(found.parameters["alpha"], np.full(len(weights), alpha))
+    assert np.array_equal(found.parameters["lambda"], np.full(len(weights), -round(leak * unit)))
+    assert np.allclose(whole, np.array(weights) * unit, atol=1e-9)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import ann, families, measure
+from examples.families import Measured, ann
 from examples.families.cnn_cao.family import SHAPES, WEIGHTS, build, network
 
 
@@ -35,8 +33,8 @@ def test_weights_fit_a_core_of_truenorth() -> None:
 
 
 @pytest.mark.slow
-def test_cnn_cao(tmp_path: Path) -> None:
-    found = measure("cnn_cao", families()["cnn_cao"], tmp_path)
+def test_cnn_cao(measured: Measured) -> None:
+    found = measured("cnn_cao")
     assert {target: entry["lowering"] for target, entry in found.items()} == dict.fromkeys(found, "exact")
     assert set(found) == {"reference", "loihi", "truenorth"}
     assert min(entry["accuracy_fixed"] for entry in found.values()) >= 0.97

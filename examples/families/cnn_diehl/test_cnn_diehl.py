@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import ann, families, measure
+from examples.families import Measured, ann
 from examples.families.cnn_cao.family import WEIGHTS, build
 from examples.families.cnn_diehl.family import network
 
@@ -38,8 +36,8 @@ def test_balanced_by_the_model_takes_many_times_the_ticks() -> None:
 
 
 @pytest.mark.slow
-def test_cnn_diehl(tmp_path: Path) -> None:
-    found = measure("cnn_diehl", families()["cnn_diehl"], tmp_path)
+def test_cnn_diehl(measured: Measured) -> None:
+    found = measured("cnn_diehl")
     assert {target: entry["lowering"] for target, entry in found.items()} == dict.fromkeys(found, "exact")
     assert set(found) == {"reference", "loihi", "truenorth"}
     assert min(entry["accuracy_fixed"] for entry in found.values()) >= 0.98

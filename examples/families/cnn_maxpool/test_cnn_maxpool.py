@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import ann, families, measure
+from examples.families import Measured, ann
 from examples.families.cnn_maxpool.family import WEIGHTS, build, network
 
 
@@ -29,8 +27,8 @@ def test_neurons_compute_the_maximum_of_rates() -> None:
 
 
 @pytest.mark.slow
-def test_cnn_maxpool(tmp_path: Path) -> None:
-    found = measure("cnn_maxpool", families()["cnn_maxpool"], tmp_path)
+def test_cnn_maxpool(measured: Measured) -> None:
+    found = measured("cnn_maxpool")
     spikes = found["parts"]["spikes"]
     assert (found["loihi"]["lowering"], found["truenorth"]["code"]) == ("exact", "NC0412")
     assert (spikes["loihi"]["code"], spikes["truenorth"]["lowering"]) == ("NC0316", "exact")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import ann, families, measure
+from examples.families import Measured, ann
 from examples.families.cnn_residual.family import WEIGHTS, build, network
 
 DIGITS = 100
@@ -42,8 +40,8 @@ def test_without_normalization_outputs_saturate() -> None:
 
 
 @pytest.mark.slow
-def test_cnn_residual(tmp_path: Path) -> None:
-    found = measure("cnn_residual", families()["cnn_residual"], tmp_path)
+def test_cnn_residual(measured: Measured) -> None:
+    found = measured("cnn_residual")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from examples.families import ann, families, measure
+from examples.families import Measured, ann
 from examples.families.mlp_neil.family import OPTIONS, SHAPES, WEIGHTS, build, curve, network
 
 
@@ -41,8 +40,8 @@ def test_weights_have_four_bits() -> None:
 
 
 @pytest.mark.slow
-def test_mlp_neil(tmp_path: Path) -> None:
-    found = measure("mlp_neil", families()["mlp_neil"], tmp_path)
+def test_mlp_neil(measured: Measured) -> None:
+    found = measured("mlp_neil")
     assert {target: entry["lowering"] for target, entry in found.items()} == {
         "reference": "exact",
         "loihi": "exact",

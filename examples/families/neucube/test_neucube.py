@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.neucube.family import HERE, NEURONS, TICKS, W_MAX, classifier, counts, cube, network, right, signals
 
 
@@ -46,8 +44,8 @@ def test_learning_makes_the_cube_sparse_and_its_counts_telling() -> None:
 
 
 @pytest.mark.slow
-def test_neucube(tmp_path: Path) -> None:
-    found = measure("neucube", families()["neucube"], tmp_path)
+def test_neucube(measured: Measured) -> None:
+    found = measured("neucube")
     still = found.pop("parts")["frozen"]
     assert [found[target]["lowering"] for target in ("reference", "loihi", "truenorth")] == ["exact", "exact", "refused"]
     assert found["truenorth"]["code"] == "NC0350"

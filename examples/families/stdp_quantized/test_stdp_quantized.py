@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.stdp_cnn.family import MAPS, shipped
 from examples.families.stdp_quantized.family import WEIGHTS, learning
 
@@ -30,8 +28,8 @@ def test_steps_have_two_sizes() -> None:
 
 
 @pytest.mark.slow
-def test_stdp_quantized(tmp_path: Path) -> None:
-    found = measure("stdp_quantized", families()["stdp_quantized"], tmp_path)
+def test_stdp_quantized(measured: Measured) -> None:
+    found = measured("stdp_quantized")
     assert {target: entry["lowering"] for target, entry in found.items() if target != "parts"} == {
         "reference": "exact",
         "loihi": "exact",

@@ -28,7 +28,7 @@ def read(folder: Path, name: str) -> tuple[Array, Array]:
     return np.pad(images >= 100, ((0, 0), (0, EXTRA), (0, 0))).astype(np.uint8), labels.astype(np.int64)
 
 
-class Spike(torch.autograd.Function):  # type: ignore[misc]
+class Spike(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
     """A step forward; backward the derivative of a fast sigmoid (Zenke and Ganguli 2018)."""
 
     @staticmethod
@@ -44,7 +44,7 @@ class Spike(torch.autograd.Function):  # type: ignore[misc]
         return gradient / (1.0 + 3.0 * v.abs()) ** 2
 
 
-class Rounded(torch.autograd.Function):  # type: ignore[misc]
+class Rounded(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
     """Whole multiples of a step; backward as if nothing had been rounded."""
 
     @staticmethod
@@ -58,7 +58,7 @@ class Rounded(torch.autograd.Function):  # type: ignore[misc]
         return gradient, None, None
 
 
-class SubLstm(torch.nn.Module):  # type: ignore[misc]
+class SubLstm(torch.nn.Module):  # type: ignore[misc,unused-ignore]
     """The network of net.yaml in torch, or that of linear.yaml."""
 
     def __init__(self, linear: bool) -> None:
