@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from examples.families import families, measure
+from examples.families.neurons import plots
 from neurocomp.api import run_network
 
 PROGRAMS = ("adaptive_lif", "izhikevich", "resonate_fire", "sigma_delta", "stochastic_if")
@@ -46,3 +47,16 @@ def test_neurons(tmp_path: Path) -> None:
 def test_signed_spikes_are_sent(part: str, least: int) -> None:
     spikes = run_network(families()["neurons"].parts[part].load(), None, count=2, probe="all").arrays["spikes/cells"]
     assert spikes.min() <= least < 0 < spikes.max()
+
+
+@pytest.mark.parametrize("tau_syn", [8, 3])
+def test_kernels_are_the_closed_forms(tau_syn: int) -> None:
+    """Alpha, and the difference of exponentials of the spike response model: in real numbers, and rounded in integers."""
+    spike = np.zeros((1, 80, 1), np.int8)
+    spike[0, 0] = 1
+    neuron = f"model: cuba_lif, tau_mem: 8 ms, tau_syn: {tau_syn} ms, v_threshold: 30.0"
+    real, whole, _ = plots.run(plots.network(neuron, 0.0, 80), spike)
+    n, a, b = np.arange(80), np.exp(-1 / 8), np.exp(-1 / tau_syn)
+    form = (n + 1) * a**n if tau_syn == 8 else (a ** (n + 1) - b ** (n + 1)) / (a - b)
+    assert np.allclose(real["v"], form)
+    assert np.abs(whole["v"] - form).max() < 0.03 * form.max()
