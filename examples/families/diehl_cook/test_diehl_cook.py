@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import neurocomp
-from examples.families import families, measure
+from examples.families import Measured
 from examples.families.diehl_cook.family import CELLS, network, shipped
 
 
@@ -32,8 +30,8 @@ def test_it_goes_on_learning_from_image_to_image() -> None:
 
 
 @pytest.mark.slow
-def test_diehl_cook(tmp_path: Path) -> None:
-    found = measure("diehl_cook", families()["diehl_cook"], tmp_path)
+def test_diehl_cook(measured: Measured) -> None:
+    found = measured("diehl_cook")
     assert {target: entry["lowering"] for target, entry in found.items() if target != "parts"} == {
         "reference": "exact",
         "loihi": "exact",
