@@ -9,18 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
 import neurocomp
 from examples.families import Measured, families
 from examples.families.neurons.patterns import ACCOMMODATING, PATTERNS, network
-from examples.families.neurons.plots import Kernel, kernels, run_patterns
+from examples.families.neurons.plots import Kernel, kernels, run, run_patterns
+from examples.families.neurons.plots import network as one_neuron
 from neurocomp.api import Compiled, run_network
 from neurocomp.models.neurons import NEURON_MODELS
-=======
-from examples.families import families, measure
-from examples.families.neurons import plots
-from neurocomp.api import run_network
->>>>>>> fam_d
 
 PROGRAMS = ("adaptive_lif", "izhikevich", "resonate_fire", "sigma_delta", "stochastic_if")
 LINEAR = ("lif_zero", "lif_subtract", "alpha")
@@ -62,7 +57,6 @@ def test_signed_spikes_are_sent(part: str, least: int) -> None:
     assert spikes.min() <= least < 0 < spikes.max()
 
 
-<<<<<<< HEAD
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Any]:
     return dict(zip(("real", "whole"), run_patterns(), strict=True))
@@ -117,16 +111,16 @@ def test_integers_follow_the_closed_form(curves: dict[str, Kernel], name: str, m
     kernel = curves[name]
     assert np.abs(kernel.form).max() * kernel.one > 20 * most
     assert np.abs(kernel.whole - kernel.form).max() * kernel.one <= most
-=======
+
+
 @pytest.mark.parametrize("tau_syn", [8, 3])
 def test_kernels_are_the_closed_forms(tau_syn: int) -> None:
     """Alpha, and the difference of exponentials of the spike response model: in real numbers, and rounded in integers."""
     spike = np.zeros((1, 80, 1), np.int8)
     spike[0, 0] = 1
     neuron = f"model: cuba_lif, tau_mem: 8 ms, tau_syn: {tau_syn} ms, v_threshold: 30.0"
-    real, whole, _ = plots.run(plots.network(neuron, 0.0, 80), spike)
+    real, whole, _ = run(one_neuron(neuron, 0.0, 80), spike)
     n, a, b = np.arange(80), np.exp(-1 / 8), np.exp(-1 / tau_syn)
     form = (n + 1) * a**n if tau_syn == 8 else (a ** (n + 1) - b ** (n + 1)) / (a - b)
     assert np.allclose(real["v"], form)
     assert np.abs(whole["v"] - form).max() < 0.03 * form.max()
->>>>>>> fam_d
