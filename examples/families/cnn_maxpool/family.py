@@ -51,7 +51,7 @@ FAMILY = Family(
     "Rueckauer et al., Conversion of continuous-valued deep networks to efficient event-driven networks, Front. Neurosci. 2017",
     {
         "": Part(network, _GE, samples=3, evaluated=200),
-        "spikes": Part(functools.partial(network, "spikes"), _GE, samples=3, evaluated=200),
+        "spikes": Part(functools.partial(network, "spikes"), _GE, ("loihi", "truenorth"), samples=3, evaluated=200),
     },
     train,
 )
