@@ -47,7 +47,7 @@ from neurocomp.frontends.reading import reading_of
 from neurocomp.hardware import HardwareSpec
 from neurocomp.ir.distance import SpikeDistance
 from neurocomp.ir.network import Choice, Network, Samples
-from neurocomp.ir.quantized import IntegerNetwork, QuantizedNetwork
+from neurocomp.ir.quantized import TRACE_MAX, IntegerNetwork, QuantizedNetwork
 from neurocomp.ir.trace import Event, Trace
 from neurocomp.mapping.pins import pins_of
 from neurocomp.mapping.profile import profile_of
@@ -1008,9 +1008,15 @@ class Compiled:
                 continue
             if any(q.source == name and not q.binary for q in lowered.projections):
                 continue
-            wrong = (values != 0) & (values != 1)
+            largest = TRACE_MAX if _only_modulates(lowered, name) else 1
+            wrong = (values < 0) | (values > largest)
             if wrong.any():
                 bad = values[wrong].flat[0]
+                if largest > 1:
+                    message = f"the stimulus of '{name}' holds the value {bad}; what modulates is 0 to {largest}"
+                    raise NetworkError(
+                        Diagnostic("NC0314", message, hint="scale the rewards, and the rule's rate against them")
+                    )
                 message = f"the stimulus of '{name}' holds the value {bad}; a spike of an input carries no value"
                 raise NetworkError(Diagnostic("NC0314", message, hint="write 0 or 1 per neuron and tick"))
         return stimulus
@@ -1500,6 +1506,12 @@ class Compiled:
             path = Path(profile)
             found = profile_of(load_trace(path, shapes), shapes, made.lowered, Location(path.name))
         return mapping_report(made.mapped, made.spec, self.utilization(), found)
+
+
+def _only_modulates(network: IntegerNetwork, name: str) -> bool:
+    """Return whether an input is a reward and no source of spikes."""
+    named = any(q.learning is not None and name in q.learning.modulators for q in network.projections)
+    return named and all(q.source != name for q in network.projections)
 
 
 def _constant(name: str, values: Array) -> None:

@@ -426,3 +426,24 @@ def test_bounds_that_fit_no_scale_are_refused() -> None:
     )  # fmt: skip
     halves = second.replace("w_max: 0.7", "w_max: 1.0")
     assert neurocomp.compile(network(text=halves), "loihi").verify(["reference", "chip"], inputs=stimulus()).bit_exact
+
+
+def test_rewards_have_sizes() -> None:
+    """A modulator that is an input sends 0 to 127: a reward of 6 moves weights as six times its rate does."""
+    given = stimulus()
+    moved = []
+    for rate, size in ((0.0006, 6), (0.0036, 1)):
+        rule = f"{{rule: rstdp, a_plus: 16, a_minus: 16, rate: {rate}, w_max: 0.5, modulator: reward, tag_leak: 0.1, seed: 2}}"
+        sent = given | {"reward": size * given["reward"]}
+        compiled = neurocomp.compile(network(rule), "loihi")
+        assert compiled.verify(["reference", "fast", "chip"], inputs=sent).bit_exact
+        real = api.run_network(network(rule), sent).arrays["weights/pixels->cells"]
+        moved.append(real[-1] - network(rule).projections[0].weights)
+    assert np.abs(moved[0]).max() > 0.01
+    assert np.allclose(moved[0], moved[1])
+    for wrong in (128, -1):
+        with pytest.raises(NetworkError) as caught:
+            compiled.run("fast", inputs=given | {"reward": wrong * given["reward"]})
+        assert f"holds the value {wrong}; what modulates is 0 to 127" in str(caught.value)
+    with pytest.raises(NetworkError):
+        compiled.run("fast", inputs=given | {"pixels": 2 * given["pixels"]})
