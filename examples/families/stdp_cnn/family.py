@@ -95,13 +95,17 @@ def learner(kernels: Array, tonic: Array, patches: Array, rule: str = RULE) -> N
     return replace(found, data=replace(found.data, calibration=few))
 
 
+def convolved(w: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays of the convolution that the learned kernels make."""
+    return {
+        "kernels": w["kernels"].reshape(MAPS, 2, SIDE, SIDE) / 255, "lateral": np.full((MAPS, MAPS, 1, 1), -30.0),
+        "thresholds": np.repeat(THRESHOLD - w["tonic"].ravel() * (TONIC_MAX / 255), OUT * OUT),
+    }  # fmt: skip
+
+
 def convolution(w: Mapping[str, Array], images: Array, labels: Array | None = None, text: str = NETWORK) -> Network:
     """Return the network that reads images (n, 28, 28); a map that fires silences all maps of its place."""
-    thresholds = np.repeat(THRESHOLD - w["tonic"].ravel() * (TONIC_MAX / 255), OUT * OUT)
-    arrays = {
-        "kernels": w["kernels"].reshape(MAPS, 2, SIDE, SIDE) / 255, "lateral": np.full((MAPS, MAPS, 1, 1), -30.0),
-        "thresholds": thresholds, "readout": w["readout"].astype(np.float64), "bias": w["bias"].astype(np.float64),
-    }  # fmt: skip
+    arrays = convolved(w) | {"readout": w["readout"].astype(np.float64), "bias": w["bias"].astype(np.float64)}
     return made(text, arrays, Data(Samples({"image": images}, labels), Samples({"image": images[:4]}), 1 / 255))
 
 
