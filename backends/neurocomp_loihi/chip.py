@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.engine.kernels.compartment import Compartments, Reset, update
-from neurocomp.engine.kernels.programs import compiled
 from neurocomp.fixedpoint import PROGRAM, philox, shifted
 from neurocomp.ir.program import Program
 from neurocomp.ir.programs import NeuronProgram, neuron_program
 from neurocomp.ir.trace import Event, Trace
 from neurocomp_loihi import formats as fm
-from neurocomp_loihi.chip_learning import Learner, learners_of, sent_messages, weights_of
+
+if TYPE_CHECKING:
+    from neurocomp_loihi.chip_learning import Learner
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -107,6 +108,8 @@ class ChipSimulation:
         for learner in machine.learners:
             learner.load()
         kept: dict[str, list[Array]] = {name: [] for name in program.learned}
+        if learns:
+            from neurocomp_loihi.chip_learning import weights_of
         for begin in range(0, samples, size):
             chunk = slice(begin, min(begin + size, samples))
             machine.run(stimulus, chunk, ticks, chip_ticks, (spikes, u, v), counters, overflows, first_sample)
@@ -226,6 +229,8 @@ class _Program:
         Returns:
             u, v, spikes and overflows of the input, of u and of v, (samples, n, 3).
         """
+        from neurocomp.engine.kernels.programs import compiled
+
         p = self.program
         loop = compiled(p.step, p.low, p.high, p.wraps, len(p.words), p.draws).advance
         state = np.stack([v, u], axis=2).astype(np.int64)
@@ -370,7 +375,7 @@ class _Machine:
             lost_inputs,
             {n: _as_slice(compartment_start[s.core] + s.compartment) for n, s in program.populations.items()},
             tuple(learners),
-            sent_messages(decoded),
+            _sent_messages(decoded),
         )
 
     def run(
@@ -542,6 +547,12 @@ class _Machine:
                 arriving[(t + 1 + synapses.delay) % self.depth][:, core.compartments] += synapses.sums(own, size, exact)
 
 
+def _sent_messages(decoded: Sequence[tuple[int, fm.DecodedCore, IntArray]]) -> IntArray:
+    """Return (core, compartment, target core, axon) of each message of some cores and the indices of its targets."""
+    rows = [np.stack([np.full(len(to), c), d.output_source, to, d.output_axon], axis=1) for c, d, to in decoded]
+    return np.concatenate([np.zeros((0, 4), np.int64), *rows])
+
+
 def _core(
     program: Program, index: int, d: fm.DecodedCore, first_compartment: int, first_axon: int, learners: list[Learner]
 ) -> _Core:
@@ -578,6 +589,8 @@ def _core(
     if learns.any():
         own = np.flatnonzero(learns & exists)
         at = item[own]
+        from neurocomp_loihi.chip_learning import learners_of
+
         learners += learners_of(
             program, index, d, axon[own], compartment[own], d.rows.item_format[at],
             d.formats.weights(d.rows.item_format, d.rows.weight)[at],

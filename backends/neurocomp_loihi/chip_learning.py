@@ -170,9 +170,3 @@ def weights_of(program: Program, symbol: LearnedSymbol, learners: Sequence[Learn
         hit[hit] = keys[order][at[hit]] == key[hit]
         result[wanted[hit]] = learner.state.weight[order[at[hit]]]
     return result.reshape(symbol.shape)
-
-
-def sent_messages(decoded: Sequence[tuple[int, fm.DecodedCore, IntArray]]) -> IntArray:
-    """Return (core, compartment, target core, axon) of each message of some cores and the indices of its targets."""
-    rows = [np.stack([np.full(len(to), c), d.output_source, to, d.output_axon], axis=1) for c, d, to in decoded]
-    return np.concatenate([np.zeros((0, 4), np.int64), *rows])

@@ -104,7 +104,8 @@ class FileName(click.ParamType[Path]):
         path = Path(value)
         if path.suffix != self.suffix:
             self.fail(f"'{path}' must end with {self.suffix}", param, ctx)
-        check_folder(path)
+        names = param.opts if param is not None else ["-o"]
+        check_folder(path, "-o" if "-o" in names else names[0])
         return path
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

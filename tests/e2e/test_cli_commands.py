@@ -544,7 +544,7 @@ def test_targets(cli: Cli) -> None:
         "cores_per_chip": 128,
         "neurons_per_core": 1024,
         "synapse_memory_bytes_per_core": 131072,
-        "extensions": ["graded", "ternary"],
+        "extensions": ["graded", "ternary", "programmed"],
         "default_costs": "loihi",
     }
     assert {key: found["loihi"][key] for key in expected} == expected
@@ -556,7 +556,8 @@ def test_targets(cli: Cli) -> None:
     assert lines[:2] == ["loihi", "chip Intel Loihi (2018), 14 nm"]
     assert "per core 1,024 neurons, 128 KiB of synapse memory" in lines
     assert "costs none is published" in lines
-    allowed = "extensions graded (spikes that carry a value), ternary (neurons that send +1 and -1); --allow-extension"
+    graded, ternary = "graded (spikes that carry a value)", "ternary (neurons that send +1 and -1)"
+    allowed = f"extensions {graded}, {ternary}, programmed (neurons that are programs of a core); --allow-extension"
     assert allowed in " ".join(lines)
 
 
